@@ -1,0 +1,23 @@
+/* limits.h - every size that comes from outside, one line each with its reason. Past a limit the caller gets
+ * -WEIR_ELIMIT (or the protocol's own error) with the number in the message. */
+#ifndef WEIR_BASE_LIMITS_H
+#define WEIR_BASE_LIMITS_H
+
+#define LIMIT_DOC_BYTES          (8 << 20)  /* a YAML or JSON document: the largest lock file seen is under 4 MiB */
+#define LIMIT_DOC_DEPTH          100        /* nesting of a document: readers recurse */
+#define LIMIT_DOC_NODES          1000000    /* nodes of a document after aliases: an alias bomb ends here */
+#define LIMIT_DOC_ALIASES        1000       /* alias uses in one YAML document */
+#define LIMIT_NAME_BYTES         64         /* project, service, environment, token names: they become file names */
+#define LIMIT_HTTP_HEADER_BYTES  (32 << 10) /* request line and headers together */
+#define LIMIT_HTTP_BODY_BYTES    (1 << 20)  /* body of an API call unless its route says otherwise */
+#define LIMIT_EVENT_BYTES        (256 << 10) /* canonical JSON of one event */
+#define LIMIT_PUSH_BYTES         (2LL << 30) /* pack of one push: receive.maxInputSize */
+#define LIMIT_OBJECT_BYTES       (100 << 20) /* one object in a push: larger files belong into an artifact store */
+#define LIMIT_PUSH_REFS          1000        /* refs moved by one push */
+#define LIMIT_SCAN_BLOB_BYTES    (16 << 20)  /* larger blobs are not scanned for credentials, and the finding says so */
+#define LIMIT_STEP_LOG_BYTES     (64 << 20)  /* log of one step; what comes after is dropped and said so */
+#define LIMIT_ARTIFACT_BYTES     (1LL << 30) /* one stored version of a service */
+#define LIMIT_MATRIX_JOBS        256         /* jobs that one matrix makes, as GitHub has it */
+#define LIMIT_WORKFLOW_JOBS      1000        /* jobs of one run after matrices */
+
+#endif
