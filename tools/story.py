@@ -396,3 +396,326 @@ def act_5(w):
     return Act("the run fails, nothing is released, users notice nothing", f"run {run['result']}; {'no' if after == before else 'a'} new release; "
                f"{seen['failed']} of {seen['requests']} requests failed", run["result"] == "failure" and after == before and seen["failed"] == 0,
                requests=seen["requests"], failed=seen["failed"])
+
+
+def act_6(w):
+    """A pushed credential: refused in the pusher's terminal"""
+    key = "ghp_" + "".join("0123456789ABCDEFGHJKMNPQRSTVWXYZabcdefghijkmnpqrstuvwxyz"[(i * 37 + 11) % 56] for i in range(30))
+    key += github_checksum(key[4:])
+    before = w.api("/api/v1/projects/shop/refs")
+    commit = w.commit("shop", "Fetch the price list", {"prices.py": f'TOKEN = "{key}"\n'})
+    blob = w.git("shop", "rev-parse", "HEAD:prices.py").stdout.strip()
+    p = w.git("shop", "push", "origin", "main", check=False)
+    text = p.stderr
+    for line in [x for x in text.splitlines() if x.startswith("remote:")][:8]:
+        w.tell(line)
+    bare = os.path.join(w.data, "repos", "shop.git")
+    there = subprocess.run(["git", "-C", bare, "cat-file", "-e", blob], capture_output=True, env=w.env).returncode == 0
+    moved = w.api("/api/v1/projects/shop/refs") != before
+    w.git("shop", "reset", "-q", "--hard", "HEAD~1")
+    ok = p.returncode != 0 and not there and not moved and "prices.py:1" in text and key not in text and "github" in text.lower()
+    return Act("refused with rule, file:line and what to do; ref unmoved, objects gone",
+               f"push {'refused' if p.returncode else 'accepted'}; ref {'moved' if moved else 'unmoved'}; objects {'kept' if there else 'gone'}", ok,
+               commit=commit[:8], terminal=[x for x in text.splitlines() if x.startswith("remote:")][:12])
+
+
+def github_checksum(body):
+    """Last six characters of a GitHub token: CRC32 of what is before, in base 62."""
+    import zlib
+    n, out = zlib.crc32(body.encode()), ""
+    for _ in range(6):
+        out = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[n % 62] + out
+        n //= 62
+    return out
+
+
+def act_7(w):
+    """A misspelt key in a workflow and in service.yaml: refused with its place and the nearest key"""
+    seen, ok = [], True
+    for path, edit, want in ((".github/workflows/ci.yml", lambda t: t.replace("    steps:", "    setps:", 1), "steps"),
+                             (".weir/service.yaml", lambda t: re.sub(r"(?m)^(\s*)health:", r"\1heath:", t, count=1), "health")):
+        w.commit("shop", f"Edit {path}", {path: edit})
+        p = w.git("shop", "push", "origin", "main", check=False)
+        hit = re.search(re.escape(path) + r":\d+:\d+", p.stderr)
+        line = next((x for x in p.stderr.splitlines() if "did you mean" in x), "")
+        ok = ok and p.returncode != 0 and hit is not None and f"'{want}'" in line
+        seen.append(f"{hit[0] if hit else 'no place'}: {line.replace('remote:', '').strip()}")
+        w.tell(seen[-1])
+        w.git("shop", "reset", "-q", "--hard", "HEAD~1")
+    return Act("both pushes refused at file:line:column with the nearest known key", "; ".join(seen), ok)
+
+
+SLOW_JOB = """
+  count:
+    runs-on: ubuntu-latest
+    steps:
+      - name: begin
+        run: echo "begins here"
+      - name: count
+        run: for i in $(seq 1 150); do echo "line $i of 150"; sleep 0.2; done
+"""
+
+
+def act_8(w):
+    """weir is killed (SIGKILL, server and runner) during a canary and a running job"""
+    since = time.time()
+    commit = w.commit("shop", "Count slowly", {".github/workflows/ci.yml": lambda t: t.rstrip("\n") + "\n" + SLOW_JOB.lstrip("\n"),
+                                               "NOTES.md": lambda_or("counted\n")})
+    w.git("shop", "push", "-q", "origin", "main")
+    rel = w.release_of("shop", commit)
+    w.wait(lambda: canary_requests(w.release(rel["id"])) >= 60, 120, "the canary gets no requests")
+    before = canary_requests(w.release(rel["id"]))
+    job = next(j for j in w.api(f"/api/v1/runs/{w.run_of('shop', commit, ended=False)['id']}")["jobs"] if j["name"] == "count")
+    run_id = w.run_of("shop", commit, ended=False)["id"]
+    w.kill()
+    killed = time.time()
+    w.tell(f"killed server and runner; the canary had {before} requests judged")
+    time.sleep(4)
+    during = w.load.window(killed)
+    w.start()
+    w.tell(f"started again after {time.time() - killed:.1f} s; {during['requests']} requests were answered meanwhile, {during['failed']} failed")
+    after = canary_requests(w.release(rel["id"]))
+    rel = w.wait_release(rel["id"], ("finished", "rolled_back", "aborted"), 240)
+    run = w.run_of("shop", commit, 240)
+    log = ""
+    for step in range(len(w.api(f"/api/v1/runs/{run_id}")["jobs"][0]["steps"]) + 3):
+        log += raw(w, f"/api/v1/runs/{run_id}/jobs/{job['id']}/log?step={step}")
+    lines = [int(n) for n in re.findall(r"^line (\d+) of 150", log, re.M)]
+    begins = len(re.findall(r"^begins here", log, re.M))
+    seen = w.load.window(since)
+    w.commit("shop", "Count no more", {".github/workflows/ci.yml": lambda t: t.replace(SLOW_JOB.lstrip("\n"), "").rstrip("\n") + "\n"})
+    ok = (rel["state"] == "finished" and run["result"] == "success" and lines == list(range(1, 151)) and begins == 1 and seen["failed"] == 0
+          and seen["users_gone"] == 0 and after >= before and during["requests"] > 200)
+    return Act("no user notices; the release and the job go on where they were",
+               f"release {rel['state']}, run {run['result']}, log {len(lines)} lines{'' if lines == list(range(1, 151)) else ' WITH GAPS OR DUPLICATES'}, "
+               f"first step ran {begins} time(s), {seen['failed']} of {seen['requests']} requests failed", ok,
+               canary_requests_before_kill=before, canary_requests_after_restart=after, requests_while_dead=during["requests"], failed=seen["failed"])
+
+
+def canary_requests(rel):
+    return sum(s["requests_canary"] for s in rel.get("segments", []))
+
+
+def raw(w, path):
+    token = open(w.token_file, encoding="ascii").read().strip()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(w.url + path, headers={"Authorization": f"Bearer {token}"}), timeout=30) as r:
+            return r.read().decode(errors="replace")
+    except urllib.error.HTTPError:
+        return ""
+
+
+def live_version(w):
+    return next(s for s in w.api("/api/v1/services")["services"] if s["service"] == "shop")["version"]
+
+
+def act_9(w):
+    """By hand: roll back while all is well; pause, promote and abort a canary"""
+    since, seen, ok = time.time(), [], True
+    before = live_version(w)
+    t = time.time()
+    w.weir("rollback", "shop", "--env", "production")
+    w.wait(lambda: live_version(w) != before, 20, "rollback does not change the version")
+    seen.append(f"rollback took {time.time() - t:.2f} s")
+    w.tell(seen[-1])
+    for action, want in (("pause", ("held",)), ("abort", ("aborted", "rolled_back")), ("promote", ("finished",))):
+        commit = w.commit("shop", f"Try {action}", {"NOTES.md": lambda_or(f"{action}\n")})
+        w.git("shop", "push", "-q", "origin", "main")
+        rel = w.release_of("shop", commit)
+        w.wait(lambda r=rel: canary_requests(w.release(r["id"])) > 0, 60, "the canary gets no requests")
+        t = time.time()
+        w.weir(action, rel["id"])
+        end = w.wait_release(rel["id"], want if action != "promote" else ("baking", "finished"), 20)
+        took = time.time() - t
+        ok = ok and took < 5
+        if action == "pause":
+            time.sleep(1.5)
+            ok = ok and w.release(rel["id"])["state"] == "held"
+            w.weir("resume", rel["id"])
+            w.wait_release(rel["id"], ("canary",), 20)
+            w.weir("abort", rel["id"])
+            end = w.wait_release(rel["id"], ("aborted", "rolled_back"), 20)
+        if action == "promote":
+            end = w.wait_release(rel["id"], ("finished",), 60)
+        seen.append(f"{action} took {took:.2f} s, then {end['state']}")
+        w.tell(seen[-1])
+    load = w.load.window(since)
+    return Act("each does what it says at once; no request fails", "; ".join(seen) + f"; {load['failed']} of {load['requests']} requests failed",
+               ok and load["failed"] == 0 and load["users_gone"] == 0, requests=load["requests"], failed=load["failed"])
+
+
+def act_10(w):
+    """Measured and provable: the five DORA metrics, the verified log, and a changed byte that is found"""
+    text = w.weir("insights").stdout
+    for line in text.splitlines():
+        w.tell(line)
+    metrics = json.loads(w.weir("insights", "--json").stdout)
+    names = ("deployment frequency", "lead time for changes", "change fail rate", "failed deployment recovery time", "deployment rework rate")
+    missing = [n for n in names if n not in text.lower()]
+    verify = w.weir("log", "verify", check=False)
+    w.tell(f"weir log verify: {verify.stdout.strip() or verify.stderr.strip()}")
+    named, db = None, sqlite3.connect(os.path.join(w.data, "weir.db"), timeout=30)
+    seq, column, old = tamper(db)
+    try:
+        broken = w.weir("log", "verify", check=False)
+        text = broken.stdout + broken.stderr
+        named = broken.returncode != 0 and "shop" in text and re.search(rf"\b{seq}\b", text)
+        w.tell(f"one byte of event {seq} of shop changed behind its back: {text.strip().splitlines()[-1] if text.strip() else 'nothing said'}")
+    finally:
+        db.execute(f"UPDATE event SET {column} = ? WHERE project = 'shop' AND seq = ?", (old, seq))
+        db.commit()
+        db.close()
+    healed = w.weir("log", "verify", check=False).returncode == 0
+    return Act("five metrics with definitions; the log verifies; a changed byte is found and named",
+               f"{5 - len(missing)} of 5 metrics; verify {'passes' if verify.returncode == 0 else 'fails'}; the change is {'named' if named else 'NOT named'}",
+               not missing and verify.returncode == 0 and bool(named) and healed, metrics=metrics)
+
+
+def tamper(db):
+    """Changes one byte in the middle of one stored event of shop; returns (seq, column, old value)."""
+    column = "bytes" if "bytes" in [r[1] for r in db.execute("PRAGMA table_info(event)")] else "data"
+    seq, old = db.execute(f"SELECT seq, {column} FROM event WHERE project = 'shop' ORDER BY seq LIMIT 1 OFFSET 5").fetchone()
+    raw_old = old.encode() if isinstance(old, str) else bytes(old)
+    at = len(raw_old) // 2
+    new = raw_old[:at] + bytes([raw_old[at] ^ 1]) + raw_old[at + 1:]
+    db.execute(f"UPDATE event SET {column} = ? WHERE project = 'shop' AND seq = ?", (new.decode(errors="replace") if isinstance(old, str) else new, seq))
+    db.commit()
+    return seq, column, old
+
+
+ACTS = {n: globals()[f"act_{n}"] for n in range(1, 11)}
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+def play(w, wanted, as_json, skip=()):
+    """Plays acts 1 to max(wanted); prints those wanted. Returns True when all of them were ok."""
+    good = True
+    for n in range(1, max(wanted) + 1):
+        if n in skip:
+            continue
+        show = n in wanted
+        w.quiet = as_json or not show
+        if show and not as_json:
+            print(f"\nAct {n:2}   {ACTS[n].__doc__}", flush=True)
+        if n >= 2 and not w.load:
+            w.load = Load(w, "shop")
+            w.wait(lambda: w.load.window(time.time() - 2)["requests"] > USERS * RATE, 15, "the load does not start")
+        begun = time.time()
+        try:
+            act = ACTS[n](w)
+        except Failure as e:
+            act = Act("the act runs to its end", str(e), False)
+        act.figures["act_seconds"] = round(time.time() - begun, 1)
+        good = good and act.ok
+        if show and as_json:
+            print(json.dumps({"act": n, "expected": act.expected, "seen": act.seen, "figures": act.figures, "ok": act.ok}), flush=True)
+        elif show:
+            print(f"    {'ok' if act.ok else 'NOT OK':6} {act.seen}", flush=True)
+            for key, value in act.figures.items():
+                if key not in ("act_seconds", "metrics", "terminal", "commit"):
+                    print(f"           {key.replace('_', ' ')}: {value}", flush=True)
+        if not act.ok and n == 1:
+            return False
+    return good
+
+
+def command_story(args):
+    folder = tempfile.mkdtemp(prefix="weir-story-")
+    ports = (free_port(), free_port(), free_port(), free_range(200))
+    w = World(folder, ports, True)
+    good = False
+    try:
+        w.start()
+        wanted = [args.act] if args.act else list(ACTS)
+        good = play(w, wanted, args.json)
+    finally:
+        try:
+            w.down()
+        except Failure as e:
+            print(f"story: {e}", file=sys.stderr)
+            good = False
+        if good and not os.environ.get("WEIR_STORY_KEEP"):
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            print(f"story: kept {folder}", file=sys.stderr)
+            if not good:
+                tail = open(os.path.join(folder, "weir.log"), encoding="utf-8", errors="replace").read()[-6000:]
+                print(tail, file=sys.stderr)
+    return 0 if good else 1
+
+
+def var_world(quiet=False):
+    folder = os.path.join(ROOT, "var")
+    os.makedirs(folder, exist_ok=True)
+    ports_file = os.path.join(folder, "ports.json")
+    if os.path.exists(ports_file):
+        ports = json.load(open(ports_file, encoding="ascii"))
+    else:
+        ports = [8420 if port_free(8420) else free_port(), 8480 if port_free(8480) else free_port(), 0, free_range(200)]
+        json.dump(ports, open(ports_file, "w", encoding="ascii"))
+    return World(folder, ports, quiet)
+
+
+def port_free(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) != 0
+
+
+def command_up(args):
+    w = var_world()
+    print("weir comes up in ./var with SQLite, its own runner, HAProxy and s6.", flush=True)
+    w.start()
+    done_file = os.path.join(w.folder, "acts-done")
+    again = os.path.exists(done_file)
+    good = True
+    if again and not args.again:
+        print("The acts were played before (./dev up --again plays acts 2 to 10 once more).")
+        good = play(w, [1], False)
+    else:
+        good = play(w, list(ACTS), False)
+        if good:
+            open(done_file, "w", encoding="ascii").close()
+    if w.load:
+        w.load.stop()
+        w.load = None
+    print(f"""
+weir is running{'' if good else ', but not every act went as it should (see above and var/weir.log)'}.
+
+  page        {w.url}/
+  log in      with the token in {os.path.relpath(w.token_file, os.getcwd())}
+  services    http://shop.localhost:{w.http}/   http://ledger.localhost:{w.http}/
+  try next    export WEIR_CONFIG={os.path.relpath(w.config, os.getcwd())} PATH="$PWD/build/src/cli:$PATH"
+              cd var/work/shop; edit app.py; git commit -am 'Say hello'; git push
+              weir services; weir releases --project shop; weir log --follow; weir help
+  stop        ./dev down
+""", flush=True)
+    return 0 if good else 1
+
+
+def command_down(_args):
+    w = var_world(True)
+    w.down()
+    print("weir, HAProxy and the services are stopped; the data stays in var/ (remove the folder to begin anew).")
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    sub = parser.add_subparsers(dest="command", required=True)
+    up = sub.add_parser("up")
+    up.add_argument("--again", action="store_true", help="play acts 2 to 10 although they were played before")
+    sub.add_parser("down")
+    story = sub.add_parser("story")
+    story.add_argument("--json", action="store_true")
+    story.add_argument("--act", type=int, choices=list(ACTS))
+    args = parser.parse_args()
+    try:
+        return {"up": command_up, "down": command_down, "story": command_story}[args.command](args)
+    except Failure as e:
+        print(f"story: {e}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
