@@ -19,5 +19,7 @@
 #define LIMIT_ARTIFACT_BYTES     (1LL << 30) /* one stored version of a service */
 #define LIMIT_MATRIX_JOBS        256         /* jobs that one matrix makes, as GitHub has it */
 #define LIMIT_WORKFLOW_JOBS      1000        /* jobs of one run after matrices */
+#define LIMIT_TREE_DEPTH         200         /* folders in folders of a git tree: readers recurse */
+#define LIMIT_PATH_BYTES         4096        /* path of a file inside a repository, as PATH_MAX */
 
 #endif
