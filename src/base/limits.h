@@ -21,5 +21,12 @@
 #define LIMIT_WORKFLOW_JOBS      1000        /* jobs of one run after matrices */
 #define LIMIT_TREE_DEPTH         200         /* folders in folders of a git tree: readers recurse */
 #define LIMIT_PATH_BYTES         4096        /* path of a file inside a repository, as PATH_MAX */
+#define LIMIT_DB_PARAMS          32          /* parameters of one SQL statement: the widest table has about half as many columns */
+#define LIMIT_DB_SQL_BYTES       (64 << 10)  /* one migration's text */
+#define LIMIT_DB_GROUP           256         /* functions that one SQLite commit carries: bounds what a failed commit takes back */
+#define LIMIT_DB_WAITING         10000       /* functions that wait for the SQLite writer; past it -WEIR_EBUSY */
+#define LIMIT_DB_READERS         8           /* read connections of one handle */
+#define LIMIT_DB_WRITERS         8           /* write connections of one PostgreSQL handle */
+#define LIMIT_DB_CACHED          200         /* prepared statements kept per connection */
 
 #endif
