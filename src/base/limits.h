@@ -28,5 +28,7 @@
 #define LIMIT_DB_READERS         8           /* read connections of one handle */
 #define LIMIT_DB_WRITERS         8           /* write connections of one PostgreSQL handle */
 #define LIMIT_DB_CACHED          200         /* prepared statements kept per connection */
+#define LIMIT_WAIVERS            1000        /* entries of .weir/waivers.yaml: each finding is held against each */
+#define LIMIT_FINDINGS           1000        /* findings of one verdict; more are counted */
 
 #endif
