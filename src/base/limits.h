@@ -38,5 +38,7 @@
 #define LIMIT_HTTP_QUEUE         256         /* requests that wait for a worker; more are 503 */
 #define LIMIT_HTTP_RING_BYTES    (64 << 10)  /* each way of a streamed request */
 #define LIMIT_SSE_PULL_BYTES     (1 << 20)   /* messages of one turn of one event stream */
+#define LIMIT_WAIVERS            1000        /* entries of .weir/waivers.yaml: each finding is held against each */
+#define LIMIT_FINDINGS           1000        /* findings of one verdict; more are counted */
 
 #endif
