@@ -33,6 +33,8 @@ MUST_CHECK int plan_inputs(struct arena *a, const struct workflow *wf, const str
 /* The combinations of a matrix, as GitHub makes them. */
 MUST_CHECK int plan_matrix(const struct plan_eval *x, const struct doc_node *matrix, const struct expr_value ***ret, size_t *ret_n,
                            struct err *reterr);
+/* What the plan's digest covers, as JSON. */
+void plan_write_digested(const struct plan *p, struct jw *w);
 void plan_jw_value(struct jw *w, const struct expr_value *v); /* NULL: null */
 
 #endif
