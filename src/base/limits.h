@@ -34,5 +34,14 @@
 #define LIMIT_LOG_CHUNK_BYTES    (1 << 20)  /* log bytes in one call of a runner */
 #define LIMIT_JOB_OUTPUT_BYTES   (1 << 20)  /* outputs of one job, as GitHub has it */
 #define LIMIT_STEP_SUMMARY_BYTES (128 << 10) /* stored part of GITHUB_STEP_SUMMARY */
+#define LIMIT_DB_PARAMS          32          /* parameters of one SQL statement: the widest table has about half as many columns */
+#define LIMIT_DB_SQL_BYTES       (64 << 10)  /* one migration's text */
+#define LIMIT_DB_GROUP           256         /* functions that one SQLite commit carries: bounds what a failed commit takes back */
+#define LIMIT_DB_WAITING         10000       /* functions that wait for the SQLite writer; past it -WEIR_EBUSY */
+#define LIMIT_DB_READERS         8           /* read connections of one handle */
+#define LIMIT_DB_WRITERS         8           /* write connections of one PostgreSQL handle */
+#define LIMIT_DB_CACHED          200         /* prepared statements kept per connection */
+#define LIMIT_TREE_DEPTH         200         /* folders in folders of a git tree: readers recurse */
+#define LIMIT_PATH_BYTES         4096        /* path of a file inside a repository, as PATH_MAX */
 
 #endif
