@@ -361,7 +361,9 @@ int plan_make(struct arena *a, const struct workflow *wf, const struct plan_inpu
 /* --- may a group run? --- */
 
 struct status {
-	bool success, failure, cancelled;
+	bool                     success, failure, cancelled;
+	const struct plan       *plan;
+	const struct plan_state *state;
 };
 static bool status_success(void *ctx)
 {
@@ -370,6 +372,24 @@ static bool status_success(void *ctx)
 static bool status_failure(void *ctx)
 {
 	return ((struct status *)ctx)->failure;
+}
+/* success('a', 'b') and failure('a'): of the jobs named. */
+static size_t count_results(struct status *s, const str *jobs, size_t n, enum plan_result r)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t g = 0; g < s->plan->n_groups; g++)
+			found += str_eq_nocase(s->plan->groups[g].id, jobs[i]) && s->state[g].result == r;
+	return found;
+}
+static bool status_success_of(void *ctx, const str *jobs, size_t n)
+{
+	return count_results(ctx, jobs, n, RESULT_SUCCESS) == n;
+}
+static bool status_failure_of(void *ctx, const str *jobs, size_t n)
+{
+	return count_results(ctx, jobs, n, RESULT_FAILURE) > 0;
 }
 static bool status_cancelled(void *ctx)
 {
@@ -414,8 +434,8 @@ static str skip_cause(struct arena *a, const struct plan *p, size_t g, const str
 int plan_decide(struct arena *a, const struct plan *p, size_t g, const struct plan_state *st, bool cancelled,
                 enum plan_call *ret, str *ret_cause, struct err *reterr)
 {
-	struct status    s = { .success = !cancelled, .cancelled = cancelled };
-	struct expr_ops  ops = { status_success, status_failure, status_cancelled, NULL, &s };
+	struct status    s = { .success = !cancelled, .cancelled = cancelled, .plan = p, .state = st };
+	struct expr_ops  ops = { status_success, status_failure, status_cancelled, status_success_of, status_failure_of, NULL, &s };
 	struct plan_eval x = { a, p->workflow, NULL, &ops };
 	bool            *seen = ARENA_ARRAY(a, p->n_groups, bool), run = false;
 	size_t           bad = p->n_groups;

@@ -83,6 +83,42 @@ static void check_context(void *ctx, str name, uint32_t col)
 	x->bad = true;
 }
 
+/* Are its functions there? hashFiles() in steps only, status functions in `if` only. */
+static bool status_stub(void *ctx)
+{
+	(void)ctx;
+	return true;
+}
+static bool status_of_stub(void *ctx, const str *jobs, size_t n)
+{
+	(void)ctx;
+	(void)jobs;
+	return n > 0;
+}
+static int hash_stub(void *ctx, const str *patterns, size_t n, struct buf *out, struct err *reterr)
+{
+	(void)ctx;
+	(void)patterns;
+	(void)out;
+	return n ? 0 : err_set(reterr, WEIR_EINVAL, "hashFiles() needs a pattern");
+}
+
+static void check_functions(struct expr_check *x, const struct expr *e)
+{
+	static const char *const all[] = { "github", "needs", "strategy", "matrix", "job", "runner", "env", "vars", "secrets", "steps", "inputs",
+		NULL };
+	bool            status = x->may & WF_STATUS, step = x->may & WF_STEPS;
+	struct expr_ops ops = { status ? status_stub : NULL, status ? status_stub : NULL, status ? status_stub : NULL,
+		status && !step ? status_of_stub : NULL, status && !step ? status_of_stub : NULL, step ? hash_stub : NULL, NULL };
+	struct expr_env env = { expr_object(x->r->a, NULL, 0), all, &ops };
+	struct err      err = { 0 };
+
+	if (!x->bad && expr_check(e, &env, &err)) {
+		doc_error(x->r->c, x->at, "%s: %s", x->what, err.msg);
+		x->bad = true;
+	}
+}
+
 static void check_expr(void *ctx, const struct expr *e, size_t offset)
 {
 	struct expr_check *x = ctx;
@@ -93,6 +129,7 @@ static void check_expr(void *ctx, const struct expr *e, size_t offset)
 		doc_error(x->r->c, x->at, "success(), failure(), cancelled() and always() can be used in 'if' only, not in %s", x->what);
 		x->bad = true;
 	}
+	check_functions(x, e);
 }
 
 /* The text of one scalar; may 0: no expression at all. */
