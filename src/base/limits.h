@@ -19,6 +19,21 @@
 #define LIMIT_ARTIFACT_BYTES     (1LL << 30) /* one stored version of a service */
 #define LIMIT_MATRIX_JOBS        256         /* jobs that one matrix makes, as GitHub has it */
 #define LIMIT_WORKFLOW_JOBS      1000        /* jobs of one run after matrices */
+#define LIMIT_WORKFLOW_BYTES     (1 << 20)  /* a workflow file */
+#define LIMIT_WORKFLOW_NAME_BYTES 255       /* its name: a column of every page */
+#define LIMIT_WORKFLOW_PAIRS     256        /* entries of an env, with or outputs map */
+#define LIMIT_WORKFLOW_INPUTS    25         /* inputs of a dispatch, as GitHub had it */
+#define LIMIT_JOB_STEPS          1000       /* steps of one job */
+#define LIMIT_JOB_LABELS         32         /* labels of runs-on */
+#define LIMIT_JOB_MINUTES        7200       /* timeout-minutes: five days, as GitHub's own runners have it */
+#define LIMIT_MATRIX_CELLS       4096       /* combinations before exclude: work of planning */
+#define LIMIT_GLOB_BYTES         1024       /* one filter pattern */
+#define LIMIT_GLOB_STEPS         200000     /* work of matching one pattern: '*' may go back */
+#define LIMIT_CHANGED_PATHS      10000      /* files of a change that path filters look at; past it they match */
+#define LIMIT_PIPELINE_MEM       (64 << 20) /* arena of one planning or scheduling turn */
+#define LIMIT_LOG_CHUNK_BYTES    (1 << 20)  /* log bytes in one call of a runner */
+#define LIMIT_JOB_OUTPUT_BYTES   (1 << 20)  /* outputs of one job, as GitHub has it */
+#define LIMIT_STEP_SUMMARY_BYTES (128 << 10) /* stored part of GITHUB_STEP_SUMMARY */
 #define LIMIT_DB_PARAMS          32          /* parameters of one SQL statement: the widest table has about half as many columns */
 #define LIMIT_DB_SQL_BYTES       (64 << 10)  /* one migration's text */
 #define LIMIT_DB_GROUP           256         /* functions that one SQLite commit carries: bounds what a failed commit takes back */
