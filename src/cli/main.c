@@ -1,0 +1,5 @@
+/* main.c - the program. */
+#include "base/base.h"
+#include "cli/cli.h"
+
+int main(int argc, char **argv) { return cli_main(argc, argv); }
