@@ -137,7 +137,7 @@ static void test_limits(void **state)
 {
 	struct fixture *f = *state;
 	struct buf      deep CLEANUP_BUF = BUF_INIT(1 << 20);
-	struct arena    tiny CLEANUP_ARENA = ARENA_INIT(2000);
+	struct arena    tiny CLEANUP_ARENA = ARENA_INIT(1000);
 	struct mustache *t;
 
 	check_error(f, "{{>loop}}", "{}", WEIR_ELIMIT, "loop:1:2: sections, partials and lambdas nest too deep");
