@@ -41,7 +41,19 @@
 #define LIMIT_DB_READERS         8           /* read connections of one handle */
 #define LIMIT_DB_WRITERS         8           /* write connections of one PostgreSQL handle */
 #define LIMIT_DB_CACHED          200         /* prepared statements kept per connection */
+#define LIMIT_JOBQ_ITEM_BYTES    (4 << 20)   /* one job of a queue with its payload */
 #define LIMIT_TREE_DEPTH         200         /* folders in folders of a git tree: readers recurse */
 #define LIMIT_PATH_BYTES         4096        /* path of a file inside a repository, as PATH_MAX */
+
+#define LIMIT_HTTP_TARGET_BYTES  (8 << 10)   /* request target: longer ones are attacks or mistakes */
+#define LIMIT_HTTP_HEADERS       200         /* header lines of one request */
+#define LIMIT_HTTP_ARENA_BYTES   (128 << 20) /* memory of one request beside its body and answer */
+#define LIMIT_HTTP_OUT_BYTES     (64 << 20)  /* answer of FAST and WORKER routes; larger ones are streams */
+#define LIMIT_HTTP_DISCARD_BYTES (1 << 20)   /* body that is read and dropped so that the client sees a refusal */
+#define LIMIT_HTTP_QUEUE         256         /* requests that wait for a worker; more are 503 */
+#define LIMIT_HTTP_RING_BYTES    (64 << 10)  /* each way of a streamed request */
+#define LIMIT_SSE_PULL_BYTES     (1 << 20)   /* messages of one turn of one event stream */
+#define LIMIT_WAIVERS            1000        /* entries of .weir/waivers.yaml: each finding is held against each */
+#define LIMIT_FINDINGS           1000        /* findings of one verdict; more are counted */
 
 #endif

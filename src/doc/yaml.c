@@ -328,10 +328,43 @@ static uint32_t block_col(const struct reader *r, str value)
 	return blanks >= own ? (uint32_t)(blanks - own) + 1 : 0;
 }
 
+/* --- what libyaml reads otherwise than YAML 1.2 means it, and would give another value --- */
+
+static char char_at(const struct reader *r, size_t offset) { return offset < r->text.len ? r->text.ptr[offset] : 0; }
+
+/* "&a:b x" is the anchor "a:b" in YAML 1.2 and the anchor "a" in front of ":b x" for libyaml. */
+static int check_anchor_end(struct reader *r, struct place at, const yaml_char_t *name)
+{
+	char c = name && char_at(r, r->offset) == '&' ? char_at(r, r->offset + 1 + strlen((const char *)name)) : 0;
+
+	if (c && strchr("?:%@`", c))
+		return fail_at(r, at, WEIR_EPARSE, "put a space behind the anchor '&%.64s'", (const char *)name);
+	return 0;
+}
+
+/* "{?a: 1}" has the key "?a" in YAML 1.2 and "a" for libyaml. */
+static int check_question_mark(struct reader *r, struct place at)
+{
+	if (r->offset && r->text.ptr[r->offset - 1] == '?')
+		return fail_at(r, at, WEIR_EPARSE, "quote the key that begins with '?', or put a space behind it");
+	return 0;
+}
+
+/* "x"#y is no comment. */
+static int check_behind_quote(struct reader *r, const yaml_event_t *ev)
+{
+	struct place at = place_of(r, &ev->end_mark);
+
+	if (char_at(r, r->offset) == '#')
+		return fail_at(r, at, WEIR_EPARSE, "put a space in front of the comment");
+	return 0;
+}
+
 static int read_scalar(struct reader *r, yaml_event_t *ev, struct doc_node *n)
 {
 	const char  *tag = (const char *)ev->data.scalar.tag;
 	struct place at = { n->line, n->col };
+	int          e = 0;
 
 	n->style = style_of(ev);
 	n->text = arena_str(r->b->arena, str_n((const char *)ev->data.scalar.value, ev->data.scalar.length));
@@ -340,16 +373,16 @@ static int read_scalar(struct reader *r, yaml_event_t *ev, struct doc_node *n)
 	if (n->style == DOC_STYLE_LITERAL)
 		n->body_col = block_col(r, n->text);
 	n->end_line = end_line_of(r, &ev->end_mark, n->line);
-	if (tag) {
-		int e = resolve_tagged(r, at, tag, n);
-
-		if (e)
-			return e;
-	} else if (ev->data.scalar.plain_implicit && n->style == DOC_STYLE_PLAIN) {
+	if (n->style == DOC_STYLE_SINGLE || n->style == DOC_STYLE_DOUBLE)
+		e = check_behind_quote(r, ev);
+	if (!e && tag)
+		e = resolve_tagged(r, at, tag, n);
+	if (e)
+		return e;
+	if (!tag && ev->data.scalar.plain_implicit && n->style == DOC_STYLE_PLAIN)
 		resolve_plain(n->text, n);
-	} else {
+	else if (!tag)
 		resolve_str(n->text, n);
-	}
 	if (n->kind == DOC_REAL && isinf(n->d) && !memchr(n->text.ptr, 'n', n->text.len) && !memchr(n->text.ptr, 'N', n->text.len))
 		return fail_at(r, at, WEIR_EPARSE, "number is too large");
 	return 0;
@@ -411,8 +444,7 @@ static int read_key(struct reader *r, yaml_event_t *ev, struct doc_pair *ret)
 	if (ev->type == YAML_MAPPING_START_EVENT || ev->type == YAML_SEQUENCE_START_EVENT)
 		return fail_at(r, at, WEIR_EPARSE, "a key must be text, not a %s",
 		               ev->type == YAML_MAPPING_START_EVENT ? "map" : "list");
-	e = read_node(r, ev, &key, &height);
-	if (e)
+	if ((e = check_question_mark(r, at)) || (e = read_node(r, ev, &key, &height)))
 		return e;
 	r->b->n_nodes = counted; /* keys are no values */
 	if (key->kind == DOC_SEQ || key->kind == DOC_MAP)
@@ -517,7 +549,7 @@ static int read_node(struct reader *r, yaml_event_t *ev, struct doc_node **ret, 
 	if (ev->type == YAML_ALIAS_EVENT)
 		return read_alias(r, ev, ret, ret_height);
 	at = place_of(r, &ev->start_mark);
-	if ((e = doc_build_node(r->b, DOC_NONE, at.line, at.col, &n)) || (e = note_anchor(r, anchor_of(ev), n, &a)))
+	if ((e = check_anchor_end(r, at, anchor_of(ev))) || (e = doc_build_node(r->b, DOC_NONE, at.line, at.col, &n)) || (e = note_anchor(r, anchor_of(ev), n, &a)))
 		return e;
 	e = ev->type == YAML_SCALAR_EVENT ? read_scalar(r, ev, n) : read_collection(r, ev, n, ret_height);
 	if (e)

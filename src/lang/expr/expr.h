@@ -82,7 +82,8 @@ bool expr_text_is_plain(const struct expr_text *t); /* no ${{ }} in it */
 void expr_text_each(const struct expr_text *t, void (*fn)(void *ctx, const struct expr *e, size_t offset), void *ctx);
 MUST_CHECK int expr_text_eval(struct arena *a, const struct expr_text *t, const struct expr_env *env,
                               const struct expr_value **ret, struct err *reterr);
-/* `if:` text, with or without ${{ }}: adds the implicit success() and gives the truth of the result. */
+/* `if:` text, with or without ${{ }}: adds the implicit success() and gives the truth of the result. Empty text: success().
+ * Without ops->success there is no implicit part. Names are checked even where success() is false already. */
 MUST_CHECK int expr_if_eval(struct arena *a, str text, const struct expr_env *env, bool *ret, struct err *reterr);
 
 #endif

@@ -162,6 +162,9 @@ static void test_refusals(void **s UNUSED)
 	refuse(STR("a: !!omap [x]\n"), WEIR_EPARSE, NULL);
 	refuse(STR("a: !!int x\n"), WEIR_EPARSE, "f.yml:1:4: the value does not fit its tag 'tag:yaml.org,2002:int'");
 	refuse(STR("a:\n\tb: 1\n"), WEIR_EPARSE, "f.yml:2:1: a tab cannot indent YAML; use spaces");
+	refuse(STR("a: &an:chor v\n"), WEIR_EPARSE, "f.yml:1:4: put a space behind the anchor '&an'");
+	refuse(STR("{ ?a: 1}\n"), WEIR_EPARSE, "f.yml:1:4: quote the key that begins with '?', or put a space behind it");
+	refuse(STR("a: \"v\"# no comment\n"), WEIR_EPARSE, "f.yml:1:7: put a space in front of the comment");
 	refuse(STR("a: [1\nb: 2\n"), WEIR_EPARSE, NULL);
 	refuse(STR("a: 1\n b: 2\n"), WEIR_EPARSE, NULL);
 	refuse(STR("a: \"x\n"), WEIR_EPARSE, NULL);
