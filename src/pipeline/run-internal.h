@@ -6,9 +6,9 @@
 
 #include "pipeline/pipeline.h"
 
-#include <pthread.h>
+#include "net/sse.h"
 
-struct sse_hub;
+#include <pthread.h>
 
 #define PIPELINE_QUEUE "jobs"
 enum { JOB_ATTEMPTS_MAX = 3, LOG_LOCKS = 16 };
@@ -107,6 +107,10 @@ MUST_CHECK int run_cancel(struct turn *t, struct run *r, str cause, struct err *
 MUST_CHECK int run_create(struct turn *t, struct plan *plan, const struct plan_input *in, str text, struct err *reterr);
 /* Runs the failed jobs of a finished run, and what depends on them, again. */
 MUST_CHECK int run_retry(struct turn *t, struct run *r, struct err *reterr);
+/* A running job's attempt is over and it waits for another; the queue knows it already. */
+MUST_CHECK int end_attempt(struct turn *t, struct run *r, struct job_row *j, str cause, struct err *reterr);
+/* Its runner is gone: queued again with the cause, or ended when it was the last attempt (dead) or cancelled. */
+MUST_CHECK int job_lost(struct turn *t, struct run *r, struct job_row *j, bool dead, struct err *reterr);
 MUST_CHECK int scheduler_turn(struct pipeline *p, struct err *reterr);
 /* At start: runners that are still there keep their jobs. */
 MUST_CHECK int scheduler_renew_all(struct pipeline *p, struct err *reterr);

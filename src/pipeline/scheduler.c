@@ -119,7 +119,8 @@ static int end_steps(struct turn *t, const struct job_row *j, enum plan_result r
 
 int job_end(struct turn *t, struct run *r, struct job_row *j, enum plan_result result, str cause, struct err *reterr)
 {
-	int rc;
+	struct err e = { 0 };
+	int        rc;
 
 	if (j->state == JOB_FINISHED)
 		return 0;
@@ -129,7 +130,11 @@ int job_end(struct turn *t, struct run *r, struct job_row *j, enum plan_result r
 	j->cause = cause.ptr ? arena_str(t->a, str_sub(cause, 0, 2000)) : STR("");
 	j->ended = t->now;
 	j->deadline = 0;
-	rc = held ? jobq_done(t->tx, PIPELINE_QUEUE, j->id, reterr) : 0;
+	rc = held ? jobq_done(t->tx, PIPELINE_QUEUE, j->id, &e) : 0;
+	if (rc == -WEIR_EGONE) /* its attempts were used up: the queue has dropped it already */
+		rc = 0;
+	else if (rc && reterr)
+		*reterr = e;
 	if (rc == 0 && j->attempt > 0)
 		rc = token_end_job(t->p->cfg.tokens, t->tx, j->id, reterr);
 	if (rc == 0 && j->attempt > 0)
@@ -426,8 +431,11 @@ int run_cancel(struct turn *t, struct run *r, str cause, struct err *reterr)
 		return 0;
 	r->cancel = true;
 	r->cancel_cause = cause;
-	if (r->state == RUN_WAITING)
-		r->state = RUN_QUEUED; /* it ends without ever having held its group */
+	if (r->state == RUN_WAITING) { /* it ends without ever having held its concurrency group: not even always() runs */
+		r->state = RUN_QUEUED;
+		for (size_t g = 0; rc == 0 && g < r->plan->n_groups; g++)
+			rc = r->groups[g].state == GROUP_DONE ? 0 : skip_group(t, r, g, cause, reterr);
+	}
 	for (size_t i = 0; rc == 0 && i < r->n_jobs; i++)
 		if (r->groups[r->jobs[i].group].state == GROUP_RUN)
 			rc = job_cancel(t, r, &r->jobs[i], cause, reterr);
