@@ -4,10 +4,10 @@
  * callers, groups those that wait into one transaction (a savepoint each, so one that fails takes only itself back) and
  * answers after the commit is on disk (WAL, synchronous=FULL). On PostgreSQL it runs on a pooled connection in the
  * caller's thread, again after a serialization failure or deadlock. The function must therefore be repeatable: no side effect
- * outside the database, no db_write inside.
+ * outside the database, no db_write or db_read of the same database inside (-WEIR_EINTERNAL).
  * Reading: db_read() runs a function on a read connection of a pool, in the caller's thread, in one snapshot.
  *
- * SQL is written once for both: parameters $1..$9, RETURNING, ON CONFLICT; types in migrations as @int@ (64 bit),
+ * SQL is written once for both: parameters $1..$32, RETURNING, ON CONFLICT; types in migrations as @int@ (64 bit),
  * @text@, @blob@, @real@ and @strict@ behind a table's closing parenthesis. No other dialect. */
 #ifndef WEIR_DB_DB_H
 #define WEIR_DB_DB_H
@@ -41,7 +41,8 @@ MUST_CHECK int db_read(struct db *db, db_fn fn, void *arg, struct err *reterr);
 
 /* Statements. `types` says what the variadic parameters are, one letter each for $1, $2, ...:
  *   i int64_t   d double   s str (STR_NULL: NULL)   z const char * (NULL: NULL)   b str as blob   n (no argument) NULL
- * A unique violation is -WEIR_EEXIST; other constraint failures -WEIR_ECONFLICT; no space -WEIR_ENOSPC. */
+ * A unique violation is -WEIR_EEXIST; other constraint failures -WEIR_ECONFLICT; no space -WEIR_ENOSPC.
+ * A failed statement ends its transaction on either engine: return its error (use ON CONFLICT where a clash is expected). */
 MUST_CHECK int db_exec(struct db_tx *tx, struct err *reterr, const char *sql, const char *types, ...);
 /* As db_exec; *ret_n gets the number of rows changed. */
 MUST_CHECK int db_exec_n(struct db_tx *tx, struct err *reterr, int64_t *ret_n, const char *sql, const char *types, ...);

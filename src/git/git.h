@@ -18,9 +18,21 @@ extern const char git_zero_id[GIT_ID_SIZE]; /* 40 zeros: "no object" in ref upda
 /* Opens a bare or working repository. quarantine: object folder of a push that is not accepted yet (GIT_QUARANTINE_PATH), or NULL. */
 MUST_CHECK int git_repo_open(const char *path, const char *quarantine, struct git_repo **ret, struct err *reterr);
 struct git_repo *git_repo_close(struct git_repo *r);
+/* The same repository, quarantine and known refs once more, for another thread. */
+MUST_CHECK int git_repo_dup(const struct git_repo *r, struct git_repo **ret, struct err *reterr);
+const char *git_repo_path(const struct git_repo *r);
+/* Which refs count as "any ref" below: those whose name begins with prefix. Default "refs/"; a laptop asks "refs/remotes/", so that its own
+ * branches do not hide what they are about to push; NULL: none. */
+MUST_CHECK int git_repo_set_known_refs(struct git_repo *r, const char *prefix, struct err *reterr);
+/* The working folder (or bare repository) around `start`, with a slash at the end. -WEIR_ENOENT. */
+MUST_CHECK int git_find(const char *start, char *out, size_t size, struct err *reterr);
 
 /* "main", "refs/heads/main", "HEAD~1", an id: the commit it leads to. -WEIR_ENOENT. */
 MUST_CHECK int git_resolve(struct git_repo *r, const char *rev, char ret_id[GIT_ID_SIZE], struct err *reterr);
+
+/* Every ref below refs/ and the object it names: fn(ctx, "refs/heads/main", id); non-zero stops and is returned. Symbolic refs are left out. */
+MUST_CHECK int git_refs_each(struct git_repo *r, int (*fn)(void *ctx, str name, const char *id, struct err *reterr), void *ctx,
+                             struct err *reterr);
 
 struct git_commit {
 	char   id[GIT_ID_SIZE], tree[GIT_ID_SIZE];

@@ -174,9 +174,10 @@ struct plan_state {
  * cancelled: the run was cancelled. *ret_cause is set for SKIP: "if: evaluated to false", "needs: 'build' ended with failure". */
 MUST_CHECK int plan_decide(struct arena *a, const struct plan *p, size_t g, const struct plan_state *st, bool cancelled,
                            enum plan_call *ret, str *ret_cause, struct err *reterr);
-/* Jobs of a group: for a deferred one made from the needs in st (each call makes the same ones), else those of the plan. */
-MUST_CHECK int plan_expand(struct arena *a, const struct plan *p, size_t g, const struct plan_state *st, struct plan_job **ret,
-                           size_t *ret_n, struct err *reterr);
+/* Group g with its jobs, fail_fast and max_parallel: for a deferred one made from the needs in st (each call makes the same ones), else that
+ * of the plan. */
+MUST_CHECK int plan_expand(struct arena *a, const struct plan *p, size_t g, const struct plan_state *st, struct plan_group *ret,
+                           struct err *reterr);
 /* The result of a group from those of its jobs: failure before cancelled before success (continue-on-error jobs count as success). */
 enum plan_result plan_group_result(const enum plan_result *results, const bool *continue_on_error, size_t n);
 
