@@ -29,5 +29,9 @@
 #define LIMIT_JOBQ_ITEM_BYTES    (4 << 20)   /* one job of a queue with its payload */
 #define LIMIT_TREE_DEPTH         200         /* folders in folders of a git tree: readers recurse */
 #define LIMIT_PATH_BYTES         4096        /* path of a file inside a repository, as PATH_MAX */
+#define LIMIT_EVENT_ARENA_BYTES  (64 << 20)  /* tree of one event's data while it is checked */
+#define LIMIT_ACTOR_BYTES        128         /* "token:" and a name, with room */
+#define LIMIT_EVENT_READ         1000        /* events that one read returns */
+#define LIMIT_CHECKPOINT_BYTES   (8 << 20)   /* heads of all projects in one checkpoint */
 
 #endif

@@ -26,6 +26,7 @@ struct event {
 	str     actor; /* "token:NAME", "runner:NAME", "weir" */
 	str     data;  /* JSON object, canonical */
 	unsigned char hash[32];
+	int64_t pos;  /* place in the order of all projects (the SSE id), 1.. */
 };
 
 /* Opens the log over db (migrates), with its signing key in key_dir/event.key (made at first, 0600).
@@ -60,6 +61,8 @@ MUST_CHECK int event_read_newest(struct event_log *log, str project, int64_t bef
                                  struct event **ret, int64_t *ret_next_pos, size_t *ret_n, struct err *reterr);
 /* Called (quickly, from a db thread) after new events were committed. */
 MUST_CHECK int event_on_commit(struct event_log *log, void (*fn)(void *ctx), void *ctx, struct err *reterr);
+
+void event_off_commit(struct event_log *log, void *ctx); /* no call with this ctx runs after it returned */
 
 /* Verification: recomputes every hash, the sequence of each stream and each checkpoint's signature.
  * 0: all good, *ret counts. -WEIR_EREFUSED: *reterr names the first bad event ("project shop, event 17 (release.started):
