@@ -22,6 +22,7 @@ struct change {
 	/* `weir check --staged` and --all: files to look at instead of new_id's; NULL for a push. */
 	const struct change_file *files;
 	size_t            n_files;
+	bool              whole_tree; /* the files are all there are: a waiver that covers none of their findings is unused */
 };
 struct change_file {
 	str path, content;
