@@ -49,6 +49,8 @@ typedef int (*event_fn)(const struct event *ev, void *ctx, struct err *reterr);
 MUST_CHECK int event_subscribe(struct event_log *log, const char *name, const enum event_type *types, size_t n_types,
                                bool from_start, event_fn fn, void *ctx, struct err *reterr);
 MUST_CHECK int event_log_start(struct event_log *log, struct err *reterr);
+/* No subscriber's function runs after it returned; appending and reading go on. event_log_close() does it too. */
+void event_log_stop(struct event_log *log);
 
 /* Reads events after `after_seq` of one project in order, at most `max`; types may be NULL (all). Copies into the arena. */
 MUST_CHECK int event_read(struct event_log *log, str project, int64_t after_seq, const enum event_type *types, size_t n_types,

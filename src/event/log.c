@@ -253,19 +253,24 @@ int event_log_start(struct event_log *log, struct err *reterr)
 	return rc;
 }
 
-struct event_log *event_log_close(struct event_log *log)
+void event_log_stop(struct event_log *log)
 {
-	struct err e = { 0 };
-
-	if (!log)
-		return NULL;
-	db_unlisten(log->listener);
 	pthread_mutex_lock(&log->lock);
 	log->stop = true;
 	pthread_cond_broadcast(&log->news);
 	pthread_mutex_unlock(&log->lock);
 	event_subscribers_stop(log);
 	event_keeper_stop(log);
+}
+
+struct event_log *event_log_close(struct event_log *log)
+{
+	struct err e = { 0 };
+
+	if (!log)
+		return NULL;
+	event_log_stop(log);
+	db_unlisten(log->listener);
 	if (log->listener && event_checkpoint(log, &e))
 		log_warn("event", "no checkpoint at the end: %s", e.msg);
 	VEC_FINI(&log->on_commit);
