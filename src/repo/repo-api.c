@@ -4,7 +4,7 @@
 #include "base/base.h"
 #include "repo/repo-internal.h"
 
-enum { CHANGES_PAGE = 100, COMMITS_SHOWN = 100, FILES_SHOWN = 1000, FILE_BYTES_MAX = 1 << 20 };
+enum { CHANGES_PAGE = 200, CHANGES_USUAL = 50, COMMITS_SHOWN = 100, FILES_SHOWN = 1000, FILE_BYTES_MAX = 1 << 20 };
 
 static struct repo_store *store_of(void *ctx) { return ctx; }
 
@@ -19,17 +19,13 @@ static const char *actor_of(struct http_req *req)
 
 static void project_json(struct repo_store *s, const struct repo_project *p, struct jw *w)
 {
-	str branch = p->default_ref;
-
-	if (str_has_prefix(branch, STR("refs/heads/")))
-		branch = str_sub(branch, strlen("refs/heads/"), branch.len);
 	jw_obj(w);
 	jw_kstr(w, "name", p->name);
 	jw_kstr(w, "state", p->state);
-	jw_kstr(w, "default_branch", branch);
+	jw_kstr(w, "default_ref", p->default_ref);
 	jw_kstr(w, "template", p->template_name.len ? p->template_name : STR_NULL);
 	jw_ktime(w, "created", p->created);
-	jw_key(w, "url");
+	jw_key(w, "clone_url");
 	jw_fmt(w, "%s/git/%.*s.git", s->cfg.url ? s->cfg.url : "", STR_ARG(p->name));
 	jw_end(w);
 }
@@ -161,8 +157,8 @@ static void commit_fields(const struct git_commit *c, struct jw *w)
 {
 	jw_kstrz(w, "id", c->id);
 	jw_kstr(w, "subject", c->subject);
-	jw_kstr(w, "author", c->author_name);
-	jw_kstr(w, "email", c->author_email);
+	jw_key(w, "author");
+	jw_fmt(w, "%.*s <%.*s>", STR_ARG(c->author_name), STR_ARG(c->author_email));
 	jw_ktime(w, "authored", c->authored);
 	jw_ktime(w, "committed", c->committed);
 	jw_key(w, "parents");
@@ -321,14 +317,18 @@ static int api_changes(struct http_req *req, void *ctx, struct err *reterr)
 	struct repo_project project;
 	struct repo_change *c;
 	size_t              n = 0;
-	int64_t             before;
+	int64_t             before, limit;
 	struct jw           w;
 	int                 r = repo_project_get(store_of(ctx), http_param(req, "project"), http_arena(req), &project, reterr);
 
 	if (!r)
 		r = query_number(req, "before", &before, reterr);
 	if (!r)
-		r = repo_changes_read(store_of(ctx), project.name, 0, before, CHANGES_PAGE, http_arena(req), &c, &n, reterr);
+		r = query_number(req, "limit", &limit, reterr);
+	if (!r && (!limit || limit > CHANGES_PAGE))
+		limit = limit ? CHANGES_PAGE : CHANGES_USUAL;
+	if (!r)
+		r = repo_changes_read(store_of(ctx), project.name, 0, before, (size_t)limit, http_arena(req), &c, &n, reterr);
 	if (r)
 		return r;
 	http_json(req, &w);
@@ -341,7 +341,7 @@ static int api_changes(struct http_req *req, void *ctx, struct err *reterr)
 		jw_end(&w);
 	}
 	jw_end(&w);
-	if (n == CHANGES_PAGE)
+	if (n == (size_t)limit)
 		jw_kint(&w, "next_before", c[n - 1].seq);
 	jw_end(&w);
 	return 0;
@@ -417,7 +417,7 @@ static const struct http_route routes[] = {
 	{ "POST", "/api/v1/projects/:project/archive", HTTP_WORKER, SCOPE_ADMIN, 0, api_archive, "Makes a project read-only for good", NULL, NULL },
 	{ "GET", "/api/v1/projects/:project/refs", HTTP_WORKER, SCOPE_READ, 0, api_refs, "Refs and where they stand", NULL, NULL },
 	{ "GET", "/api/v1/projects/:project/changes", HTTP_WORKER, SCOPE_READ, 0, api_changes,
-	  "Accepted and refused changes, newest first; before= a seq for older ones", NULL, NULL },
+	  "Accepted and refused changes, newest first; before= a seq for older ones, limit= at most 200", NULL, NULL },
 	{ "GET", "/api/v1/projects/:project/changes/:seq:int", HTTP_WORKER, SCOPE_READ, 0, api_change,
 	  "One change with its commits, files and findings", NULL, NULL },
 	{ "GET", "/api/v1/projects/:project/commits/:commit", HTTP_WORKER, SCOPE_READ, 0, api_commit,

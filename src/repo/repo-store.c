@@ -124,23 +124,6 @@ struct moves_arg {
 	size_t             n;
 };
 
-/* "OWNER until DATE: reason", as the gate writes it, into the event's fields. */
-static void waiver_json(struct jw *w, str waiver)
-{
-	str    owner = waiver, date = STR(""), reason = STR("");
-	size_t at = 0;
-
-	while (at + 7 < waiver.len && memcmp(waiver.ptr + at, " until ", 7))
-		at++;
-	if (at + 7 < waiver.len) {
-		owner = str_sub(waiver, 0, at);
-		str_cut(str_sub(waiver, at + 7, waiver.len), ':', &date, &reason);
-	}
-	jw_kstr(w, "owner", owner);
-	jw_kstr(w, "expires", date);
-	jw_kstr(w, "reason", str_trim(reason));
-}
-
 static int waiver_events(struct repo_store *s, struct db_tx *tx, str project, const struct push_verdict *v, str ref, struct err *reterr)
 {
 	CLEANUP_ARENA struct arena a = ARENA_INIT(LIMIT_DOC_BYTES);
@@ -159,7 +142,7 @@ static int waiver_events(struct repo_store *s, struct db_tx *tx, str project, co
 		jw_obj(&w);
 		jw_kstr(&w, "fingerprint", doc_get_str(f, "fingerprint"));
 		jw_kstr(&w, "rule", doc_get_str(f, "rule"));
-		waiver_json(&w, doc_get_str(f, "waiver"));
+		jw_kstr(&w, "waiver", doc_get_str(f, "waiver"));
 		jw_kstr(&w, "ref", ref);
 		jw_end(&w);
 		r = event_append(s->cfg.log, tx, project, EVENT_WAIVER_USED, v->actor, buf_str(&data), NULL, reterr);
