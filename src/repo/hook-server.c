@@ -206,7 +206,7 @@ static int socket_open(struct repo_store *s, int *ret, struct err *reterr)
 	if (strlen(s->socket) >= sizeof(addr.sun_path))
 		return err_set(reterr, WEIR_ELIMIT, "%s: the path of the hooks' socket has more than %zu bytes; use a shorter data folder", s->socket,
 		               sizeof(addr.sun_path) - 1);
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", s->socket);
+	memcpy(addr.sun_path, s->socket, strlen(s->socket) + 1);
 	unlink(s->socket);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || chmod(s->socket, 0600) || listen(fd, 128)) {
