@@ -13,6 +13,10 @@
 	X(cmd_doctor)            \
 	X(cmd_serve)             \
 	X(cmd_down)              \
+	X(cmd_project_create)    \
+	X(cmd_project_list)      \
+	X(cmd_project_show)      \
+	X(cmd_project_archive)   \
 	/* end of the table */
 
 #define X(var) extern const struct cli_command var;

@@ -222,11 +222,18 @@ static int push_run(struct repo_store *s, struct http_req *req, str project, str
 	return r;
 }
 
-static bool bound_elsewhere(struct http_req *req, str project)
+/* Reading: the scope read, or a job's own identity. Either may be bound to one project. */
+static int reader_check(struct http_req *req, str project, struct err *reterr)
 {
-	const char *bound = http_who(req)->project;
+	const struct http_identity *who = http_who(req);
 
-	return bound[0] && !str_eqz(project, bound);
+	if (who->scope == SCOPE_NONE)
+		return err_set(reterr, WEIR_EAUTH, "git needs an access token as the password (any user name)");
+	if (who->project[0] && !str_eqz(project, who->project))
+		return err_set(reterr, WEIR_EPERM, "this token is for project '%s' only", who->project);
+	if (who->scope != SCOPE_JOB && !http_may(req, SCOPE_READ))
+		return err_set(reterr, WEIR_EPERM, "fetching needs a token with the scope read");
+	return 0;
 }
 
 int repo_http_serve(struct http_req *req, void *store, struct err *reterr)
@@ -238,11 +245,11 @@ int repo_http_serve(struct http_req *req, void *store, struct err *reterr)
 
 	if (str_has_suffix(name, STR(".git")))
 		name = str_sub(name, 0, name.len - 4);
-	r = repo_project_get(s, name, http_arena(req), &project, reterr);
+	r = reader_check(req, name, reterr);
+	if (!r)
+		r = repo_project_get(s, name, http_arena(req), &project, reterr);
 	if (r)
 		return r;
-	if (bound_elsewhere(req, name))
-		return err_set(reterr, WEIR_EPERM, "this token is for project '%s' only", http_who(req)->project);
 	if (!is_push(req, rest))
 		return cgi_run(s, req, name, rest, NULL, reterr);
 	if (!http_may(req, SCOPE_DEVELOP))

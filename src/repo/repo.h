@@ -48,7 +48,7 @@ MUST_CHECK int repo_archive(struct repo_store *s, str name, str actor, struct er
 struct source_ops repo_source(struct repo_store *s);
 
 /* Routes; ctx is the store:
- *   /git/:project/*rest (NAME.git)                       git itself
+ *   /git/:project/... (NAME.git)                          git itself
  *   GET, POST /api/v1/projects                           list; create {name, template?, began_at?}
  *   GET  /api/v1/projects/:project                       one
  *   POST /api/v1/projects/:project/archive
