@@ -12,8 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, struct err *reterr)
 {
 	posix_spawn_file_actions_t fa;
