@@ -104,7 +104,7 @@ class World:
 
     def __init__(self, folder, ports, quiet):
         self.folder, self.quiet = folder, quiet
-        self.listen, self.http, self.evidence, self.first = ports
+        self.listen, self.http, self.first = ports
         self.url = f"http://127.0.0.1:{self.listen}"
         self.data = os.path.join(folder, "data")
         self.work = os.path.join(folder, "work")
@@ -622,7 +622,7 @@ def play(w, wanted, as_json, skip=()):
 
 def command_story(args):
     folder = tempfile.mkdtemp(prefix="weir-story-")
-    ports = (free_port(), free_port(), free_port(), free_range(200))
+    ports = (free_port(), free_port(), free_range(200))
     w = World(folder, ports, True)
     good = False
     try:
@@ -652,7 +652,7 @@ def var_world(quiet=False):
     if os.path.exists(ports_file):
         ports = json.load(open(ports_file, encoding="ascii"))
     else:
-        ports = [8420 if port_free(8420) else free_port(), 8480 if port_free(8480) else free_port(), 0, free_range(200)]
+        ports = [8420 if port_free(8420) else free_port(), 8480 if port_free(8480) else free_port(), free_range(200)]
         json.dump(ports, open(ports_file, "w", encoding="ascii"))
     return World(folder, ports, quiet)
 

@@ -19,8 +19,22 @@
 #define LIMIT_ARTIFACT_BYTES     (1LL << 30) /* one stored version of a service */
 #define LIMIT_MATRIX_JOBS        256         /* jobs that one matrix makes, as GitHub has it */
 #define LIMIT_WORKFLOW_JOBS      1000        /* jobs of one run after matrices */
-#define LIMIT_TREE_DEPTH         200         /* folders in folders of a git tree: readers recurse */
-#define LIMIT_PATH_BYTES         4096        /* path of a file inside a repository, as PATH_MAX */
+#define LIMIT_WORKFLOW_BYTES     (1 << 20)  /* a workflow file */
+#define LIMIT_WORKFLOW_NAME_BYTES 255       /* its name: a column of every page */
+#define LIMIT_WORKFLOW_PAIRS     256        /* entries of an env, with or outputs map */
+#define LIMIT_WORKFLOW_INPUTS    25         /* inputs of a dispatch, as GitHub had it */
+#define LIMIT_JOB_STEPS          1000       /* steps of one job */
+#define LIMIT_JOB_LABELS         32         /* labels of runs-on */
+#define LIMIT_JOB_MINUTES        7200       /* timeout-minutes: five days, as GitHub's own runners have it */
+#define LIMIT_MATRIX_CELLS       4096       /* combinations before exclude: work of planning */
+#define LIMIT_RUNNING_JOBS       10000      /* jobs held by runners at once; one statement per job at start */
+#define LIMIT_GLOB_BYTES         1024       /* one filter pattern */
+#define LIMIT_GLOB_STEPS         200000     /* work of matching one pattern: '*' may go back */
+#define LIMIT_CHANGED_PATHS      10000      /* files of a change that path filters look at; past it they match */
+#define LIMIT_PIPELINE_MEM       (64 << 20) /* arena of one planning or scheduling turn */
+#define LIMIT_LOG_CHUNK_BYTES    (1 << 20)  /* log bytes in one call of a runner */
+#define LIMIT_JOB_OUTPUT_BYTES   (1 << 20)  /* outputs of one job, as GitHub has it */
+#define LIMIT_STEP_SUMMARY_BYTES (128 << 10) /* stored part of GITHUB_STEP_SUMMARY */
 #define LIMIT_DB_PARAMS          32          /* parameters of one SQL statement: the widest table has about half as many columns */
 #define LIMIT_DB_SQL_BYTES       (64 << 10)  /* one migration's text */
 #define LIMIT_DB_GROUP           256         /* functions that one SQLite commit carries: bounds what a failed commit takes back */
@@ -28,6 +42,22 @@
 #define LIMIT_DB_READERS         8           /* read connections of one handle */
 #define LIMIT_DB_WRITERS         8           /* write connections of one PostgreSQL handle */
 #define LIMIT_DB_CACHED          200         /* prepared statements kept per connection */
+#define LIMIT_JOBQ_ITEM_BYTES    (4 << 20)   /* one job of a queue with its payload */
+#define LIMIT_TREE_DEPTH         200         /* folders in folders of a git tree: readers recurse */
+#define LIMIT_PATH_BYTES         4096        /* path of a file inside a repository, as PATH_MAX */
+#define LIMIT_VERSION_BYTES      (4LL << 30) /* a stored version when unpacked: a small archive can hold a huge file */
+#define LIMIT_VERSION_FILES      200000      /* files of one version: a large node_modules has about 60,000 */
+#define LIMIT_RECORD_BYTES       1024        /* one request record of HAProxy's ring (its maxlen) */
+#define LIMIT_RELEASE_POINTS     600         /* points kept for a release's chart; older ones are thinned out */
+
+#define LIMIT_HTTP_TARGET_BYTES  (8 << 10)   /* request target: longer ones are attacks or mistakes */
+#define LIMIT_HTTP_HEADERS       200         /* header lines of one request */
+#define LIMIT_HTTP_ARENA_BYTES   (128 << 20) /* memory of one request beside its body and answer */
+#define LIMIT_HTTP_OUT_BYTES     (64 << 20)  /* answer of FAST and WORKER routes; larger ones are streams */
+#define LIMIT_HTTP_DISCARD_BYTES (1 << 20)   /* body that is read and dropped so that the client sees a refusal */
+#define LIMIT_HTTP_QUEUE         256         /* requests that wait for a worker; more are 503 */
+#define LIMIT_HTTP_RING_BYTES    (64 << 10)  /* each way of a streamed request */
+#define LIMIT_SSE_PULL_BYTES     (1 << 20)   /* messages of one turn of one event stream */
 #define LIMIT_WAIVERS            1000        /* entries of .weir/waivers.yaml: each finding is held against each */
 #define LIMIT_FINDINGS           1000        /* findings of one verdict; more are counted */
 

@@ -5,7 +5,19 @@
 #include "cli/cli.h"
 
 #define CLI_COMMAND_TABLE(X) \
-	X(cmd_help)
+	X(cmd_help)              \
+	X(cmd_completion)        \
+	X(cmd_manual)            \
+	X(cmd_config_show)       \
+	X(cmd_config_check)      \
+	X(cmd_doctor)            \
+	X(cmd_serve)             \
+	X(cmd_down)              \
+	X(cmd_project_create)    \
+	X(cmd_project_list)      \
+	X(cmd_project_show)      \
+	X(cmd_project_archive)   \
+	/* end of the table */
 
 #define X(var) extern const struct cli_command var;
 CLI_COMMAND_TABLE(X)

@@ -19,7 +19,6 @@ enum setting_kind { SETTING_TEXT, SETTING_PATH, SETTING_URL, SETTING_INT, SETTIN
 	X("listen", "WEIR_LISTEN", SETTING_ADDRESS, "127.0.0.1:8420", "address and port of API, pages and git; port 0: any free one") \
 	X("url", "WEIR_URL", SETTING_URL, "", "address under which people and runners reach the server; empty: http://LISTEN")   \
 	X("http", "WEIR_HTTP", SETTING_ADDRESS, "127.0.0.1:8480", "address and port where HAProxy answers the users of services") \
-	X("evidence", "WEIR_EVIDENCE", SETTING_ADDRESS, "127.0.0.1:8421", "address and port where HAProxy hands over its records") \
 	X("service-ports", "WEIR_SERVICE_PORTS", SETTING_TEXT, "20000-20999", "loopback ports that instances of services listen on") \
 	X("runner-slots", "WEIR_RUNNER_SLOTS", SETTING_INT, "2", "jobs that the server's own runner works on at once; 0: no own runner") \
 	X("http-threads", "WEIR_HTTP_THREADS", SETTING_INT, "2", "event loops of the HTTP server")                              \

@@ -58,8 +58,9 @@ struct db_backend {
 	double  (*col_real)(struct db_rows *rows, int col);
 	str     (*col_str)(struct db_rows *rows, int col);
 	bool    (*col_null)(struct db_rows *rows, int col);
-	/* Keeps other servers' migrations out until the transaction ends. NULL: the write transaction does it. */
-	int  (*migrate_lock)(struct db_tx *tx, struct err *reterr);
+	/* Keep other servers' migrations out. NULL: nobody else can be there (SQLite's write transactions exclude each other). */
+	int  (*migrate_begin)(void *b, void **ret_lock, struct err *reterr);
+	void (*migrate_end)(void *lock);
 	/* Part of the transaction. NULL: the engine calls db_fire() for tx->channels after the commit. */
 	int  (*notify)(struct db_tx *tx, const char *channel, struct err *reterr);
 	/* From now on notifications of other servers reach db_fire(). NULL: there are none. */

@@ -23,6 +23,8 @@ static const struct {
 	const struct db_backend *ops;
 } db_schemes[] = {
 	{ "sqlite:", &db_sqlite },
+	{ "postgresql:", &db_postgres },
+	{ "postgres:", &db_postgres },
 };
 
 int db_open(const char *url, struct db **ret, struct err *reterr)
@@ -331,14 +333,11 @@ struct db_migrate_arg {
 static int db_migrate_begin(struct db_tx *tx, void *arg UNUSED, struct err *reterr)
 {
 	struct buf sql CLEANUP_BUF = BUF_INIT(4096);
-	int             rc = 0;
+	int             rc = db_translate(&tx->db->ops->dialect,
+	                                  "CREATE TABLE IF NOT EXISTS weir_migration (room @text@ NOT NULL, number @int@ NOT NULL,"
+	                                  " name @text@ NOT NULL, digest @text@ NOT NULL, ran_at @int@ NOT NULL,"
+	                                  " PRIMARY KEY (room, number)) @strict@", &sql, reterr);
 
-	if (tx->db->ops->migrate_lock)
-		rc = tx->db->ops->migrate_lock(tx, reterr);
-	if (!rc)
-		rc = db_translate(&tx->db->ops->dialect,
-		                  "CREATE TABLE IF NOT EXISTS weir_migration (room @text@ NOT NULL, number @int@ NOT NULL, name @text@ NOT NULL,"
-		                  " digest @text@ NOT NULL, ran_at @int@ NOT NULL, PRIMARY KEY (room, number)) @strict@", &sql, reterr);
 	if (!rc)
 		rc = tx->db->ops->script(tx, buf_z(&sql), reterr);
 	return rc;
@@ -377,14 +376,11 @@ static int db_migrate_one(struct db_tx *tx, void *arg, struct err *reterr)
 	char                   digest[SHA256_HEX];
 	str                    had;
 	bool                   found;
-	int                    rc = 0;
+	int                    rc;
 
 	sha256_hex(str_z(a->m->sql), digest);
-	if (tx->db->ops->migrate_lock)
-		rc = tx->db->ops->migrate_lock(tx, reterr);
-	if (!rc)
-		rc = db_get_str(tx, reterr, &mem, &had, &found, "SELECT digest FROM weir_migration WHERE room = $1 AND number = $2", "zi",
-		                a->room, a->number);
+	rc = db_get_str(tx, reterr, &mem, &had, &found, "SELECT digest FROM weir_migration WHERE room = $1 AND number = $2", "zi",
+	                a->room, a->number);
 	if (rc)
 		return rc;
 	if (!found)
@@ -394,17 +390,30 @@ static int db_migrate_one(struct db_tx *tx, void *arg, struct err *reterr)
 	return rc ? err_wrap(reterr, "migration %lld of %s (%s)", (long long)a->number, a->room, a->m->name) : 0;
 }
 
+static int db_migrate_list(struct db *db, struct db_migrate_arg *arg, const struct db_migration *m, size_t n, struct err *reterr)
+{
+	int rc = db_write(db, db_migrate_begin, arg, reterr);
+
+	if (!rc)
+		rc = db_read(db, db_migrate_check_newer, arg, reterr);
+	for (size_t i = 0; i < n && !rc; i++) {
+		arg->m = &m[i];
+		arg->number = (int64_t)i + 1;
+		rc = db_write(db, db_migrate_one, arg, reterr);
+	}
+	return rc;
+}
+
 int db_migrate(struct db *db, const char *room, const struct db_migration *m, size_t n, struct err *reterr)
 {
 	struct db_migrate_arg arg = { .room = room, .known = (int64_t)n };
-	int                   rc = db_write(db, db_migrate_begin, &arg, reterr);
+	void                 *lock = NULL;
+	int                   rc = db->ops->migrate_begin ? db->ops->migrate_begin(db->b, &lock, reterr) : 0;
 
-	if (!rc)
-		rc = db_read(db, db_migrate_check_newer, &arg, reterr);
-	for (size_t i = 0; i < n && !rc; i++) {
-		arg.m = &m[i];
-		arg.number = (int64_t)i + 1;
-		rc = db_write(db, db_migrate_one, &arg, reterr);
-	}
+	if (rc)
+		return rc;
+	rc = db_migrate_list(db, &arg, m, n, reterr);
+	if (db->ops->migrate_end)
+		db->ops->migrate_end(lock);
 	return rc;
 }

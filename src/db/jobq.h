@@ -1,7 +1,8 @@
 /* jobq.h - job queue in the database: claim with a lease, renew, finish, retry with a cause.
  *
  * Several queues by name in one table. A job that is claimed and not renewed in time is claimable again, with the cause "lost: lease of
- * WORKER ran out" and attempt + 1, until max_attempts; then it is dead and jobq_reap() hands it to its owner. */
+ * WORKER ran out" and attempt + 1, until max_attempts; then it is dead and jobq_reap() hands it to its owner. Finished and
+ * dead jobs leave the table: the same (queue, id) may be put again. */
 #ifndef WEIR_DB_JOBQ_H
 #define WEIR_DB_JOBQ_H
 
@@ -28,6 +29,7 @@ MUST_CHECK int jobq_claim(struct db_tx *tx, const char *queue, str worker, str o
                           struct arena *a, struct jobq_item *ret, bool *ret_found, struct err *reterr);
 /* -WEIR_EGONE when the worker no longer holds it (lease lost and claimed by another, finished, cancelled). */
 MUST_CHECK int jobq_renew(struct db_tx *tx, const char *queue, str id, str worker, usec_t now, usec_t lease, struct err *reterr);
+/* Finished or cancelled, whether it waits or runs; -WEIR_EGONE when it is not there (any more). */
 MUST_CHECK int jobq_done(struct db_tx *tx, const char *queue, str id, struct err *reterr);
 /* Gives it back for another attempt at run_at, with a cause; dead when attempts are used up (*ret_dead). */
 MUST_CHECK int jobq_retry(struct db_tx *tx, const char *queue, str id, str cause, usec_t run_at, bool *ret_dead,

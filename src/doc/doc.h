@@ -4,7 +4,8 @@
  * by any number of threads. Limits: LIMIT_DOC_BYTES, _DEPTH, _NODES, _ALIASES (base/limits.h).
  * JSON: RFC 8259 by jansson (duplicate keys refused), positions by an own pass over the accepted text.
  * YAML: libyaml's events, YAML 1.2 core schema (no yes/no booleans, no sexagesimal numbers), duplicate keys refused,
- * merge keys (<<) refused, anchors and aliases resolved by sharing nodes. */
+ * merge keys (<<), keys that are no scalars and unknown tags refused, anchors and aliases resolved by sharing nodes.
+ * Messages about JSON quote no values, since those may be secrets. */
 #ifndef WEIR_DOC_DOC_H
 #define WEIR_DOC_DOC_H
 
@@ -16,12 +17,16 @@
 
 enum doc_kind { DOC_NONE, DOC_NULL, DOC_BOOL, DOC_INT, DOC_REAL, DOC_STR, DOC_SEQ, DOC_MAP };
 
+enum doc_style { DOC_STYLE_NONE, DOC_STYLE_PLAIN, DOC_STYLE_SINGLE, DOC_STYLE_DOUBLE, DOC_STYLE_LITERAL, DOC_STYLE_FOLDED };
+
 struct doc_pair;
 struct doc_node {
-	enum doc_kind kind;
-	uint32_t      line, col; /* 1-based; col counts bytes */
-	uint32_t      end_line;  /* last line the node touches */
-	str           text;      /* scalars: as written (YAML: after unquoting) */
+	enum doc_kind  kind;
+	enum doc_style style;     /* YAML scalars: how it was written; JSON and collections: NONE */
+	uint32_t       line, col; /* 1-based; col counts bytes. First character as written: quote, '|', anchor or tag */
+	uint32_t       end_line;  /* last line the node touches */
+	uint32_t       body_col;  /* DOC_STYLE_LITERAL: column where its lines begin, from line + 1 on; else 0 */
+	str            text;      /* scalars: the value after unquoting, NUL-terminated behind (NULL, BOOL, INT, REAL: as written) */
 	union {
 		bool    b;
 		int64_t i;
@@ -62,6 +67,9 @@ int64_t doc_get_int(const struct doc_node *map, const char *key, int64_t otherwi
 bool    doc_get_bool(const struct doc_node *map, const char *key, bool otherwise);
 double  doc_get_num(const struct doc_node *map, const char *key, double otherwise); /* DOC_INT or DOC_REAL */
 size_t  doc_len(const struct doc_node *n); /* items or pairs, 0 for scalars and NULL */
+/* Where byte `offset` of a scalar's text stands in the file: exact for text on one line without escapes and for literal
+ * blocks ('|'); the scalar's own place for what is folded. For messages about what is inside a text. */
+void doc_place_in(const struct doc_node *n, size_t offset, uint32_t *ret_line, uint32_t *ret_col);
 
 /* --- strict reading: every problem is collected with its place, reading goes on --- */
 struct doc_diag {
@@ -81,8 +89,10 @@ void doc_error_at(struct doc_check *c, uint32_t line, uint32_t col, const char *
 /* 0 when nothing was found; else -WEIR_EINVAL with the first problem as "file:line:col: ..." (and " (and N more)"). */
 MUST_CHECK int doc_check_result(const struct doc_check *c, struct err *reterr);
 
-/* True when n is a map; else an error "`what` must be a map, not a list". Unknown keys are errors, with the nearest known key.
- * `known` ends with NULL. */
+/* In all that follow a NULL node is silent and gives false or the zero value: it is an absent key that nobody needs, or one
+ * that doc_need reported.
+ * True when n is a map; else an error "`what` must be a map, not a list". Unknown keys are errors, with the nearest known key.
+ * `known` ends with NULL; NULL itself accepts any key. */
 bool doc_is_map(struct doc_check *c, const struct doc_node *n, const char *what, const char *const *known);
 bool doc_is_seq(struct doc_check *c, const struct doc_node *n, const char *what);
 /* A key that must be there: error at the map when it is not. */

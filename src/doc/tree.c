@@ -82,3 +82,24 @@ size_t doc_len(const struct doc_node *n)
 		return n->seq.n;
 	return n && n->kind == DOC_MAP ? n->map.n : 0;
 }
+
+void doc_place_in(const struct doc_node *n, size_t offset, uint32_t *ret_line, uint32_t *ret_col)
+{
+	size_t lines = 0, start = 0;
+
+	*ret_line = n->line;
+	*ret_col = n->col;
+	if (offset > n->text.len)
+		offset = n->text.len;
+	for (size_t i = 0; i < offset; i++)
+		if (n->text.ptr[i] == '\n') {
+			lines++;
+			start = i + 1;
+		}
+	if (n->style == DOC_STYLE_LITERAL && n->body_col) {
+		*ret_line += (uint32_t)lines + 1;
+		*ret_col = n->body_col + (uint32_t)(offset - start);
+	} else if (n->end_line == n->line && n->style != DOC_STYLE_LITERAL && n->style != DOC_STYLE_FOLDED) {
+		*ret_col += (uint32_t)offset + (n->style != DOC_STYLE_PLAIN && n->kind == DOC_STR);
+	}
+}

@@ -37,7 +37,7 @@
 	X(SERVICE_BORN, "service.born", "dev.cdevents.service.deployed", "service:s environment:s url:s first_answer_ms?:i", "a service answered users for the first time") \
 	X(TOKEN_CREATED, "token.created", "", "name:s scopes:s expires_at?:i by:s", "an access token was created")             \
 	X(TOKEN_REVOKED, "token.revoked", "", "name:s by:s", "an access token was revoked")                                  \
-	X(WAIVER_USED, "waiver.used", "", "fingerprint:s rule:s owner:s reason:s expires:s ref:s", "an accepted finding passed the gate by a waiver") \
+	X(WAIVER_USED, "waiver.used", "", "fingerprint:s rule:s waiver:s ref:s", "an accepted finding passed the gate by a waiver") \
 	X(SERVER_STARTED, "server.started", "", "version:s", "weir serve came up")
 
 enum event_type {

@@ -179,6 +179,27 @@ int git_resolve(struct git_repo *r, const char *rev, char ret_id[GIT_ID_SIZE], s
 	return git_fail(reterr, rc, "cannot resolve '%.200s'", rev);
 }
 
+int git_refs_each(struct git_repo *r, int (*fn)(void *ctx, str name, const char *id, struct err *reterr), void *ctx,
+                  struct err *reterr)
+{
+	git_reference_iterator *it;
+	git_reference          *ref;
+	int                     rc = git_reference_iterator_new(&it, r->repo), n = 0;
+
+	if (rc)
+		return git_fail(reterr, rc, "cannot list the refs of %s", r->path);
+	while (!rc && (n = git_reference_next(&ref, it)) == 0) {
+		const git_oid *target = git_reference_target(ref);
+		char           id[GIT_ID_SIZE];
+
+		if (target)
+			rc = fn(ctx, str_z(git_reference_name(ref)), git_oid_tostr(id, sizeof id, target), reterr);
+		git_reference_free(ref);
+	}
+	git_reference_iterator_free(it);
+	return rc ? rc : n == GIT_ITEROVER ? 0 : git_fail(reterr, n, "cannot list the refs of %s", r->path);
+}
+
 static void commit_copy(const git_commit *c, struct arena *a, struct git_commit *out)
 {
 	const git_signature *author = git_commit_author(c), *committer = git_commit_committer(c);

@@ -30,6 +30,10 @@ MUST_CHECK int git_find(const char *start, char *out, size_t size, struct err *r
 /* "main", "refs/heads/main", "HEAD~1", an id: the commit it leads to. -WEIR_ENOENT. */
 MUST_CHECK int git_resolve(struct git_repo *r, const char *rev, char ret_id[GIT_ID_SIZE], struct err *reterr);
 
+/* Every ref below refs/ and the object it names: fn(ctx, "refs/heads/main", id); non-zero stops and is returned. Symbolic refs are left out. */
+MUST_CHECK int git_refs_each(struct git_repo *r, int (*fn)(void *ctx, str name, const char *id, struct err *reterr), void *ctx,
+                             struct err *reterr);
+
 struct git_commit {
 	char   id[GIT_ID_SIZE], tree[GIT_ID_SIZE];
 	str    subject, message, author_name, author_email, committer_email;

@@ -73,6 +73,10 @@ struct http_config {
 	 * the same time whatever is wrong. NULL: everything is open (tests). */
 	int (*authenticate)(void *ctx, str scheme, str credentials, struct http_identity *ret, struct err *reterr);
 	void *auth_ctx;
+	unsigned worker_queue_max; /* requests that wait for a worker; 0: LIMIT_HTTP_QUEUE */
+	/* Writes the page of an error into http_out(); NULL: a plain page. */
+	void (*error_page)(void *ctx, struct http_req *r, int status, const char *code, str message);
+	void *page_ctx;
 };
 
 MUST_CHECK int http_server_new(const struct http_config *cfg, struct http_server **ret, struct err *reterr);
@@ -83,6 +87,11 @@ MUST_CHECK int http_server_start(struct http_server *s, struct err *reterr);
 uint16_t http_server_port(const struct http_server *s);
 /* Stops accepting, lets requests under way finish for at most grace_ms, then cuts; returns NULL. */
 struct http_server *http_server_stop(struct http_server *s, int64_t grace_ms);
+/* Runs the handler of a FAST or WORKER route in the caller's thread, as `who` (scope and project are checked), without a socket: for surfaces that
+ * render what the API answers. path_and_query is encoded as on the wire. body STR_NULL: none; else JSON. *ret: the JSON answer in `a`, NULL
+ * when it had none. Every answer of 400 or more is an error with its code and message. */
+MUST_CHECK int http_server_call(struct http_server *s, const struct http_identity *who, const char *method, const char *path_and_query,
+                                str body, struct arena *a, struct doc_node **ret, struct err *reterr);
 /* OpenAPI 3.1 document of all routes. */
 MUST_CHECK int http_server_openapi(const struct http_server *s, struct buf *out, struct err *reterr);
 /* Prometheus text of the server's own counters (requests by route and status, seconds histogram, connections). */
@@ -101,6 +110,8 @@ str  http_cookie(const struct http_req *r, const char *name);
 str  http_body(const struct http_req *r);                     /* FAST and WORKER */
 str  http_remote(const struct http_req *r);                   /* "127.0.0.1" */
 const struct http_identity *http_who(const struct http_req *r); /* scope NONE when anonymous */
+/* True when the request says that it comes from a page of this server (Origin or Sec-Fetch-Site): for forms that work without a session. */
+bool http_same_origin(const struct http_req *r);
 bool http_may(const struct http_req *r, enum http_scope scope);
 /* Parses the body as JSON (Content-Type application/json demanded); positions in errors are "body:line:col". */
 MUST_CHECK int http_body_json(struct http_req *r, struct doc_node **ret, struct err *reterr);

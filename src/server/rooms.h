@@ -3,9 +3,11 @@
 #define WEIR_SERVER_ROOMS_H
 
 #include "base/clock.h"
+#include "change/source.h"
 #include "db/db.h"
 #include "event/event.h"
 #include "net/http.h"
+#include "net/standard.h"
 #include "net/token.h"
 #include "server/server.h"
 
@@ -21,7 +23,9 @@ struct rooms {
 	struct event_log           *log;
 	struct token_store         *tokens;
 	struct http_server         *http;
-	struct event_routes        *event_routes;
+	struct standard_ops         standard;
+	struct event_api           *event_api;
+	struct source_ops           source; /* of repo */
 	struct repo_store          *repo;
 	struct gate                *gate;
 	struct pipeline            *pipeline;

@@ -46,6 +46,9 @@ struct expr_ops {
 	bool (*success)(void *ctx);
 	bool (*failure)(void *ctx);
 	bool (*cancelled)(void *ctx);
+	/* success('job', ...) and failure('job', ...) of a job's `if`; NULL: these take no parameters. */
+	bool (*success_of)(void *ctx, const str *jobs, size_t n);
+	bool (*failure_of)(void *ctx, const str *jobs, size_t n);
 	/* hashFiles(patterns...): hex SHA-256, empty text when nothing matches; NULL: unknown function. */
 	int (*hash_files)(void *ctx, const str *patterns, size_t n, struct buf *out, struct err *reterr);
 	void *ctx;
@@ -59,10 +62,16 @@ struct expr_env {
 struct expr; /* parsed */
 /* Parses the text between ${{ and }}. Errors: -WEIR_EPARSE with the column (1-based character) in the text. */
 MUST_CHECK int expr_parse(struct arena *a, str text, struct expr **ret, struct err *reterr);
+/* As expr_parse, and names and functions that env does not have are -WEIR_EPARSE with their place too. */
+MUST_CHECK int expr_parse_for(struct arena *a, str text, const struct expr_env *env, struct expr **ret, struct err *reterr);
+/* The names and functions of a parsed expression against env (only whether they are there); expr_eval does it by itself. */
+MUST_CHECK int expr_check(const struct expr *e, const struct expr_env *env, struct err *reterr);
 /* True when the expression calls one of success, failure, always, cancelled (else an `if` gets an implicit success() &&). */
 bool expr_uses_status(const struct expr *e);
 /* Calls fn with each context name (first segment, lower case) that the expression reads; for checks of where a context is allowed. */
 void expr_each_context(const struct expr *e, void (*fn)(void *ctx, str name, uint32_t col), void *ctx);
+/* Values made go into a. Errors: -WEIR_EPARSE (a name or function that env does not have), -WEIR_EINVAL (what a function refuses),
+ * -WEIR_ELIMIT "The maximum allowed memory size was exceeded" (1 MiB of text made, as GitHub counts it, or a's max). */
 MUST_CHECK int expr_eval(struct arena *a, const struct expr *e, const struct expr_env *env, const struct expr_value **ret,
                          struct err *reterr);
 
@@ -73,7 +82,8 @@ bool expr_text_is_plain(const struct expr_text *t); /* no ${{ }} in it */
 void expr_text_each(const struct expr_text *t, void (*fn)(void *ctx, const struct expr *e, size_t offset), void *ctx);
 MUST_CHECK int expr_text_eval(struct arena *a, const struct expr_text *t, const struct expr_env *env,
                               const struct expr_value **ret, struct err *reterr);
-/* `if:` text, with or without ${{ }}: adds the implicit success() and gives the truth of the result. */
+/* `if:` text, with or without ${{ }}: adds the implicit success() and gives the truth of the result. Empty text: success().
+ * Without ops->success there is no implicit part. Names are checked even where success() is false already. */
 MUST_CHECK int expr_if_eval(struct arena *a, str text, const struct expr_env *env, bool *ret, struct err *reterr);
 
 #endif

@@ -2,12 +2,24 @@
 #include "lib/test.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/proc.h"
 #include "db/db.h"
+#include "lib/pg.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <errno.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-static char        dir[256];
-static char        url[512];
+static char           dir[256];
+static char           url[512];
+static struct pg_test pg;
 
 static struct db *open_db(void)
 {
@@ -159,20 +171,550 @@ static void test_many_writers(void **s UNUSED)
 	db_close(db);
 }
 
+
+static void test_reopen(void **s UNUSED)
+{
+	struct db    *db = fresh_db();
+	struct err    e = { 0 };
+	struct insert in = { 3, "kept", false };
+
+	assert_ok(db_write(db, insert_thing, &in, &e), &e);
+	db_close(db);
+	db = open_db();
+	assert_int_equal(count(db), 1);
+	db_close(db);
+}
+
+static void test_migrations(void **s UNUSED)
+{
+	struct db          *db = fresh_db();
+	struct err          e = { 0 };
+	struct db_migration edited[] = { migrations[0], { "create parts", "CREATE TABLE part (thing @int@) @strict@" } };
+	struct db_migration broken[] = { { "bad", "CREATE TABLE other (a @int@) @strict@; INSERT INTO nowhere VALUES (1)" } };
+	struct db_migration good[] = { { "good", "CREATE TABLE other (a @int@) @strict@" } };
+
+	assert_ok(db_migrate(db, "test", migrations, ARRAY_SIZE(migrations), &e), &e); /* again: nothing to do */
+	assert_err(db_migrate(db, "test", edited, 2, &e), WEIR_ECONFLICT);
+	assert_non_null(strstr(e.msg, "migration 2 of test (create parts)"));
+	assert_err(db_migrate(db, "test", migrations, 1, &e), WEIR_ECONFLICT); /* an older program */
+	assert_true(db_migrate(db, "half", broken, 1, &e) < 0);
+	assert_ok(db_migrate(db, "half", good, 1, &e), &e); /* nothing of the broken one is left */
+	db_close(db);
+}
+
+/* --- what a function may not do --- */
+
+static int nested(struct db_tx *tx UNUSED, void *arg, struct err *reterr)
+{
+	return db_write(arg, wipe, NULL, reterr);
+}
+static int nested_read(struct db_tx *tx UNUSED, void *arg, struct err *reterr)
+{
+	int64_t n;
+
+	return db_read(arg, count_things, &n, reterr);
+}
+static int swallow(struct db_tx *tx, void *arg UNUSED, struct err *reterr UNUSED)
+{
+	struct err e = { 0 };
+
+	assert_ok(db_exec(tx, &e, "INSERT INTO thing (id) VALUES (1)", ""), &e);
+	assert_err(db_exec(tx, &e, "INSERT INTO thing (id) VALUES (1)", ""), WEIR_EEXIST);
+	assert_err(db_exec(tx, &e, "INSERT INTO thing (id) VALUES (2)", ""), WEIR_EINTERNAL);
+	return 0;
+}
+static int two_open(struct db_tx *tx, void *arg UNUSED, struct err *reterr)
+{
+	struct db_rows *a CLEANUP_ROWS = NULL;
+	struct db_rows *b CLEANUP_ROWS = NULL;
+	int             rc;
+
+	assert_ok(db_exec(tx, reterr, "INSERT INTO thing (id) VALUES (1), (2)", ""), reterr);
+	assert_ok(db_query(tx, reterr, &a, "SELECT id FROM thing", ""), reterr);
+	while ((rc = db_next(a, reterr)) == 1)
+		assert_true(db_int(a, 0) > 0);
+	assert_int_equal(rc, 0);
+	assert_ok(db_query(tx, reterr, &b, "SELECT id FROM thing", ""), reterr); /* the first was read to its end */
+	assert_int_equal(db_next(b, reterr), 1);
+	return db_exec(tx, reterr, "DELETE FROM thing", "");
+}
+static int write_in_read(struct db_tx *tx, void *arg UNUSED, struct err *reterr)
+{
+	return db_exec(tx, reterr, "DELETE FROM thing", "");
+}
+static int bad_text(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	return db_exec(tx, reterr, "INSERT INTO thing (id, name) VALUES (1, $1)", "s", *(str *)arg);
+}
+
+static void test_misuse(void **s UNUSED)
+{
+	struct db *db = fresh_db();
+	struct err e = { 0 };
+	str        nul = STR("a\0b"), latin = STR("caf\xe9");
+
+	assert_err(db_write(db, nested, db, &e), WEIR_EINTERNAL);
+	assert_err(db_write(db, nested_read, db, &e), WEIR_EINTERNAL);
+	assert_err(db_read(db, nested_read, db, &e), WEIR_EINTERNAL);
+	assert_err(db_write(db, swallow, NULL, &e), WEIR_EINTERNAL);
+	assert_err(db_write(db, two_open, NULL, &e), WEIR_EINTERNAL);
+	assert_non_null(strstr(e.msg, "still open"));
+	assert_err(db_read(db, write_in_read, NULL, &e), WEIR_EPERM);
+	assert_err(db_write(db, bad_text, &nul, &e), WEIR_EINVAL);
+	assert_err(db_write(db, bad_text, &latin, &e), WEIR_EINVAL);
+	assert_int_equal(count(db), 0);
+	db_close(db);
+}
+
+static int get_helpers(struct db_tx *tx, void *arg UNUSED, struct err *reterr)
+{
+	struct arena a CLEANUP_ARENA = ARENA_INIT(1000);
+	int64_t        n = 9;
+	str            t = STR("x");
+	bool           found = true;
+
+	assert_ok(db_get_int(tx, reterr, &n, &found, "SELECT id FROM thing WHERE id = $1", "i", (int64_t)5), reterr);
+	assert_false(found);
+	assert_int_equal(n, 0);
+	assert_err(db_get_int(tx, reterr, &n, NULL, "SELECT id FROM thing WHERE id = $1", "i", (int64_t)5), WEIR_ENOENT);
+	assert_ok(db_exec(tx, reterr, "INSERT INTO thing (id, name) VALUES (5, 'five'), (6, NULL)", ""), reterr);
+	assert_ok(db_get_str(tx, reterr, &a, &t, NULL, "SELECT name FROM thing WHERE id = $1", "i", (int64_t)5), reterr);
+	assert_str(t, "five");
+	assert_ok(db_get_str(tx, reterr, &a, &t, &found, "SELECT name FROM thing WHERE id = $1", "i", (int64_t)6), reterr);
+	assert_true(found);
+	assert_null(t.ptr);
+	assert_ok(db_get_int(tx, reterr, &n, NULL, "UPDATE thing SET share = 0.5 WHERE id = 5 RETURNING id", ""), reterr);
+	assert_int_equal(n, 5);
+	assert_ok(db_get_int(tx, reterr, &n, NULL, "SELECT name = 'five' FROM thing WHERE id = 5", ""), reterr);
+	assert_int_equal(n, 1);
+	assert_ok(db_exec_n(tx, reterr, &n, "UPDATE thing SET share = 1.5 WHERE id > $1", "i", (int64_t)100), reterr);
+	assert_int_equal(n, 0);
+	return 0;
+}
+
+static void test_get_helpers(void **s UNUSED)
+{
+	struct db *db = fresh_db();
+	struct err e = { 0 };
+
+	assert_ok(db_write(db, get_helpers, NULL, &e), &e);
+	db_close(db);
+}
+
+static int order_of_bytes(struct db_tx *tx, void *arg UNUSED, struct err *reterr)
+{
+	struct db_rows *rows CLEANUP_ROWS = NULL;
+	static const char *want[] = { "B", "a", "a-b", "ab", "\xc3\xa4" };
+
+	assert_ok(db_exec(tx, reterr, "INSERT INTO thing (id, name) VALUES (1, 'ab'), (2, 'B'), (3, 'a-b'), (4, 'a'), (5, $1)", "z", want[4]), reterr);
+	assert_ok(db_query(tx, reterr, &rows, "SELECT name FROM thing ORDER BY name", ""), reterr);
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+		assert_int_equal(db_next(rows, reterr), 1);
+		assert_str(db_str(rows, 0), want[i]);
+	}
+	return 0;
+}
+
+static void test_order(void **s UNUSED)
+{
+	struct db *db = fresh_db();
+	struct err e = { 0 };
+
+	assert_ok(db_write(db, order_of_bytes, NULL, &e), &e);
+	db_close(db);
+}
+
+/* --- a read sees one moment, whatever is written meanwhile --- */
+
+struct moment {
+	struct db *other;
+	int64_t    before, after;
+};
+static int look_twice(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	struct moment *m = arg;
+	struct insert  in = { 50, "meanwhile", false };
+	int            rc = count_things(tx, &m->before, reterr);
+
+	if (!rc)
+		rc = db_write(m->other, insert_thing, &in, reterr);
+	return rc ? rc : count_things(tx, &m->after, reterr);
+}
+
+static void test_snapshot(void **s UNUSED)
+{
+	struct db    *db = fresh_db(), *other = open_db();
+	struct err    e = { 0 };
+	struct moment m = { other, -1, -1 };
+
+	assert_ok(db_read(db, look_twice, &m, &e), &e);
+	assert_int_equal(m.before, 0);
+	assert_int_equal(m.after, 0);
+	assert_int_equal(count(db), 1);
+	db_close(other);
+	db_close(db);
+}
+
+/* --- a counter that many raise: nobody's step is lost --- */
+
+static int raise_counter(struct db_tx *tx, void *arg UNUSED, struct err *reterr)
+{
+	int64_t n;
+	int     rc = db_get_int(tx, reterr, &n, NULL, "SELECT n FROM part WHERE thing = 1", "");
+
+	return rc ? rc : db_exec(tx, reterr, "UPDATE part SET n = $1 WHERE thing = 1", "i", n + 1); /* read, then write: the classic */
+}
+static int make_counter(struct db_tx *tx, void *arg UNUSED, struct err *reterr)
+{
+	int rc = db_exec(tx, reterr, "INSERT INTO thing (id) VALUES (1)", "");
+
+	return rc ? rc : db_exec(tx, reterr, "INSERT INTO part (thing, n) VALUES (1, 0)", "");
+}
+static int get_counter(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	return db_get_int(tx, reterr, arg, NULL, "SELECT n FROM part", "");
+}
+static void *raise_many(void *arg)
+{
+	struct many *m = arg;
+
+	for (int64_t i = 0; i < m->n; i++)
+		m->ok += db_write(m->db, raise_counter, NULL, NULL) == 0;
+	return NULL;
+}
+
+static void test_counter(void **s UNUSED)
+{
+	enum { THREADS = 8, EACH = 20 };
+	struct db  *db = fresh_db();
+	struct err  e = { 0 };
+	struct many m[THREADS];
+	pthread_t   t[THREADS];
+	int64_t     n, ok = 0;
+
+	assert_ok(db_write(db, make_counter, NULL, &e), &e);
+	for (int i = 0; i < THREADS; i++) {
+		m[i] = (struct many){ db, 0, EACH, 0, 0 };
+		assert_int_equal(pthread_create(&t[i], NULL, raise_many, &m[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(t[i], NULL);
+		ok += m[i].ok;
+	}
+	assert_ok(db_read(db, get_counter, &n, &e), &e);
+	assert_int_equal(ok, THREADS * EACH);
+	assert_int_equal(n, ok);
+	db_close(db);
+}
+
+/* --- notification --- */
+
+static void on_notify(void *ctx) { atomic_fetch_add((atomic_int *)ctx, 1); }
+static int notify_thing(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	struct insert *in = arg;
+	int            rc = db_notify(tx, "thing_made", reterr);
+
+	if (!rc)
+		rc = db_notify(tx, "thing_made", reterr);
+	return rc ? rc : insert_thing(tx, in, reterr);
+}
+static bool wait_for(atomic_int *n, int at_least)
+{
+	for (int i = 0; i < 5000 && atomic_load(n) < at_least; i++)
+		clock_sleep_ms(1);
+	return atomic_load(n) >= at_least;
+}
+
+static void test_notify(void **s UNUSED)
+{
+	struct db          *db = fresh_db(), *other = db_is_sqlite(db) ? db : open_db();
+	struct err          e = { 0 };
+	struct db_listener *l, *l2, *unrelated;
+	atomic_int          n = 0, n2 = 0, none = 0;
+	struct insert       ok = { 1, NULL, false }, fails = { 2, NULL, true }, later = { 3, NULL, false };
+
+	assert_ok(db_listen(other, "thing_made", on_notify, &n, &l, &e), &e);
+	assert_ok(db_listen(db, "thing_made", on_notify, &n2, &l2, &e), &e);
+	assert_ok(db_listen(other, "something_else", on_notify, &none, &unrelated, &e), &e);
+	assert_err(db_write(db, notify_thing, &fails, &e), WEIR_EREFUSED);
+	assert_int_equal(atomic_load(&n), 0);
+	assert_ok(db_write(db, notify_thing, &ok, &e), &e);
+	assert_true(wait_for(&n, 1));
+	assert_true(wait_for(&n2, 1));
+	l = db_unlisten(l);
+	n = 0;
+	n2 = 0;
+	assert_ok(db_write(db, notify_thing, &later, &e), &e);
+	assert_true(wait_for(&n2, 1));
+	assert_int_equal(atomic_load(&n), 0);
+	assert_int_equal(atomic_load(&none), 0);
+	db_unlisten(l2);
+	db_unlisten(unrelated);
+	if (other != db)
+		db_close(other);
+	db_close(db);
+}
+
+/* --- crash: what was acknowledged is there --- */
+
+static void child_writes(int fd)
+{
+	struct db *db = NULL;
+
+	if (db_open(url, &db, NULL))
+		_exit(1);
+	for (int64_t i = 1;; i++) {
+		struct insert in = { i, NULL, false };
+
+		if (db_write(db, insert_thing, &in, NULL) || write(fd, &i, sizeof(i)) != sizeof(i))
+			_exit(1);
+	}
+}
+static int max_thing(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	return db_get_int(tx, reterr, arg, NULL, "SELECT COALESCE(MAX(id), 0) FROM thing", "");
+}
+
+static void test_crash(void **s UNUSED)
+{
+	struct err e = { 0 };
+	int64_t    acked = 0, max, n;
+
+	db_close(fresh_db());
+	for (int round = 0; round < 3; round++) {
+		struct db *db = fresh_db();
+		int        p[2];
+		pid_t      pid;
+
+		db_close(db);
+		assert_int_equal(pipe(p), 0);
+		pid = fork();
+		if (!pid)
+			child_writes(p[1]);
+		assert_true(pid > 0);
+		(void)close(p[1]);
+		for (int i = 0; i < 100 + 37 * round; i++)
+			assert_int_equal(read(p[0], &acked, sizeof(acked)), sizeof(acked));
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		while (read(p[0], &n, sizeof(n)) == sizeof(n))
+			acked = n;
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		(void)close(p[0]);
+		db = open_db();
+		assert_ok(db_read(db, max_thing, &max, &e), &e);
+		assert_true(max >= acked);
+		assert_int_equal(count(db), max); /* and no hole */
+		db_close(db);
+	}
+}
+
+/* --- SQLite only --- */
+
+static int insert_big(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	static char blob[200000];
+
+	return db_exec(tx, reterr, "INSERT INTO thing (id, data) VALUES ($1, $2)", "ib", *(int64_t *)arg, str_n(blob, sizeof(blob)));
+}
+
+struct full_writer {
+	struct db *db;
+	int64_t    base, stored, full, other;
+};
+static void *fill_disk(void *arg)
+{
+	struct full_writer *w = arg;
+
+	for (int64_t i = 0; i < 20; i++) {
+		int64_t id = w->base + i;
+		int     rc = db_write(w->db, insert_big, &id, NULL);
+
+		w->stored += !rc;
+		w->full += rc == -WEIR_ENOSPC || rc == -WEIR_EIO; /* SQLite does not always know EFBIG when it tells of it */
+		w->other += rc && rc != -WEIR_ENOSPC && rc != -WEIR_EIO;
+	}
+	return NULL;
+}
+
+/* Writers on a full disk, then room again: exactly what was acknowledged is there. */
+static void fill_and_check(struct db *db, void (*more_room)(void))
+{
+	enum { THREADS = 4 };
+	struct err         e = { 0 };
+	struct full_writer w[THREADS];
+	pthread_t          t[THREADS];
+	int64_t            stored = 0, full = 0, other = 0, id = 900;
+
+	for (int i = 0; i < THREADS; i++) {
+		w[i] = (struct full_writer){ db, i * 100, 0, 0, 0 };
+		assert_int_equal(pthread_create(&t[i], NULL, fill_disk, &w[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(t[i], NULL);
+		stored += w[i].stored;
+		full += w[i].full;
+		other += w[i].other;
+	}
+	more_room();
+	assert_int_equal(other, 0);
+	assert_true(stored > 0 && full > 0);
+	assert_int_equal(count(db), stored);
+	assert_ok(db_write(db, insert_big, &id, &e), &e);
+	db_close(db);
+	db = open_db();
+	assert_int_equal(count(db), stored + 1);
+	db_close(db);
+}
+
+static struct rlimit file_limit;
+static void          no_file_limit(void)
+{
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &file_limit), 0);
+}
+
+static void test_file_limit(void **s UNUSED)
+{
+	struct db    *db = fresh_db();
+	struct rlimit small = { 3 << 20, RLIM_INFINITY };
+
+	if (!db_is_sqlite(db)) {
+		db_close(db);
+		skip();
+	}
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &file_limit), 0);
+	small.rlim_max = file_limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	fill_and_check(db, no_file_limit);
+}
+
+static char small_dir[280];
+static void larger_tmpfs(void)
+{
+	assert_int_equal(mount("tmpfs", small_dir, "tmpfs", MS_REMOUNT, "size=64m"), 0);
+}
+
+static void test_disk_full(void **s UNUSED)
+{
+	struct db *db = open_db();
+	char       was[512];
+	bool       lite = db_is_sqlite(db);
+
+	db_close(db);
+	if (!lite)
+		skip();
+	(void)snprintf(small_dir, sizeof(small_dir), "%s/small", dir);
+	assert_int_equal(mkdir(small_dir, 0700), 0);
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", small_dir, "tmpfs", 0, "size=3m")) {
+		printf("skipped: cannot mount a small file system here: %s\n", strerror(errno));
+		skip();
+	}
+	(void)snprintf(was, sizeof(was), "%s", url);
+	(void)snprintf(url, sizeof(url), "sqlite:%s/weir.db", small_dir);
+	fill_and_check(fresh_db(), larger_tmpfs);
+	(void)snprintf(url, sizeof(url), "%s", was);
+	assert_int_equal(umount(small_dir), 0);
+}
+
+static void test_backup(void **s UNUSED)
+{
+	struct db    *db = fresh_db(), *copy;
+	struct err    e = { 0 };
+	struct insert in = { 1, "copied", false }, in2 = { 2, "later", false };
+	char          path[300], copy_url[320];
+
+	(void)snprintf(path, sizeof(path), "%s/copy.db", dir);
+	if (!db_is_sqlite(db)) {
+		assert_err(db_backup(db, path, &e), WEIR_EREFUSED);
+		db_close(db);
+		return;
+	}
+	assert_ok(db_write(db, insert_thing, &in, &e), &e);
+	assert_ok(db_backup(db, path, &e), &e);
+	assert_ok(db_write(db, insert_thing, &in2, &e), &e);
+	assert_err(db_backup(db, path, &e), WEIR_EEXIST);
+	db_close(db);
+	(void)snprintf(copy_url, sizeof(copy_url), "sqlite:%s", path);
+	assert_ok(db_open(copy_url, &copy, &e), &e);
+	assert_int_equal(count(copy), 1);
+	db_close(copy);
+}
+
+static void test_open_errors(void **s UNUSED)
+{
+	struct db *db;
+	struct err e = { 0 };
+
+	assert_err(db_open("mysql://x", &db, &e), WEIR_EINVAL);
+	assert_err(db_open("sqlite:", &db, &e), WEIR_EINVAL);
+	assert_err(db_open("sqlite:/nonexistent/folder/x.db", &db, &e), WEIR_EIO);
+	assert_non_null(strstr(e.msg, "/nonexistent/folder/x.db"));
+	assert_err(db_open("postgresql://u:s3cr%et@localhost/x", &db, &e), WEIR_EINVAL);
+	assert_null(strstr(e.msg, "s3cr"));
+	assert_err(db_open("postgresql://u:s3cret@127.0.0.1:1/x", &db, &e), WEIR_EUNAVAIL);
+	assert_null(strstr(e.msg, "s3cret"));
+}
+
+/* --- PostgreSQL only: the server goes away and comes back --- */
+
+static void test_restart(void **s UNUSED)
+{
+	struct db          *db = fresh_db();
+	struct err          e = { 0 };
+	struct db_listener *l;
+	struct insert       in = { 1, NULL, false }, in2 = { 2, NULL, false };
+	atomic_int          n = 0;
+
+	if (db_is_sqlite(db)) {
+		db_close(db);
+		skip();
+	}
+	assert_ok(db_listen(db, "thing_made", on_notify, &n, &l, &e), &e);
+	assert_ok(db_write(db, notify_thing, &in, &e), &e);
+	assert_true(wait_for(&n, 1));
+	assert_ok(pg_test_restart(&pg, &e), &e);
+	assert_int_equal(count(db), 1);                         /* stale read connections are replaced */
+	assert_ok(db_write(db, notify_thing, &in2, &e), &e);     /* stale write connections too */
+	n = 0;
+	for (int64_t i = 10; i < 300 && !atomic_load(&n); i++) { /* the listener comes back within a second */
+		struct insert more = { i, NULL, false };
+
+		assert_ok(db_write(db, notify_thing, &more, &e), &e);
+		clock_sleep_ms(20);
+	}
+	assert_true(atomic_load(&n) > 0);
+	db_unlisten(l);
+	db_close(db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_codes),
-		cmocka_unit_test(test_many_writers),
+		cmocka_unit_test(test_values),       cmocka_unit_test(test_codes),    cmocka_unit_test(test_many_writers),
+		cmocka_unit_test(test_reopen),       cmocka_unit_test(test_migrations), cmocka_unit_test(test_misuse),
+		cmocka_unit_test(test_get_helpers),  cmocka_unit_test(test_order),    cmocka_unit_test(test_snapshot),
+		cmocka_unit_test(test_counter),      cmocka_unit_test(test_notify),   cmocka_unit_test(test_crash),
+		cmocka_unit_test(test_disk_full),   cmocka_unit_test(test_file_limit),    cmocka_unit_test(test_backup),   cmocka_unit_test(test_open_errors),
+		cmocka_unit_test(test_restart),
 	};
 	struct err e = { 0 };
-	int        rc;
+	int        rc, pg_rc;
 
 	if (fs_temp_dir("weir-test-db", dir, sizeof(dir), &e))
 		return 1;
 	(void)snprintf(url, sizeof(url), "sqlite:%s/weir.db", dir);
-	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	rc = cmocka_run_group_tests_name("SQLite", tests, NULL, NULL);
+	pg_rc = pg_test_start(&pg, &e);
+	if (pg_rc == 0) {
+		(void)snprintf(url, sizeof(url), "%s", pg.url);
+		rc += cmocka_run_group_tests_name("PostgreSQL", tests, NULL, NULL);
+		pg_test_stop(&pg);
+	} else {
+		printf("skipped: %s\n", e.msg);
+		rc += pg_rc < 0;
+	}
 	(void)!fs_remove_tree(dir, &e);
 	return rc;
 }

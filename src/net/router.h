@@ -1,0 +1,57 @@
+/* router.h - from a method and a path to one route: a trie over path segments. Pure, no locks: built before the server starts,
+ * read by all threads afterwards. */
+#ifndef WEIR_NET_ROUTER_H
+#define WEIR_NET_ROUTER_H
+
+#include "base/arena.h"
+#include "net/http.h"
+
+#include <stdatomic.h>
+
+enum { ROUTE_SEGS_MAX = 16, ROUTE_PARAMS_MAX = 8, ROUTE_STATUS_MIN = 100, ROUTE_STATUS_MAX = 599 };
+
+enum seg_kind { SEG_LITERAL, SEG_NAME, SEG_INT, SEG_ID, SEG_REST };
+struct route_seg {
+	enum seg_kind kind;
+	str           text;   /* the literal, or the parameter's name */
+	str           suffix; /* of a parameter: ":project.git" has ".git" */
+};
+
+struct route_entry {
+	const struct http_route *route;
+	void                    *ctx;
+	struct route_seg         segs[ROUTE_SEGS_MAX];
+	size_t                   n_segs;
+	str                      method;
+	_Atomic uint64_t         answers[ROUTE_STATUS_MAX - ROUTE_STATUS_MIN + 1]; /* for metrics */
+};
+
+struct route_param {
+	str name, value; /* value decoded, in the request's arena */
+};
+struct route_match {
+	struct route_entry *entry; /* NULL: see `known` and `allow` */
+	str                 path; /* decoded, in the arena */
+	struct route_param  params[ROUTE_PARAMS_MAX];
+	size_t              n_params;
+	bool                known;     /* the path exists, the method does not */
+	char                allow[64]; /* "GET, HEAD, POST" when known */
+};
+
+struct router;
+MUST_CHECK int router_new(struct router **ret, struct err *reterr);
+struct router *router_free(struct router *r);
+/* -WEIR_EINVAL for a pattern that is not understood, -WEIR_ECONFLICT for one that overlaps with an earlier route. */
+MUST_CHECK int router_add(struct router *r, const struct http_route *route, void *ctx, struct err *reterr);
+/* Finds the route of `method` (HEAD is served by GET) for the raw path (undecoded, without query). Segments are decoded once, after
+ * splitting. -WEIR_EINVAL: the path is malformed (bad escape, control byte, "." or ".." segment, no leading '/'). */
+MUST_CHECK int router_match(const struct router *r, str method, str raw_path, struct arena *a, struct route_match *ret,
+                            struct err *reterr);
+/* All routes in the order they were added. */
+size_t router_count(const struct router *r);
+struct route_entry *router_at(const struct router *r, size_t i);
+
+/* Percent-decoding of one component into the arena; false on a bad escape. plus: '+' means space (queries, forms). */
+bool url_decode(struct arena *a, str s, bool plus, str *ret);
+
+#endif

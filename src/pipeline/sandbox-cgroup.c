@@ -1,0 +1,135 @@
+/* sandbox-cgroup.c - memory and process limits of a job, by whichever cgroups the machine has.
+ *
+ * v2: a group beside the runner's own, when the memory and pids controllers are handed on to it. v1: a group in each of the two
+ * hierarchies. Neither, or no right to write: no limits, and the log's head says so. Groups are made per job, entered by each step, and
+ * removed at the job's end; a crash leaves empty groups that the next use of the name takes over. Called by the guard. */
+#include "base/base.h"
+#include "base/fs.h"
+#include "pipeline/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CG "/sys/fs/cgroup"
+
+static bool put(const char *dir, const char *file, const char *text)
+{
+	char          path[512];
+	CLEANUP_FD int fd = -1;
+	ssize_t       n = (ssize_t)strlen(text);
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, file) >= (int)sizeof(path))
+		return false;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd >= 0 && write(fd, text, (size_t)n) == n;
+}
+
+static bool put_u64(const char *dir, const char *file, uint64_t v)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%" PRIu64, v);
+	return put(dir, file, text);
+}
+
+/* Folder of a group of this name: v1 controller, or NULL for v2. False: no such hierarchy. */
+static bool group_dir(const char *controller, const char *name, char *out, size_t size)
+{
+	char base[128];
+
+	if (strchr(name, '/') || name[0] == '.')
+		return false;
+	if (controller)
+		snprintf(base, sizeof(base), CG "/%s", controller);
+	else
+		snprintf(base, sizeof(base), CG);
+	if (!controller && !fs_exists(CG "/cgroup.controllers"))
+		return false;
+	return fs_is_dir(base) && snprintf(out, size, "%s/weir/%s", base, name) < (int)size;
+}
+
+static bool group_make(const char *dir)
+{
+	char parent[512];
+	char *slash;
+
+	snprintf(parent, sizeof(parent), "%s", dir);
+	slash = strrchr(parent, '/');
+	*slash = 0;
+	if (mkdir(parent, 0755) && errno != EEXIST)
+		return false;
+	return !mkdir(dir, 0755) || errno == EEXIST;
+}
+
+static void hand_on_v2(void)
+{
+	/* only where the root group or a delegated one lets us; failing is an answer too */
+	(void)put(CG, "cgroup.subtree_control", "+memory +pids");
+	if (!mkdir(CG "/weir", 0755) || errno == EEXIST)
+		(void)put(CG "/weir", "cgroup.subtree_control", "+memory +pids");
+}
+
+static bool limit_memory(const char *dir, bool v2, uint64_t bytes)
+{
+	if (v2) {
+		(void)put(dir, "memory.swap.max", "0"); /* absent without swap accounting */
+		return put_u64(dir, "memory.max", bytes);
+	}
+	if (!put_u64(dir, "memory.limit_in_bytes", bytes))
+		return false;
+	(void)put_u64(dir, "memory.memsw.limit_in_bytes", bytes);
+	return true;
+}
+
+void sandbox_cgroup_make(const char *name, uint64_t memory, uint64_t pids, char *limits, size_t size)
+{
+	char        dir[512];
+	const char *kind = "none";
+	bool        got_memory = false, got_pids = false;
+
+	if (name && group_dir(NULL, name, dir, sizeof(dir))) {
+		hand_on_v2();
+		kind = "v2";
+		if (group_make(dir)) {
+			got_memory = memory && limit_memory(dir, true, memory);
+			got_pids = pids && put_u64(dir, "pids.max", pids);
+		}
+	} else if (name) {
+		if (group_dir("memory", name, dir, sizeof(dir)) && group_make(dir))
+			got_memory = memory && limit_memory(dir, false, memory);
+		if (group_dir("pids", name, dir, sizeof(dir)) && group_make(dir))
+			got_pids = pids && put_u64(dir, "pids.max", pids);
+		if (got_memory || got_pids)
+			kind = "v1";
+	}
+	int n = got_memory ? snprintf(limits, size, "memory %" PRIu64 " MiB", memory >> 20) : snprintf(limits, size, "memory unlimited");
+
+	if (n < (int)size)
+		n += got_pids ? snprintf(limits + n, size - (size_t)n, ", processes %" PRIu64, pids)
+		              : snprintf(limits + n, size - (size_t)n, ", processes unlimited");
+	if (n < (int)size)
+		snprintf(limits + n, size - (size_t)n, " (cgroups: %s)", kind);
+}
+
+static const char *const controllers[] = { NULL, "memory", "pids" };
+
+void sandbox_cgroup_enter(const char *name)
+{
+	char dir[512];
+
+	for (size_t i = 0; name && i < ARRAY_SIZE(controllers); i++)
+		if (group_dir(controllers[i], name, dir, sizeof(dir)))
+			(void)put(dir, "cgroup.procs", "0");
+}
+
+void sandbox_cleanup(const char *name)
+{
+	char dir[512];
+
+	for (size_t i = 0; name && i < ARRAY_SIZE(controllers); i++)
+		if (group_dir(controllers[i], name, dir, sizeof(dir)))
+			(void)rmdir(dir);
+}

@@ -1,0 +1,252 @@
+/* workflow-job.c - the jobs of a workflow and how they depend on each other. Pure, any thread. */
+#include "base/base.h"
+
+#include "base/limits.h"
+#include "pipeline/workflow-read.h"
+
+static const char *const job_obeyed[] = { "name", "needs", "if", "permissions", "env", "defaults", "runs-on", "timeout-minutes",
+	"continue-on-error", "environment", "outputs", "strategy", "steps", NULL };
+static const char *const job_known[] = { "concurrency", "container", "services", "uses", "with", "secrets", "cancel-timeout-minutes",
+	"snapshot", NULL };
+
+static void check_vector(struct wf_reader *r, const struct doc_pair *p)
+{
+	const struct doc_node *n = p->value;
+
+	if (n->kind == DOC_SEQ && n->seq.n == 0)
+		doc_error(r->c, n, "matrix vector '%.*s' has no values", STR_ARG(p->key));
+	else if (n->kind != DOC_SEQ && n->kind != DOC_STR)
+		doc_error(r->c, n, "matrix vector '%.*s' must be a list, not a %s", STR_ARG(p->key), doc_kind_name(n->kind));
+	else if (n->kind == DOC_STR && !str_has_prefix(str_trim(n->s), STR("${{")))
+		doc_error(r->c, n, "matrix vector '%.*s' must be a list or one ${{ }}", STR_ARG(p->key));
+}
+
+/* include and exclude: lists of maps, or an expression. */
+static void check_filter_list(struct wf_reader *r, const struct doc_pair *p)
+{
+	const struct doc_node *n = p->value;
+
+	if (n->kind == DOC_STR && str_has_prefix(str_trim(n->s), STR("${{")))
+		return;
+	if (n->kind != DOC_SEQ) {
+		doc_error(r->c, n, "'%.*s' must be a list of maps", STR_ARG(p->key));
+		return;
+	}
+	for (size_t i = 0; i < n->seq.n; i++) {
+		const struct doc_node *item = n->seq.items[i];
+
+		if (item->kind != DOC_MAP && !(item->kind == DOC_STR && str_has_prefix(str_trim(item->s), STR("${{"))))
+			doc_error(r->c, item, "an entry of '%.*s' must be a map", STR_ARG(p->key));
+	}
+}
+
+static const struct doc_node *read_matrix(struct wf_reader *r, const struct doc_node *n)
+{
+	if (!n)
+		return NULL;
+	if (n->kind == DOC_STR)
+		return wf_filled(r, n, "'matrix'", WF_AT_JOB);
+	if (!wf_map(r, n, "'matrix'", NULL, NULL))
+		return NULL;
+	if (n->map.n == 0)
+		doc_error(r->c, n, "'matrix' must have at least one vector");
+	for (size_t i = 0; i < n->map.n; i++) {
+		const struct doc_pair *p = &n->map.pairs[i];
+
+		if (str_eqz(p->key, "include") || str_eqz(p->key, "exclude"))
+			check_filter_list(r, p);
+		else
+			check_vector(r, p);
+	}
+	return wf_tree(r, n, "'matrix'", WF_AT_JOB) ? n : NULL;
+}
+
+static void read_strategy(struct wf_reader *r, const struct doc_node *n, struct wf_job *job)
+{
+	static const char *const obeyed[] = { "matrix", "fail-fast", "max-parallel", NULL };
+
+	if (!n || n->kind == DOC_NULL || !wf_map(r, n, "'strategy'", obeyed, NULL))
+		return;
+	job->matrix = read_matrix(r, doc_get(n, "matrix"));
+	job->fail_fast = wf_bool(r, doc_get(n, "fail-fast"), "'fail-fast'", WF_AT_JOB);
+	job->max_parallel = wf_number(r, doc_get(n, "max-parallel"), "'max-parallel'", 1, LIMIT_MATRIX_JOBS, WF_AT_JOB);
+}
+
+static const struct doc_node *read_runs_on(struct wf_reader *r, const struct doc_node *n)
+{
+	static const char *const obeyed[] = { "labels", NULL };
+	static const char *const known[] = { "group", NULL };
+
+	if (!n)
+		return NULL;
+	if (n->kind == DOC_MAP) {
+		if (!wf_map(r, n, "'runs-on'", obeyed, known))
+			return NULL;
+		n = doc_need(r->c, n, "labels");
+		if (!n)
+			return NULL;
+	}
+	if (n->kind != DOC_SEQ)
+		return wf_filled(r, n, "'runs-on'", WF_AT_MATRIX);
+	if (n->seq.n == 0)
+		doc_error(r->c, n, "'runs-on' must name at least one label");
+	for (size_t i = 0; i < n->seq.n; i++)
+		if (!wf_filled(r, n->seq.items[i], "a label of 'runs-on'", WF_AT_MATRIX))
+			return NULL;
+	return n;
+}
+
+static void read_environment(struct wf_reader *r, const struct doc_node *n, struct wf_job *job)
+{
+	static const char *const obeyed[] = { "name", "url", NULL };
+	static const char *const known[] = { "deployment", NULL };
+
+	if (!n || n->kind == DOC_NULL)
+		return;
+	if (n->kind == DOC_MAP) {
+		(void)wf_map(r, n, "'environment'", obeyed, known);
+		job->environment_url = wf_scalar(r, doc_get(n, "url"), "'environment.url'", WF_AT_STEP & ~WF_SECRETS);
+		n = doc_need(r->c, n, "name");
+	}
+	job->environment = wf_filled(r, n, "'environment'", WF_AT_MATRIX);
+}
+
+static void read_job(struct wf_reader *r, const struct doc_pair *p, struct wf_job *job)
+{
+	const struct doc_node *n = p->value;
+
+	job->id = p->key;
+	job->line = p->line;
+	job->col = p->col;
+	if (str_has_prefix(p->key, STR("__")))
+		doc_error_at(r->c, p->line, p->col, "job id '%.*s': ids that start with '__' are reserved", STR_ARG(p->key));
+	else if (!wf_identifier(p->key))
+		doc_error_at(r->c, p->line, p->col, "job id '%.*s' must be letters, digits, '_' and '-', start with a letter or '_' and be "
+		             "shorter than 100", STR_ARG(p->key));
+	if (!wf_map(r, n, "a job", job_obeyed, job_known))
+		return;
+	job->name = wf_scalar(r, doc_get(n, "name"), "'name'", WF_AT_MATRIX);
+	job->cond = wf_cond(r, doc_get(n, "if"), WF_AT_JOB | WF_STATUS);
+	job->permissions = wf_read_permissions(r, doc_get(n, "permissions"));
+	wf_pairs_read(r, doc_get(n, "env"), "'env'", WF_AT_MATRIX | WF_SECRETS, &job->env);
+	wf_read_defaults(r, doc_get(n, "defaults"), WF_AT_MATRIX | WF_ENV, &job->default_shell, &job->default_working_directory);
+	job->timeout_minutes = wf_number(r, doc_get(n, "timeout-minutes"), "'timeout-minutes'", 0.001, LIMIT_JOB_MINUTES, WF_AT_MATRIX);
+	job->continue_on_error = wf_bool(r, doc_get(n, "continue-on-error"), "'continue-on-error'", WF_AT_MATRIX);
+	read_environment(r, doc_get(n, "environment"), job);
+	wf_pairs_read(r, doc_get(n, "outputs"), "'outputs'", WF_AT_STEP, &job->outputs);
+	read_strategy(r, doc_get(n, "strategy"), job);
+	if (!doc_get(n, "uses")) { /* a reusable workflow has neither; its 'uses' is refused by name above */
+		job->runs_on = read_runs_on(r, doc_need(r->c, n, "runs-on"));
+		wf_read_steps(r, doc_need(r->c, n, "steps"), job);
+	}
+}
+
+/* --- needs --- */
+
+static size_t find_job(const struct workflow *wf, str id)
+{
+	for (size_t i = 0; i < wf->n_jobs; i++)
+		if (str_eq_nocase(wf->jobs[i].id, id))
+			return i;
+	return wf->n_jobs;
+}
+
+static void read_needs(struct wf_reader *r, const struct doc_node *n, struct workflow *wf, struct wf_job *job)
+{
+	size_t count = !n || n->kind == DOC_NULL ? 0 : n->kind == DOC_SEQ ? n->seq.n : 1;
+
+	job->needs = ARENA_ARRAY(r->a, count ? count : 1, size_t);
+	for (size_t i = 0; job->needs && i < count; i++) {
+		const struct doc_node *item = n->kind == DOC_SEQ ? n->seq.items[i] : n;
+		str                    id = wf_literal(r, item, "'needs'");
+		size_t                 to = find_job(wf, id);
+		bool                   twice = false;
+
+		if (id.len == 0)
+			continue;
+		if (to == wf->n_jobs) {
+			doc_error(r->c, item, "job '%.*s' needs '%.*s', which is no job of this workflow", STR_ARG(job->id), STR_ARG(id));
+			continue;
+		}
+		for (size_t k = 0; k < job->n_needs; k++)
+			twice = twice || job->needs[k] == to;
+		if (!twice)
+			job->needs[job->n_needs++] = to;
+	}
+}
+
+/* Marks in seen[] what can be reached from job `from` over needs. */
+static void reach(const struct workflow *wf, size_t from, bool *seen, size_t *stack)
+{
+	size_t top = 0;
+
+	stack[top++] = from;
+	while (top) {
+		const struct wf_job *job = &wf->jobs[stack[--top]];
+
+		for (size_t i = 0; i < job->n_needs; i++)
+			if (!seen[job->needs[i]]) {
+				seen[job->needs[i]] = true;
+				stack[top++] = job->needs[i];
+			}
+	}
+}
+
+static void check_edge(struct wf_reader *r, const struct doc_node *needs, const struct workflow *wf, size_t job, size_t need)
+{
+	const struct doc_node *at = needs;
+
+	for (size_t k = 0; needs->kind == DOC_SEQ && k < needs->seq.n; k++)
+		if (needs->seq.items[k]->kind == DOC_STR && str_eq_nocase(needs->seq.items[k]->s, wf->jobs[need].id))
+			at = needs->seq.items[k];
+	doc_error(r->c, at, "job '%.*s' needs '%.*s', which itself waits for '%.*s': a cycle", STR_ARG(wf->jobs[job].id),
+	          STR_ARG(wf->jobs[need].id), STR_ARG(wf->jobs[job].id));
+}
+
+static void check_cycles(struct wf_reader *r, const struct doc_node *jobs, struct workflow *wf)
+{
+	bool  *seen = ARENA_ARRAY(r->a, wf->n_jobs, bool);
+	size_t *stack = ARENA_ARRAY(r->a, wf->n_jobs + 1, size_t), starts = 0;
+
+	for (size_t i = 0; i < wf->n_jobs; i++)
+		starts += wf->jobs[i].n_needs == 0;
+	if (starts == 0) {
+		doc_error(r->c, jobs, "at least one job must need no other");
+		return;
+	}
+	for (size_t i = 0; seen && stack && i < wf->n_jobs; i++)
+		for (size_t k = 0; k < wf->jobs[i].n_needs; k++) {
+			size_t need = wf->jobs[i].needs[k];
+
+			memset(seen, 0, wf->n_jobs * sizeof(*seen));
+			reach(wf, need, seen, stack);
+			if (seen[i] || need == i)
+				check_edge(r, doc_get(jobs->map.pairs[i].value, "needs"), wf, i, need);
+		}
+}
+
+void wf_read_jobs(struct wf_reader *r, const struct doc_node *n, struct workflow *wf)
+{
+	size_t before = r->c->n_diags + r->c->n_dropped;
+
+	if (!wf_map(r, n, "'jobs'", NULL, NULL))
+		return;
+	if (n->map.n == 0)
+		doc_error(r->c, n, "'jobs' must have at least one job");
+	if (n->map.n > LIMIT_WORKFLOW_JOBS) {
+		doc_error(r->c, n, "%zu jobs are more than %d", n->map.n, LIMIT_WORKFLOW_JOBS);
+		return;
+	}
+	wf->jobs = ARENA_ARRAY(r->a, n->map.n ? n->map.n : 1, struct wf_job);
+	for (size_t i = 0; wf->jobs && i < n->map.n; i++) {
+		if (find_job(wf, n->map.pairs[i].key) < wf->n_jobs)
+			doc_error_at(r->c, n->map.pairs[i].line, n->map.pairs[i].col, "job id '%.*s' is used twice (upper and lower case are the same)",
+			             STR_ARG(n->map.pairs[i].key));
+		read_job(r, &n->map.pairs[i], &wf->jobs[i]);
+		wf->n_jobs++;
+	}
+	for (size_t i = 0; i < wf->n_jobs; i++)
+		read_needs(r, doc_get(n->map.pairs[i].value, "needs"), wf, &wf->jobs[i]);
+	if (wf->n_jobs && r->c->n_diags + r->c->n_dropped == before)
+		check_cycles(r, n, wf);
+}

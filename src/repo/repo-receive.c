@@ -1,0 +1,202 @@
+/* repo-receive.c - the whole decision about a push, asked by the pre-receive hook while the objects are in quarantine.
+ *
+ * A push is refused as a whole when one of its refs is: git's pre-receive hook knows no half. Runs on the hook's thread. */
+#include "base/base.h"
+#include "repo/repo-internal.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/limits.h"
+
+struct collected { /* findings of this room's own checks, put in front of the gate's */
+	struct arena   *a;
+	struct finding *v;
+	size_t          n, cap;
+};
+
+static int collect(void *ctx, const struct finding *f, struct err *reterr)
+{
+	struct collected *c = ctx;
+
+	if (c->n == 100) /* one push needs no more to be understood */
+		return 0;
+	if (c->n == c->cap) {
+		size_t          cap = c->cap ? c->cap * 2 : 8;
+		struct finding *v = ARENA_ARRAY(c->a, cap, struct finding);
+
+		if (!v)
+			return arena_check(c->a, "the findings of a push", reterr);
+		if (c->n)
+			memcpy(v, c->v, c->n * sizeof(*v));
+		c->v = v;
+		c->cap = cap;
+	}
+	c->v[c->n] = *f;
+	c->v[c->n].path = arena_str(c->a, f->path);
+	c->v[c->n].commit = arena_str(c->a, f->commit);
+	c->v[c->n].message = arena_str(c->a, f->message);
+	c->v[c->n++].advice = arena_str(c->a, f->advice);
+	return arena_check(c->a, "the findings of a push", reterr);
+}
+
+void repo_findings_json(const struct verdict *v, struct jw *w)
+{
+	static const char *const severities[] = { "none", "note", "warning", "error" };
+
+	jw_arr(w);
+	for (size_t i = 0; i < v->n_findings && i < 200; i++) {
+		const struct finding *f = &v->findings[i];
+
+		jw_obj(w);
+		jw_kstr(w, "check", f->check);
+		jw_kstr(w, "rule", f->rule);
+		jw_kstrz(w, "severity", severities[f->severity]);
+		jw_kstr(w, "path", f->path);
+		jw_kint(w, "line", f->line);
+		jw_kint(w, "col", f->col);
+		jw_kstr(w, "message", str_sub(f->message, 0, 400));
+		jw_kstr(w, "advice", str_sub(f->advice, 0, 400));
+		jw_kstr(w, "fingerprint", f->fingerprint);
+		jw_kbool(w, "waived", f->waived);
+		if (f->waived)
+			jw_kstr(w, "waiver", f->waiver);
+		jw_end(w);
+	}
+	jw_end(w);
+}
+
+/* Rules of the protected default branch. Appends to text and answers false when the update is not allowed. */
+static int protection_check(const struct repo_push *push, struct git_repo *git, str default_ref, const struct ref_update *u, struct buf *text,
+                            bool *ret_ok, struct err *reterr)
+{
+	bool forward = true;
+	int  r = 0;
+
+	*ret_ok = true;
+	if (!str_eq(u->ref, default_ref) || push->is_admin || !strcmp(u->old_id, git_zero_id))
+		return 0;
+	if (!strcmp(u->new_id, git_zero_id)) {
+		buf_addf(text, "%.*s is protected: it cannot be deleted\n  do: ask someone with the admin scope\n", STR_ARG(u->ref));
+		*ret_ok = false;
+		return 0;
+	}
+	r = git_is_ancestor(git, u->old_id, u->new_id, &forward, reterr);
+	if (!r && !forward) {
+		buf_addf(text, "%.*s is protected: this push would take commits away\n  do: git pull --rebase, then push again (or ask someone with the admin scope)\n",
+		         STR_ARG(u->ref));
+		*ret_ok = false;
+	}
+	return r;
+}
+
+/* The ref's target before the change: where policies, waivers and rights come from. */
+static void target_find(struct git_repo *git, str default_ref, char out[GIT_ID_SIZE])
+{
+	char ref[512];
+
+	snprintf(ref, sizeof(ref), "%.*s", STR_ARG(default_ref));
+	if (git_resolve(git, ref, out, NULL))
+		snprintf(out, GIT_ID_SIZE, "%s", git_zero_id);
+}
+
+static int gate_ask(struct repo_store *s, const struct change *c, struct arena *a, struct buf *text, struct verdict *ret, struct err *reterr)
+{
+	struct collected    mine = { .a = a };
+	struct finding_sink sink = { collect, &mine };
+	int                 r = repo_hostile_check(c, &sink, reterr);
+
+	if (r)
+		return r;
+	if (mine.n) {
+		for (size_t i = 0; i < mine.n; i++)
+			buf_addf(text, "%.*s  %.*s:%u\n  %.*s\n  do: %.*s\n", STR_ARG(mine.v[i].rule), STR_ARG(mine.v[i].path),
+			         mine.v[i].line ? mine.v[i].line : 1, STR_ARG(mine.v[i].message), STR_ARG(mine.v[i].advice));
+		*ret = (struct verdict){ .call = VERDICT_FAIL, .findings = mine.v, .n_findings = mine.n };
+		snprintf(ret->digest, sizeof(ret->digest), "repo");
+		return 0;
+	}
+	return s->cfg.receive.check(s->cfg.receive.ctx, c, a, ret, text, reterr);
+}
+
+static int refuse(struct repo_store *s, const struct repo_push *push, const struct ref_update *u, const struct verdict *v, const char *reason,
+                  struct err *reterr)
+{
+	CLEANUP_BUF struct buf json = BUF_INIT(LIMIT_EVENT_BYTES);
+	struct jw              w;
+
+	jw_init(&w, &json);
+	if (v) {
+		repo_findings_json(v, &w);
+	} else {
+		jw_arr(&w);
+		jw_end(&w);
+	}
+	if (json.failed) { /* more text than an event holds: the terminal has it all */
+		buf_clear(&json);
+		buf_addz(&json, "[]");
+	}
+	return repo_refusal_record(s, push->project, u, str_z(push->actor), v ? str_z(v->digest) : STR("none"), buf_str(&json), str_z(reason), reterr);
+}
+
+static int one_update(struct repo_store *s, const struct repo_push *push, struct git_repo *git, str default_ref, const struct ref_update *u,
+                      struct arena *a, struct buf *text, bool *ret_ok, struct err *reterr)
+{
+	CLEANUP_BUF struct buf json = BUF_INIT(LIMIT_EVENT_BYTES);
+	char                   target[GIT_ID_SIZE];
+	struct verdict         v = { 0 };
+	struct change          c = { .project = push->project, .ref = u->ref, .pusher = str_z(push->actor), .trust = TRUST_DEVELOPER, .repo = git };
+	struct push_verdict    pv = { .actor = str_z(push->actor) };
+	struct jw              w;
+	int                    r = protection_check(push, git, default_ref, u, text, ret_ok, reterr);
+
+	if (r || !*ret_ok)
+		return r ? r : refuse(s, push, u, NULL, "protected branch", reterr);
+	target_find(git, default_ref, target);
+	snprintf(c.old_id, sizeof(c.old_id), "%s", u->old_id);
+	snprintf(c.new_id, sizeof(c.new_id), "%s", u->new_id);
+	c.target = target;
+	if (strcmp(u->new_id, git_zero_id))
+		r = gate_ask(s, &c, a, text, &v, reterr);
+	else
+		v.call = VERDICT_PASS;
+	if (r)
+		return r;
+	if (v.call != VERDICT_PASS) {
+		*ret_ok = false;
+		return refuse(s, push, u, &v, v.call == VERDICT_FAIL ? "findings" : "cannot judge", reterr);
+	}
+	jw_init(&w, &json);
+	repo_findings_json(&v, &w);
+	pv.digest = v.digest[0] ? str_z(v.digest) : STR("none");
+	pv.findings = (int64_t)v.n_findings;
+	pv.findings_json = json.failed ? STR("[]") : buf_str(&json);
+	return repo_verdict_put(s, push->project, u, &pv, reterr);
+}
+
+int repo_receive(struct repo_store *s, const struct repo_push *push, const char *quarantine, const struct ref_update *u, size_t n,
+                 struct buf *text, bool *ret_ok, struct err *reterr)
+{
+	CLEANUP_ARENA struct arena a = ARENA_INIT(512 << 20);
+	struct repo_project        project;
+	struct git_repo           *git = NULL;
+	char                       path[PATH_MAX];
+	int                        r = repo_project_get(s, push->project, &a, &project, reterr);
+
+	*ret_ok = true;
+	if (!r && n > LIMIT_PUSH_REFS) {
+		buf_addf(text, "this push moves %zu refs; the limit is %d\n  do: push fewer at once\n", n, LIMIT_PUSH_REFS);
+		*ret_ok = false;
+		return 0;
+	}
+	if (!r)
+		r = repo_path_of(s, push->project, path, sizeof(path), reterr);
+	if (!r)
+		r = git_repo_open(path, quarantine, &git, reterr);
+	for (size_t i = 0; !r && i < n; i++) {
+		bool ok = true;
+
+		r = one_update(s, push, git, project.default_ref, &u[i], &a, text, &ok, reterr);
+		*ret_ok &= ok;
+	}
+	git_repo_close(git);
+	return r;
+}

@@ -1,0 +1,9 @@
+/* suites.h - the table of conformance suites: one line adds one. C name (suite_NAME in a file of its own), name on the command line. */
+#ifndef WEIR_CONFORMANCE_SUITES_H
+#define WEIR_CONFORMANCE_SUITES_H
+
+#define CONF_SUITES(X)                \
+	X(json_parsing, "json-parsing")   \
+	X(yaml, "yaml")
+
+#endif

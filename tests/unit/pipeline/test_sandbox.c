@@ -1,0 +1,293 @@
+/* test_sandbox.c - what a step must not be able to do, tried from inside; and the limits. */
+#include "tests/unit/pipeline/step-help.h"
+
+#include "base/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+/* --- inside: "probe NAME [ARG]" prints "errno N" or "done" --- */
+
+static int probe_says(long r)
+{
+	if (r < 0)
+		printf("errno %d\n", errno);
+	else
+		printf("done\n");
+	fflush(stdout);
+	return 0;
+}
+
+static int probe(const char *name, const char *argument)
+{
+	pid_t pid = argument ? (pid_t)strtol(argument, NULL, 10) : 0;
+
+	if (!strcmp(name, "mount"))
+		return probe_says(mount("none", "/tmp", "tmpfs", 0, NULL));
+	if (!strcmp(name, "umount"))
+		return probe_says(umount2("/home/runner", MNT_DETACH));
+	if (!strcmp(name, "unshare"))
+		return probe_says(unshare(CLONE_NEWUSER));
+	if (!strcmp(name, "clone"))
+		return probe_says(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+	if (!strcmp(name, "clone3")) {
+		errno = 0;
+		return probe_says(syscall(SYS_clone3, NULL, 0));
+	}
+	if (!strcmp(name, "ptrace"))
+		return probe_says(ptrace(PTRACE_ATTACH, pid, 0, 0));
+	if (!strcmp(name, "kill"))
+		return probe_says(kill(pid, SIGKILL));
+	if (!strcmp(name, "keyctl"))
+		return probe_says(syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_USER_KEYRING, 0));
+	if (!strcmp(name, "bpf"))
+		return probe_says(syscall(SYS_bpf, 0, NULL, 0));
+	if (!strcmp(name, "perf"))
+		return probe_says(syscall(SYS_perf_event_open, NULL, 0, -1, -1, 0));
+	if (!strcmp(name, "userfaultfd"))
+		return probe_says(syscall(SYS_userfaultfd, 0));
+	if (!strcmp(name, "io_uring"))
+		return probe_says(syscall(SYS_io_uring_setup, 1, NULL));
+	if (!strcmp(name, "tiocsti"))
+		return probe_says(ioctl(0, 0x5412, "x"));
+	return 3;
+}
+
+static void probe_is(struct steps *s, const char *name, const char *argument, int want)
+{
+	const char *const argv[] = { SANDBOX_WEIR, "probe", name, argument, NULL };
+	char              text[32];
+
+	steps_start(s, argv);
+	assert_int_equal(steps_end(s), 0);
+	snprintf(text, sizeof(text), "errno %d\n", want);
+	if (!str_contains(buf_str(&s->out), str_z(text)))
+		fail_msg("probe %s: expected %s, seen %s", name, text, buf_z(&s->out));
+}
+
+static void test_calls(void **state)
+{
+	static const struct {
+		const char *name;
+		int         want;
+	} calls[] = { { "mount", EPERM }, { "umount", EPERM }, { "unshare", EPERM }, { "clone", EPERM }, { "clone3", ENOSYS }, { "keyctl", EPERM },
+		          { "bpf", EPERM }, { "perf", EPERM }, { "userfaultfd", EPERM }, { "io_uring", ENOSYS }, { "tiocsti", EPERM } };
+	struct steps s;
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	steps_open(&s);
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		probe_is(&s, calls[i].name, NULL, calls[i].want);
+	steps_close(&s);
+}
+
+/* A process outside, of the very user the step runs as: pid namespaces must keep it out of reach all the same. */
+static void test_outside_processes(void **state)
+{
+	struct steps s;
+	char         pid_text[16], script[64];
+	int          status;
+	pid_t        pid;
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	pid = fork();
+	if (!pid) {
+		if (!geteuid() && setresuid(SANDBOX_UID_BASE, SANDBOX_UID_BASE, SANDBOX_UID_BASE))
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	steps_open(&s);
+	snprintf(pid_text, sizeof(pid_text), "%d", (int)pid);
+	probe_is(&s, "ptrace", pid_text, ESRCH);
+	probe_is(&s, "kill", pid_text, ESRCH);
+	snprintf(script, sizeof(script), "ls -d /proc/%d; ls -d /proc/[0-9]* | wc -l", (int)pid);
+	steps_sh(&s, script);
+	assert_true(str_contains(buf_str(&s.out), STR("No such file")));
+	assert_int_equal(waitpid(pid, &status, WNOHANG), 0); /* it lives */
+	steps_close(&s);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+}
+
+static void test_files(void **state)
+{
+	static const char *const refused[] = {
+		"test -n \"$(ls -A /root)\"", "ls /work", "ls /home/runner/../../root/.bashrc", "touch /usr/x", "touch /bin/x", "touch /etc/x", "cat /etc/shadow",
+		"ls /var/lib", "ls /sys/kernel", "touch /x", "echo x > /etc/passwd", "ls /boot", "ls /mnt/job", "dd if=/dev/vda count=1",
+		"test -e /run/weir/secret", "echo 1 > /proc/sys/kernel/panic", "mknod /tmp/d b 8 0", "su -c true",
+	};
+	struct steps s;
+	char         marker[300], script[400];
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	steps_open(&s);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		if (!steps_sh(&s, refused[i]))
+			fail_msg("it could: %s: %s", refused[i], buf_z(&s.out));
+	/* the temporary folder of the machine, where this test's own files are */
+	snprintf(marker, sizeof(marker), "%s/marker", s.dir);
+	struct err err;
+	assert_ok(fs_write_quick(marker, STR("secret"), 0644, &err), &err);
+	snprintf(script, sizeof(script), "cat %s", marker);
+	assert_int_not_equal(steps_sh(&s, script), 0);
+	steps_close(&s);
+}
+
+static void test_who_and_where(void **state)
+{
+	struct steps s;
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	steps_open(&s);
+	assert_int_equal(steps_sh(&s, "id -u; id -un; echo $HOME; pwd; touch /tmp/a ~/b ./c && grep -E 'CapEff|NoNewPrivs' /proc/self/status"), 0);
+	assert_str(buf_str(&s.out), "1000\nrunner\n/home/runner\n/home/runner/work\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n");
+	assert_int_equal(steps_sh(&s, "test -e /tmp/a && test -e ~/b"), 0); /* the job's folders stay from step to step */
+	if (!geteuid()) {
+		struct stat st;
+		char        path[400];
+
+		snprintf(path, sizeof(path), "%s/home/b", s.job);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_uid, SANDBOX_UID_BASE); /* never root's */
+	}
+	/* two commands that background themselves end with their step */
+	assert_int_equal(steps_sh(&s, "setsid sleep 1000 & sleep 0.1; ps -e -o pid= | wc -l"), 0);
+	steps_close(&s);
+}
+
+/* LD_PRELOAD of a step must not reach bubblewrap; nothing of the environment may be seen in the machine's process list. */
+static void test_environment(void **state)
+{
+	static const char *const env[] = { "PATH=" SANDBOX_PATH, "LD_PRELOAD=/home/runner/evil.so", "SECRET=s3cr3t-in-env", "EMPTY=", NULL };
+	struct steps             s;
+	CLEANUP_BUF struct buf   out = BUF_INIT(1 << 20);
+	struct err               err;
+	const char *const        ps[] = { "bash", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '", NULL };
+	struct proc_run          run = { .argv = ps, .out = &out };
+	int                      status;
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	steps_open(&s);
+	setenv("WEIR_OUTSIDE", "1", 1);
+	s.env = env;
+	steps_start(&s, (const char *const[]){ "bash", "-c", "echo up; env; sleep 1000", NULL });
+	steps_await(&s, "SECRET=");
+	assert_ok(proc_run(&run, &status, &err), &err);
+	assert_false(str_contains(buf_str(&out), STR("s3cr3t-in-env")));
+	guard_stop(s.guard);
+	steps_end(&s);
+	assert_true(str_contains(buf_str(&s.out), STR("EMPTY=\n")));
+	assert_false(str_contains(buf_str(&s.out), STR("WEIR_OUTSIDE")));
+	/* "cannot be preloaded" is said by the programs inside only: bash, env, sleep; bubblewrap's own start is before "up" */
+	assert_false(str_contains(buf_str(&s.out), STR("bwrap")));
+	steps_close(&s);
+}
+
+static void test_limits(void **state)
+{
+	struct steps           s;
+	CLEANUP_BUF struct buf head = BUF_INIT(1000);
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	steps_open(&s);
+	s.cgroup = "test-limits";
+	s.memory = 64 << 20;
+	s.pids = 40;
+	assert_int_equal(steps_sh(&s, "true"), 0);
+	guard_head(s.guard, &head);
+	if (!str_contains(buf_str(&head), STR("memory 64 MiB, processes 40"))) {
+		print_message("skipped: %s\n", buf_z(&head));
+		steps_close(&s);
+		skip();
+	}
+	assert_int_not_equal(steps_sh(&s, "python3 -c 'x = bytearray(200 << 20); print(len(x))'"), 0);
+	assert_int_equal(steps_sh(&s, "python3 -c 'x = bytearray(5 << 20); print(len(x))'"), 0);
+	assert_int_not_equal(steps_sh(&s, "set -e; for i in $(seq 100); do sleep 100 & done; echo all"), 0);
+	assert_false(str_contains(buf_str(&s.out), STR("all")));
+	steps_close(&s);
+}
+
+static void test_no_limits_are_said(void **state)
+{
+	char limits[160];
+
+	(void)state;
+	sandbox_cgroup_make(NULL, 1 << 30, 10, limits, sizeof(limits));
+	assert_string_equal(limits, "memory unlimited, processes unlimited (cgroups: none)");
+	sandbox_cgroup_make("../../escape", 1 << 30, 10, limits, sizeof(limits));
+	assert_true(str_has_prefix(str_z(limits), STR("memory unlimited, processes unlimited")));
+}
+
+static void test_secret_dir(void **state)
+{
+	struct steps s;
+	struct err   err;
+	char         dir[300], file[320];
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	steps_open(&s);
+	snprintf(dir, sizeof(dir), "%s/secret", s.dir);
+	snprintf(file, sizeof(file), "%s/token", dir);
+	assert_ok(fs_mkdirs(dir, 0500, &err), &err);
+	assert_ok(fs_write_quick(file, STR("tok"), 0400, &err), &err);
+	assert_ok(sandbox_give(dir, 0, &err), &err);
+	assert_ok(sandbox_give(file, 0, &err), &err);
+	s.secret = dir;
+	assert_int_equal(steps_sh(&s, "cat /run/weir/secret/token; ! touch /run/weir/secret/x"), 0);
+	assert_true(str_has_prefix(buf_str(&s.out), STR("tok")));
+	s.secret = NULL;
+	assert_int_not_equal(steps_sh(&s, "cat /run/weir/secret/token"), 0);
+	steps_close(&s);
+}
+
+static void test_refused(void **state)
+{
+	struct steps s;
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	steps_open(&s);
+	s.cwd = "/nowhere";
+	steps_sh(&s, "true");
+	assert_int_equal(s.st.end, GUARD_SANDBOX);
+	assert_true(str_contains(buf_str(&s.out), STR("/nowhere")));
+	s.cwd = "/tmp";
+	steps_start(&s, (const char *const[]){ "no-such-program", NULL });
+	assert_int_not_equal(steps_end(&s), 0);
+	assert_true(str_contains(buf_str(&s.out), STR("no-such-program")));
+	steps_close(&s);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_calls),      cmocka_unit_test(test_outside_processes),
+		cmocka_unit_test(test_files),      cmocka_unit_test(test_who_and_where),
+		cmocka_unit_test(test_environment), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_no_limits_are_said), cmocka_unit_test(test_secret_dir),
+		cmocka_unit_test(test_refused),
+	};
+
+	base_init();
+	if (argc > 1 && !strcmp(argv[1], "guard"))
+		return step_help_guard(argc, argv);
+	if (argc > 2 && !strcmp(argv[1], "probe"))
+		return probe(argv[2], argv[3]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,60 @@
+"""A small service for tests: answers, fails on a share of its requests, sleeps, and finishes what it began on SIGTERM.
+
+Environment: PORT; FAIL (share of requests answered with 500), SLOW (seconds a request to /slow takes), DIE (exit at once),
+DEAF (never listen), STUBBORN (ignore SIGTERM)."""
+import http.server, os, random, signal, socketserver, sys, threading, time
+
+FAIL = float(os.environ.get("FAIL", "0"))
+under_way = 0
+lock = threading.Lock()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        global under_way
+        with lock:
+            under_way += 1
+        try:
+            if self.path == "/slow":
+                time.sleep(float(os.environ.get("SLOW", "1")))
+            status = 500 if self.path != "/healthz" and random.random() < FAIL else 200
+            body = (os.environ.get("VERSION", "?") + "\n").encode()
+            if self.path == "/id":
+                body = ("%d %s\n" % (os.getpid(), os.listdir("/"))).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        finally:
+            with lock:
+                under_way -= 1
+
+    def log_message(self, *args):
+        pass
+
+
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def stop(*_):
+    print("SIGTERM: finishing", flush=True)
+    if os.environ.get("STUBBORN"):
+        return
+    deadline = time.time() + 20
+    while under_way and time.time() < deadline:
+        time.sleep(0.01)
+    print("SIGTERM: finished", flush=True)
+    os._exit(0)
+
+
+if os.environ.get("DIE"):
+    sys.exit(3)
+signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=stop).start())
+if os.environ.get("DEAF"):
+    while True:
+        time.sleep(1)
+Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()

@@ -1,0 +1,168 @@
+#include "lib/test.h"
+
+#include "base/hash.h"
+#include "release/helper.h"
+#include "release/workload.h"
+
+#include <sys/stat.h>
+
+static char data_dir[256], version_dir[300];
+static const char *guard_argv[] = { NULL, NULL };
+static struct workload_process *procs;
+static struct workload_ops      ops;
+
+static int setup(void **s UNUSED)
+{
+	struct err e = { 0 };
+	struct buf CLEANUP_BUF app = BUF_INIT(1 << 16);
+	char       path[400];
+
+	if (fs_temp_dir("weir-workload-", data_dir, sizeof(data_dir), &e))
+		fail_msg("%s", e.msg);
+	snprintf(version_dir, sizeof(version_dir), "%s/versions/one", data_dir);
+	snprintf(path, sizeof(path), "%s/app.py", version_dir);
+	assert_ok(fs_mkdirs(version_dir, 0755, &e), &e);
+	assert_ok(fs_read(TEST_APP, &app, &e), &e);
+	assert_ok(fs_write_quick(path, buf_str(&app), 0644, &e), &e);
+	guard_argv[0] = TEST_GUARD;
+	assert_ok(workload_process_new(data_dir, guard_argv, &procs, &e), &e);
+	assert_ok(workload_process_supervise(procs, &e), &e);
+	ops = workload_process_ops(procs);
+	return 0;
+}
+
+static int teardown(void **s UNUSED)
+{
+	struct err e = { 0 };
+
+	assert_ok(workload_process_shutdown(data_dir, 20000, &e), &e);
+	procs = workload_process_free(procs);
+	assert_ok(fs_remove_tree(data_dir, &e), &e);
+	return 0;
+}
+
+static uint16_t start(const char *name, const char *const *env, usec_t grace)
+{
+	static const char *const argv[] = { "/usr/bin/python3", "app.py", NULL };
+	struct workload_spec     spec = { name, version_dir, argv, env, helper_free_port(), grace, 3 };
+	struct err               e = { 0 };
+
+	assert_ok(ops.start(ops.ctx, &spec, &e), &e);
+	assert_ok(ops.start(ops.ctx, &spec, &e), &e); /* again: nothing more happens */
+	return spec.port;
+}
+
+static struct workload_status status(const char *name)
+{
+	struct workload_status st;
+	struct err             e = { 0 };
+
+	assert_ok(ops.status(ops.ctx, name, &st, &e), &e);
+	return st;
+}
+
+static void stop_and_remove(const char *name)
+{
+	struct err e = { 0 };
+
+	assert_ok(ops.stop(ops.ctx, name, &e), &e);
+	assert_ok(ops.stop(ops.ctx, name, &e), &e);
+	WAIT_FOR(status(name).gone);
+	assert_ok(ops.remove(ops.ctx, name, &e), &e);
+	assert_ok(ops.remove(ops.ctx, name, &e), &e);
+	assert_false(status(name).exists);
+}
+
+static void test_runs_apart_from_the_host(void **s UNUSED)
+{
+	static const char *const env[] = { "VERSION=one", NULL };
+	char     answer[4096];
+	uint16_t port = start("apart", env, USEC_PER_SEC);
+
+	WAIT_FOR(helper_get(port, "x", "/id", answer, sizeof(answer)) == 200);
+	assert_non_null(strstr(answer, "'app'"));
+	assert_null(strstr(answer, "'root'")); /* no home, nothing of the host but the read-only system */
+	assert_null(strstr(answer, "'home'"));
+	assert_null(strstr(answer, "'mnt'"));
+	assert_null(strstr(answer, "'var'"));
+	assert_int_equal(helper_get(port, "x", "/", answer, sizeof(answer)), 200);
+	assert_non_null(strstr(answer, "\r\n\r\none\n"));
+	stop_and_remove("apart");
+	assert_int_equal(helper_get(port, "x", "/", answer, sizeof(answer)), 0);
+}
+
+static void test_finishes_its_requests_on_sigterm(void **s UNUSED)
+{
+	static const char *const env[] = { "SLOW=1.5", NULL };
+	struct buf CLEANUP_BUF log = BUF_INIT(1 << 20);
+	struct err e = { 0 };
+	char       answer[4096], path[400];
+	uint16_t   port = start("finishes", env, 10 * USEC_PER_SEC);
+	int        fd;
+
+	WAIT_FOR(helper_get(port, "x", "/healthz", answer, sizeof(answer)) == 200);
+	fd = helper_send(port, "x", "/slow");
+	clock_sleep_ms(300);
+	assert_ok(ops.stop(ops.ctx, "finishes", &e), &e);
+	assert_int_equal(helper_answer(fd, answer, sizeof(answer)), 200);
+	WAIT_FOR(status("finishes").gone);
+	snprintf(path, sizeof(path), "%s/logs/finishes/current", data_dir);
+	assert_ok(fs_read(path, &log, &e), &e);
+	assert_non_null(strstr(buf_z(&log), "SIGTERM: finished"));
+	stop_and_remove("finishes");
+}
+
+static void test_one_that_ignores_sigterm_is_killed_after_the_grace_time(void **s UNUSED)
+{
+	static const char *const env[] = { "STUBBORN=1", NULL };
+	char     answer[4096];
+	uint16_t port = start("stubborn", env, USEC_PER_SEC / 2);
+
+	WAIT_FOR(helper_get(port, "x", "/healthz", answer, sizeof(answer)) == 200);
+	stop_and_remove("stubborn");
+	assert_int_equal(helper_get(port, "x", "/", answer, sizeof(answer)), 0);
+}
+
+static void test_a_service_that_dies_is_started_again_and_counted(void **s UNUSED)
+{
+	static const char *const env[] = { "DIE=1", NULL };
+
+	start("dies", env, USEC_PER_SEC);
+	WAIT_FOR(status("dies").starts >= 2);
+	stop_and_remove("dies");
+}
+
+static void test_outlives_its_starter_and_is_found_again(void **s UNUSED)
+{
+	static const char *const env[] = { NULL };
+	struct workload_process *second;
+	struct workload_ops      ops2;
+	struct err               e = { 0 };
+	struct workload_status   st;
+	char                     answer[4096];
+	uint16_t                 port = start("outlives", env, USEC_PER_SEC);
+
+	WAIT_FOR(helper_get(port, "x", "/healthz", answer, sizeof(answer)) == 200);
+	assert_ok(workload_process_new(data_dir, guard_argv, &second, &e), &e);
+	assert_ok(workload_process_supervise(second, &e), &e);
+	ops2 = workload_process_ops(second);
+	assert_ok(ops2.status(ops2.ctx, "outlives", &st, &e), &e);
+	assert_true(st.exists && !st.gone && st.starts == 1);
+	assert_err(ops2.remove(ops2.ctx, "outlives", &e), WEIR_EBUSY);
+	second = workload_process_free(second);
+	stop_and_remove("outlives");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_runs_apart_from_the_host),
+		cmocka_unit_test(test_finishes_its_requests_on_sigterm),
+		cmocka_unit_test(test_one_that_ignores_sigterm_is_killed_after_the_grace_time),
+		cmocka_unit_test(test_a_service_that_dies_is_started_again_and_counted),
+		cmocka_unit_test(test_outlives_its_starter_and_is_found_again),
+	};
+
+	base_init();
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
