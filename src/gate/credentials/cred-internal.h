@@ -48,8 +48,8 @@ struct cred_rules {
 MUST_CHECK int cred_rules_read(struct cred_rules *rs, const char *name, str text, struct err *reterr);
 void cred_rules_fini(struct cred_rules *rs);
 /* An example with its placeholders filled: <a36> is 36 letters and digits that look drawn at random, the same in every run
- * (a letters+digits, l small+digits, u capitals+digits, x hex, X capital hex, d digits, b base64, w word characters and '-',
- * c as a with the CRC-32 of what stands before it since the last '_' as its last 6). So no secret stands in the tree. */
+ * (a letters+digits, A letters, l small+digits, u capitals+digits, x hex, X capital hex, d digits, b base64, s and t base32,
+ * z bech32, w word characters and '-', c as a with the CRC-32 of what stands before it since the last '_' as its last 6). So no secret stands in the tree. */
 void cred_example(const char *text, struct buf *out);
 
 /* --- secret.c: judging one candidate --- */

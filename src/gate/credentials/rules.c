@@ -208,6 +208,10 @@ static const char *alphabet_of(char kind)
 	case 'X': return "0123456789ABCDEF";
 	case 'd': return "0123456789";
 	case 'b': return "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+/";
+	case 'A': return "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	case 's': return "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+	case 't': return "abcdefghijklmnopqrstuvwxyz234567";
+	case 'z': return "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L";
 	case 'w': return "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-";
 	default: return NULL;
 	}

@@ -92,7 +92,7 @@ bool cred_is_placeholder(const struct cred_rule *r, str secret)
 
 	for (size_t i = 0; i < n; i++)
 		low[i] = (char)tolower((unsigned char)secret.ptr[i]);
-	return contains_word(str_n(low, n), words) || contains_word(str_n(low, n), r->stop_words) || (secret.len < 256 && has_long_run(secret, r->generic ? 6 : 9));
+	return contains_word(str_n(low, n), words) || contains_word(str_n(low, n), r->stop_words) || (!r->certain && secret.len < 256 && has_long_run(secret, r->generic ? 6 : 9));
 }
 
 struct classes {
