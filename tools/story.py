@@ -366,12 +366,12 @@ def bad_change(w, message, edit):
 
 def act_3(w):
     """A dead change: its tests pass, but every request on it answers 500"""
-    return bad_change(w, "Read prices from the new table", 'if os.environ.get("WEIR_SERVICE"):\n    raise RuntimeError("no such table: prices")')
+    return bad_change(w, "Read prices from the new table", 'if VERSION != "dev":\n    raise RuntimeError("no such table: prices")')
 
 
 def act_4(w):
     """A sick change: 5% of its requests fail"""
-    return bad_change(w, "Cache the prices", 'if os.environ.get("WEIR_SERVICE") and __import__("random").random() < 0.05:\n    raise RuntimeError("cache miss on a closed pool")')
+    return bad_change(w, "Cache the prices", 'if VERSION != "dev" and __import__("random").random() < 0.05:\n    raise RuntimeError("cache miss on a closed pool")')
 
 
 def act_5(w):
@@ -441,7 +441,7 @@ def act_7(w):
 
 SLOW_JOB = """
   count:
-    runs-on: ubuntu-latest
+    runs-on: linux
     steps:
       - name: begin
         run: echo "begins here"
