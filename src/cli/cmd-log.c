@@ -93,8 +93,8 @@ static int log_newest(struct cli *c, bool print, int64_t *ret_pos, struct err *r
 	uint64_t                    n = LOG_SHOWN;
 	int                         rc;
 
-	if (limit && (!str_to_u64(str_z(limit), &n) || n > LIMIT_EVENT_READ))
-		return err_set(reterr, WEIR_EINVAL, "--limit: a number from 0 to %d", LIMIT_EVENT_READ);
+	if (limit && (!str_to_u64(str_z(limit), &n) || !n || n > LIMIT_EVENT_READ))
+		return err_set(reterr, WEIR_EINVAL, "--limit: a number from 1 to %d", LIMIT_EVENT_READ);
 	buf_addf(&path, "/api/v1/events/newest?limit=%llu", (unsigned long long)n);
 	add_filter(c, &path, '&');
 	rc = buf_check(&path, "the filter", reterr);
