@@ -73,6 +73,7 @@ struct http_config {
 	 * the same time whatever is wrong. NULL: everything is open (tests). */
 	int (*authenticate)(void *ctx, str scheme, str credentials, struct http_identity *ret, struct err *reterr);
 	void *auth_ctx;
+	int64_t  tick_ms;          /* how often time limits are looked at; 0: a quarter of the smallest, at most 1 s */
 	unsigned worker_queue_max; /* requests that wait for a worker; 0: LIMIT_HTTP_QUEUE */
 	/* Writes the page of an error into http_out(); NULL: a plain page. */
 	void (*error_page)(void *ctx, struct http_req *r, int status, const char *code, str message);

@@ -88,11 +88,11 @@ static void operation_id(const struct route_entry *e, struct buf *out)
 static void write_operation(struct jw *w, const struct route_entry *e, struct buf *tmp)
 {
 	const struct http_route *route = e->route;
-	char                     method[16];
 
-	for (size_t i = 0; i < sizeof(method); i++)
-		method[i] = (char)(route->method[i] ? route->method[i] | 32 : 0);
-	jw_key(w, method);
+	buf_clear(tmp);
+	for (const char *p = route->method; *p; p++)
+		buf_addc(tmp, (char)(*p | 32));
+	jw_key_n(w, buf_str(tmp));
 	jw_obj(w);
 	operation_id(e, tmp);
 	jw_kstr(w, "operationId", buf_str(tmp));

@@ -453,6 +453,7 @@ static int step_turn(struct turn *t, void *arg, struct err *reterr)
 		return err_set(reterr, WEIR_ECONFLICT, "step %lld ended with %s already", (long long)s->step, step_state_name(have));
 	if (is_end(have) || s->state < have)
 		return 0; /* again, or a late one */
+	t->actor = str_z(arena_printf(t->a, "runner:%.*s", STR_ARG(j.runner)));
 	name = s->name.len ? s->name : name;
 	started = s->started ? s->started : started;
 	if (is_end(s->state) && !s->ended)
@@ -661,6 +662,7 @@ static int finish_turn(struct turn *t, void *arg, struct err *reterr)
 	rc = run_load_job(t, f->job, &r, &j, reterr);
 	if (rc)
 		return rc;
+	t->actor = str_z(arena_printf(t->a, "runner:%.*s", STR_ARG(j->runner)));
 	if (f->retry && !j->cancel)
 		return give_back(t, r, j, f->cause, reterr);
 	if (j->cancel && f->result == RESULT_CANCELLED && f->cause.len == 0)
