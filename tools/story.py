@@ -220,6 +220,11 @@ class World:
             raise Failure(f"{method} {path}: {e.code} {e.read().decode(errors='replace')[:500]}") from None
         return json.loads(text) if text else None
 
+    def rows(self, path):
+        """The list that an API call answers, bare or under one name."""
+        value = self.api(path)
+        return value if isinstance(value, list) else next(v for v in value.values() if isinstance(v, list))
+
     def weir(self, *args, check=True, cwd=None):
         p = subprocess.run([WEIR, *args], env=self.env, cwd=cwd or self.work, capture_output=True, text=True, timeout=300)
         if check and p.returncode:
@@ -246,7 +251,7 @@ class World:
         return self.git(project, "rev-parse", "HEAD").stdout.strip()
 
     def releases(self, project):
-        return self.api(f"/api/v1/projects/{project}/releases")["releases"]
+        return self.rows(f"/api/v1/projects/{project}/releases")
 
     def release_of(self, project, commit, seconds=120):
         """The release of that commit, as soon as there is one."""
@@ -264,14 +269,14 @@ class World:
 
     def run_line(self, project):
         try:
-            runs = self.api(f"/api/v1/projects/{project}/runs")["runs"]
+            runs = self.rows(f"/api/v1/projects/{project}/runs")
             return json.dumps(runs[0])[:400] if runs else "none"
         except (Failure, KeyError):
             return "unknown"
 
     def run_of(self, project, commit, seconds=120, ended=True):
         def look():
-            for run in self.api(f"/api/v1/projects/{project}/runs")["runs"]:
+            for run in self.rows(f"/api/v1/projects/{project}/runs"):
                 if run["commit"] == commit and (not ended or run["state"] not in ("queued", "running")):
                     return run
             return None
@@ -300,7 +305,7 @@ def app_edit(text):
 
 def restore_app(world):
     """Brings shop's files back to the commit that is live, so that the next act starts from good code."""
-    live = next(s for s in world.api("/api/v1/services")["services"] if s["service"] == "shop")
+    live = next(s for s in world.rows("/api/v1/services") if s["service"] == "shop")
     world.git("shop", "checkout", "-q", live["commit"], "--", ".")
 
 
@@ -500,7 +505,7 @@ def raw(w, path):
 
 
 def live_version(w):
-    return next(s for s in w.api("/api/v1/services")["services"] if s["service"] == "shop")["version"]
+    return next(s for s in w.rows("/api/v1/services") if s["service"] == "shop")["version"]
 
 
 def act_9(w):
