@@ -51,7 +51,7 @@ def free_range(n):
 
 
 class Load:
-    """Users of a service: h2load processes, one per user, whose logs hold (start in us, status, us) per request."""
+    """Users of a service: h2load processes, one connection per user, whose logs hold (start in us, status, us) per request."""
 
     def __init__(self, world, service):
         self.world, self.service, self.procs = world, service, []
@@ -59,7 +59,7 @@ class Load:
         for user in range(USERS):
             self.procs.append(subprocess.Popen(
                 ["h2load", "--h1", "-c", "1", "--rps", str(RATE), "-D", "3600", f"--log-file={self.folder}/{user}",
-                 "-H", f"Host: {service}.localhost", "-H", f"X-Client: user-{user}", f"http://127.0.0.1:{world.http}/"],
+                 "-H", f"Host: {service}.localhost", f"http://127.0.0.1:{world.http}/"],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
 
     def stop(self):
@@ -289,18 +289,12 @@ class Act:
 
 # --- the acts -------------------------------------------------------------------------------------------------------
 
-SERVICE_STEPS = "{weights: [5%, 50%, 100%], bake: 5s}"
-
-
 def app_edit(text):
-    """A change to the Python service: `text` runs inside the handler of every request to '/', before its answer."""
+    """A change to the Python service: `text` runs at the beginning of every request to '/'."""
     def edit(old):
-        new, n = re.subn(r"(?m)^(\s*)# weir: requests to / begin here.*\n(?:\1# edit\n(?:\1.*\n)*?\1# end\n)?",
-                         lambda m: m[0].split("\n")[0] + "\n" + f"{m[1]}# edit\n" +
-                         "".join(f"{m[1]}{line}\n" for line in text.splitlines()) + f"{m[1]}# end\n", old)
-        if n != 1:
-            raise Failure("the golden path http-python has no line '# weir: requests to / begin here'")
-        return new
+        if "def root(request):\n" not in old:
+            raise Failure("the golden path http-python has no function root(request) any more")
+        return old.replace("def root(request):\n", "def root(request):\n" + "".join(f"    {line}\n" for line in text.splitlines()), 1)
     return edit
 
 
@@ -331,7 +325,7 @@ def act_1(w):
             continue
         begun = time.time()
         if not os.path.exists(os.path.join(w.work, name)):
-            w.weir("new", template, name, "--param", "client=header X-Client", "--param", "bake=5s")
+            w.weir("new", template, name, "--param", "client=connection", "--param", "bake=5s")
         w.git(name, "push", "-q", "-u", "origin", "main")
         w.tell(f"weir new {template} {name}; git push: accepted after {time.time() - begun:.2f} s")
         w.wait(lambda n=name: w.answers(f"http://127.0.0.1:{w.http}/", f"{n}.localhost"), 240,
@@ -372,18 +366,18 @@ def bad_change(w, message, edit):
 
 def act_3(w):
     """A dead change: its tests pass, but every request on it answers 500"""
-    return bad_change(w, "Read prices from the new table", 'if os.environ.get("WEIR_SERVICE"):\n    raise RuntimeError("no such table: prices")')
+    return bad_change(w, "Read prices from the new table", 'if VERSION != "dev":\n    raise RuntimeError("no such table: prices")')
 
 
 def act_4(w):
     """A sick change: 5% of its requests fail"""
-    return bad_change(w, "Cache the prices", 'if os.environ.get("WEIR_SERVICE") and random.random() < 0.05:\n    raise RuntimeError("cache miss on a closed pool")')
+    return bad_change(w, "Cache the prices", 'if VERSION != "dev" and __import__("random").random() < 0.05:\n    raise RuntimeError("cache miss on a closed pool")')
 
 
 def act_5(w):
     """A failing test: the run is red, nothing is released"""
     before, since = w.releases("shop")[0]["id"], time.time()
-    commit = w.commit("shop", "Round prices down", {"test_app.py": lambda old: old.replace("if __name__", "class Rounding(unittest.TestCase):\n"
+    commit = w.commit("shop", "Round prices down", {"tests/test_app.py": lambda old: old.replace("if __name__", "class Rounding(unittest.TestCase):\n"
                       "    def test_price(self):\n        self.assertEqual(round(2.5), 3)\n\n\nif __name__", 1)})
     w.git("shop", "push", "-q", "origin", "main")
     run = w.run_of("shop", commit)
@@ -447,7 +441,7 @@ def act_7(w):
 
 SLOW_JOB = """
   count:
-    runs-on: ubuntu-latest
+    runs-on: linux
     steps:
       - name: begin
         run: echo "begins here"

@@ -1,0 +1,336 @@
+/* test_repo.c - the room with the real git client, over real HTTP: this program is server, and hook when git starts it under that name. */
+#include "lib/test.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/proc.h"
+#include "event/event.h"
+#include "repo/repo-internal.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+static char                dir[64], data[80], keys[96], url[64];
+static struct db          *db;
+static struct event_log   *event_log;
+static struct http_server *http;
+static struct repo_store  *repo;
+static enum http_scope     scope = SCOPE_ADMIN;
+static const char         *refuse_text; /* the gate's answer; NULL: passes */
+static bool                cannot_look;
+
+static int who(void *ctx UNUSED, str scheme UNUSED, str credentials, struct http_identity *ret, struct err *reterr)
+{
+	if (!str_contains(credentials, STR("dDpnb29k"))) /* base64 of "t:good" */
+		return err_set(reterr, WEIR_EAUTH, "unknown token");
+	*ret = (struct http_identity){ .name = "tester", .scope = scope };
+	return 0;
+}
+
+static int gate(void *ctx UNUSED, const struct change *c, struct arena *a UNUSED, struct verdict *ret, struct buf *text, struct err *reterr)
+{
+	static struct finding f = { .check = { "credentials", 11 }, .rule = { "test-rule", 9 }, .severity = SEVERITY_ERROR, .path = { "f", 1 }, .line = 1 };
+	char                  id[GIT_ID_SIZE];
+
+	if (cannot_look)
+		return err_set(reterr, WEIR_EIO, "the scanner lost its rules");
+	assert_int_equal(git_resolve(c->repo, c->new_id, id, NULL) == 0 || strcmp(c->new_id, git_zero_id) == 0, 1); /* the quarantine is seen */
+	snprintf(ret->digest, sizeof(ret->digest), "d1");
+	ret->call = refuse_text ? VERDICT_FAIL : VERDICT_PASS;
+	if (refuse_text) {
+		ret->findings = &f;
+		ret->n_findings = 1;
+		buf_addz(text, refuse_text);
+	}
+	return 0;
+}
+
+static void open_all(void)
+{
+	struct err         e = { 0 };
+	char               db_url[400];
+	struct http_config hc = { .bind = "127.0.0.1", .loop_threads = 1, .worker_threads = 8, .connections_max = 100,
+		                      .connections_per_ip_max = 100, .clock = &clock_real, .authenticate = who };
+	const struct http_route *routes;
+	struct repo_config rc = { .data_dir = data, .url = url, .clock = &clock_real, .receive = { gate, NULL } };
+	size_t             n;
+
+	snprintf(db_url, sizeof(db_url), "sqlite:%s/weir.db", data);
+	assert_ok(db_open(db_url, &db, &e), &e);
+	assert_ok(event_log_open(db, keys, &clock_real, &event_log, &e), &e);
+	rc.db = db;
+	rc.log = event_log;
+	assert_ok(repo_open(&rc, &repo, &e), &e);
+	assert_ok(repo_start(repo, &e), &e);
+	assert_ok(http_server_new(&hc, &http, &e), &e);
+	routes = repo_routes(&n);
+	assert_ok(http_server_routes(http, routes, n, repo, &e), &e);
+	assert_ok(http_server_start(http, &e), &e);
+	snprintf(url, sizeof(url), "http://t:good@127.0.0.1:%u", http_server_port(http));
+}
+
+static void close_all(void)
+{
+	http = http_server_stop(http, 2000);
+	repo = repo_close(repo);
+	event_log = event_log_close(event_log);
+	db = db_close(db);
+}
+
+static int setup(void **s UNUSED)
+{
+	struct err e = { 0 };
+
+	scope = SCOPE_ADMIN;
+	refuse_text = NULL;
+	cannot_look = false;
+	assert_ok(fs_temp_dir("weir-repo-", dir, sizeof(dir), &e), &e);
+	snprintf(data, sizeof(data), "%s/data", dir);
+	snprintf(keys, sizeof(keys), "%s/keys", data);
+	assert_ok(fs_mkdirs(keys, 0700, &e), &e);
+	open_all();
+	assert_ok(repo_create(repo, STR("shop"), STR_NULL, 0, STR("token:tester"), &e), &e);
+	return 0;
+}
+
+static int teardown(void **s UNUSED)
+{
+	close_all();
+	return fs_remove_tree(dir, NULL);
+}
+
+/* Runs a shell script in the test's folder with $URL; its output (both streams) is in `out`. Returns the exit status. */
+static int sh(struct buf *out, const char *script)
+{
+	char              env_url[128], home[300], path[4096];
+	const char *const argv[] = { "bash", "-c", script, NULL };
+	const char *const env[] = { env_url, home, path, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "LC_ALL=C", "GIT_AUTHOR_NAME=T",
+		                        "GIT_AUTHOR_EMAIL=t@t.invalid", "GIT_COMMITTER_NAME=T", "GIT_COMMITTER_EMAIL=t@t.invalid", NULL };
+	struct proc_run   run = { .argv = argv, .env = env, .cwd = dir, .out = out, .err = out, .timeout_ms = 120000 };
+	struct err        e = { 0 };
+	int               status;
+
+	snprintf(env_url, sizeof(env_url), "URL=%s", url);
+	snprintf(home, sizeof(home), "HOME=%s", dir);
+	snprintf(path, sizeof(path), "PATH=%s", getenv("PATH"));
+	buf_clear(out);
+	assert_ok(proc_run(&run, &status, &e), &e);
+	return status;
+}
+
+#define assert_sh(script)                                                          \
+	do {                                                                           \
+		CLEANUP_BUF struct buf assert_sh_ = BUF_INIT(1 << 20);                     \
+		if (sh(&assert_sh_, script) != 0)                                          \
+			fail_msg("%s\n%s", script, buf_z(&assert_sh_));                        \
+	} while (0)
+
+static const char begin[] = "set -e; git init -q -b main w; cd w; git remote add origin $URL/git/shop.git; echo 1 >f; git add f; "
+                            "git commit -qm first; git push -q origin main";
+
+static size_t events(const char *project, enum event_type type, struct arena *a, struct event **ret)
+{
+	struct err e = { 0 };
+	size_t     n;
+
+	assert_ok(event_read(event_log, str_z(project), 0, &type, 1, 1000, a, ret, &n, &e), &e);
+	return n;
+}
+
+static void test_push_fetch_clone(void **s UNUSED)
+{
+	CLEANUP_ARENA struct arena a = ARENA_INIT(8 << 20);
+	struct event              *ev;
+
+	assert_sh(begin);
+	assert_sh("set -e; cd w; for i in 1 2 3; do echo $i >>f; git commit -qam change$i; done; git push -q origin main; git tag -a v1 -m v1; git push -q origin v1");
+	assert_sh("set -e; git clone -q $URL/git/shop.git c; cmp w/f c/f; git clone -q --depth 1 $URL/git/shop.git d; [ $(git -C d rev-list --count HEAD) = 1 ]");
+	assert_sh("set -e; cd d; git fetch -q --unshallow; [ $(git rev-list --count HEAD) = 4 ]");
+	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 3);
+	assert_non_null(strstr(ev[0].data.ptr, "\"old\":\"0000000000000000000000000000000000000000\""));
+	assert_non_null(strstr(ev[1].data.ptr, "\"commits\":3"));
+	assert_non_null(strstr(ev[1].data.ptr, "\"subject\":\"change3\""));
+	assert_non_null(strstr(ev[1].data.ptr, "\"pusher\":\"token:tester\""));
+	assert_non_null(strstr(ev[2].data.ptr, "refs/tags/v1"));
+}
+
+static void test_refused_push_leaves_nothing(void **s UNUSED)
+{
+	CLEANUP_ARENA struct arena a = ARENA_INIT(8 << 20);
+	CLEANUP_BUF struct buf     out = BUF_INIT(1 << 20);
+	struct event              *ev;
+	char                       script[600];
+
+	assert_sh(begin);
+	refuse_text = "test-rule  f:1\n  what\n  do: this\n";
+	assert_int_not_equal(sh(&out, "cd w; echo bad >bad; git add bad; git commit -qm bad; git push origin main"), 0);
+	assert_non_null(strstr(buf_z(&out), "remote: test-rule  f:1"));
+	assert_non_null(strstr(buf_z(&out), "Nothing was changed."));
+	snprintf(script, sizeof(script), "cd w; ! git -C %s/repos/shop.git cat-file -e $(git rev-parse HEAD:bad) && ! git -C %s/repos/shop.git cat-file -e HEAD~0^{commit} || "
+	         "[ $(git -C %s/repos/shop.git rev-parse main) = $(git rev-parse HEAD~1) ]", data, data, data);
+	assert_sh(script);
+	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 1);
+	assert_int_equal(events("shop", EVENT_CHANGE_REFUSED, &a, &ev), 1);
+	assert_non_null(strstr(ev[0].data.ptr, "test-rule"));
+	refuse_text = NULL;
+	cannot_look = true;
+	assert_int_not_equal(sh(&out, "cd w; git push origin main"), 0);
+	assert_non_null(strstr(buf_z(&out), "weir could not look at this push: the scanner lost its rules"));
+}
+
+static void test_rights(void **s UNUSED)
+{
+	CLEANUP_BUF struct buf out = BUF_INIT(1 << 20);
+
+	assert_sh(begin);
+	scope = SCOPE_READ;
+	assert_int_not_equal(sh(&out, "cd w; echo 2 >f; git commit -qam second; git push origin main"), 0);
+	assert_sh("git clone -q $URL/git/shop.git r");
+	scope = SCOPE_DEVELOP;
+	assert_sh("cd w; git push -q origin main");
+	assert_int_not_equal(sh(&out, "cd w; git commit -q --amend -m other; git push -f origin main"), 0);
+	assert_non_null(strstr(buf_z(&out), "is protected: this push would take commits away"));
+	assert_int_not_equal(sh(&out, "cd w; git push origin :main"), 0);
+	assert_non_null(strstr(buf_z(&out), "cannot be deleted"));
+	assert_sh("set -e; cd w; git push -q origin HEAD:topic; git commit -q --amend -m third; git push -q -f origin HEAD:topic; git push -q origin :topic");
+	scope = SCOPE_ADMIN;
+	assert_sh("cd w; git push -q -f origin main");
+	assert_int_not_equal(sh(&out, "git clone -q ${URL/good/bad}/git/shop.git x"), 0);
+	assert_non_null(strstr(buf_z(&out), "Authentication failed"));
+	assert_int_not_equal(sh(&out, "git clone -q $URL/git/none.git x"), 0);
+	assert_non_null(strstr(buf_z(&out), "not found"));
+}
+
+static void test_archived_is_read_only(void **s UNUSED)
+{
+	CLEANUP_BUF struct buf out = BUF_INIT(1 << 20);
+	struct err             e = { 0 };
+
+	assert_sh(begin);
+	assert_ok(repo_archive(repo, STR("shop"), STR("token:tester"), &e), &e);
+	assert_err(repo_archive(repo, STR("shop"), STR("token:tester"), &e), WEIR_ENOENT);
+	assert_int_not_equal(sh(&out, "cd w; echo 2 >f; git commit -qam second; git push origin main"), 0);
+	assert_sh("git clone -q $URL/git/shop.git x");
+}
+
+static void test_hostile_trees(void **s UNUSED)
+{
+	static const struct {
+		const char *script, *want;
+	} rows[] = {
+		{ "ln -s ../../etc/passwd link; git add link", "leads out of the repository" },
+		{ "ln -s /etc/passwd link; git add link", "leads out of the repository" },
+		{ "git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),sub; printf '[submodule \"sub\"]\\n\\tpath = sub\\n\\turl = ext::sh -c true\\n' >.gitmodules; git add .gitmodules",
+		  "no https, http, ssh or git address" },
+		{ "git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),sub; printf '[submodule \"sub\"]\\n\\tpath = sub\\n\\turl = /etc\\n' >.gitmodules; git add .gitmodules",
+		  "no https, http, ssh or git address" },
+	};
+	CLEANUP_BUF struct buf out = BUF_INIT(1 << 20);
+	char                   script[1000];
+
+	assert_sh(begin);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		snprintf(script, sizeof(script), "set -e; rm -rf x; git clone -q $URL/git/shop.git x; cd x; %s; git commit -qm hostile; git push origin main",
+		         rows[i].script);
+		assert_int_not_equal(sh(&out, script), 0);
+		if (!strstr(buf_z(&out), rows[i].want))
+			fail_msg("row %zu: %s", i, buf_z(&out));
+	}
+	/* a tree with the name .git, which no porcelain makes */
+	assert_int_not_equal(sh(&out, "cd w; t=$(printf '100644 blob %s\\t.git\\n' $(git hash-object -w f) | git mktree --missing 2>/dev/null || "
+	                             "python3 -c \"import sys,subprocess as s;b=bytes.fromhex(s.check_output(['git','rev-parse','HEAD:f'],text=True).strip());"
+	                             "print(s.run(['git','hash-object','-t','tree','-w','--stdin','--literally'],input=b'100644 .git\\0'+b,capture_output=True).stdout.decode())\"); "
+	                             "c=$(git commit-tree -p HEAD -m x $t); git push origin $c:refs/heads/main"), 0);
+	assert_sh("set -e; rm -rf x; git clone -q $URL/git/shop.git x; cd x; mkdir d; ln -s ../f d/link; git add d; git commit -qm fine; git push -q origin main");
+}
+
+static void test_reconcile_mends_a_missing_event(void **s UNUSED)
+{
+	CLEANUP_ARENA struct arena a = ARENA_INIT(8 << 20);
+	char                       script[600];
+	struct event              *ev;
+
+	assert_sh(begin);
+	/* what a crash between the move of the ref and its event leaves */
+	snprintf(script, sizeof(script), "set -e; cd w; echo 2 >f; git commit -qam second; git -C %s/repos/shop.git fetch -q $PWD main; "
+	         "git -C %s/repos/shop.git update-ref refs/heads/main FETCH_HEAD", data, data);
+	assert_sh(script);
+	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 1);
+	close_all();
+	open_all();
+	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 2);
+	assert_non_null(strstr(ev[1].data.ptr, "\"subject\":\"second\""));
+	close_all();
+	open_all();
+	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 2);
+}
+
+static void test_concurrent_pushes(void **s UNUSED)
+{
+	CLEANUP_ARENA struct arena a = ARENA_INIT(8 << 20);
+	struct event              *ev;
+
+	assert_sh(begin);
+	assert_sh("for i in 1 2 3 4 5 6; do (set -e; git clone -q $URL/git/shop.git p$i; cd p$i; echo $i >g$i; git add .; git commit -qm p$i; "
+	          "git push -q origin HEAD:refs/heads/b$i) & done; wait; [ $(git ls-remote $URL/git/shop.git 'refs/heads/b*' | wc -l) = 6 ]");
+	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 7);
+	/* two that want the same ref: one wins, the other is told to fetch; nothing is lost */
+	assert_sh("cd p1; git checkout -q -b m origin/main; echo a >a; git add a; git commit -qm a; cd ../p2; git checkout -q -b m origin/main; echo b >b; git add b; git commit -qm b; cd ..; "
+	          "(cd p1; git push -q origin m:main) & one=$!; (cd p2; git push -q origin m:main) & two=$!; wait $one; r1=$?; wait $two; r2=$?; [ $((r1 == 0)) != $((r2 == 0)) ] || [ $r1 != $r2 ]");
+}
+
+static void test_large_push_and_gzipped_fetch(void **s UNUSED)
+{
+	assert_sh(begin);
+	assert_sh("set -e; cd w; head -c 30000000 /dev/urandom >big; git add big; git commit -qm big; git push -q origin main; cd ..; git clone -q $URL/git/shop.git big; cmp w/big big/big");
+	/* many refs make the fetch request large enough that git gzips it */
+	assert_sh("set -e; cd w; for i in $(seq 1 200); do git commit -q --allow-empty -m $i; git tag t$i; done; git push -q origin main --tags; cd ../big; git fetch -q --tags; [ $(git tag | wc -l) = 200 ]");
+}
+
+static void test_names(void **s UNUSED)
+{
+	static const char *const bad[] = { "", "A", ".x", "-x", "a/b", "a..b", "x.git", "x.lock", "a b", "..",
+		                               "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+	struct err               e = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_err(repo_create(repo, str_z(bad[i]), STR_NULL, 0, STR("x"), &e), WEIR_EINVAL);
+	assert_err(repo_create(repo, STR("shop"), STR_NULL, 0, STR("x"), &e), WEIR_EEXIST);
+	assert_ok(repo_create(repo, STR("a.b-c_1"), STR("http-c"), 5, STR("x"), &e), &e);
+}
+
+static void test_hooks_answer_only_their_push(void **s UNUSED)
+{
+	CLEANUP_BUF struct buf out = BUF_INIT(1 << 20);
+	char                   script[800];
+
+	assert_sh(begin);
+	/* somebody with a shell on the machine starts the hook by hand */
+	snprintf(script, sizeof(script), "cd w; echo 0000000000000000000000000000000000000000 $(git rev-parse HEAD) refs/heads/x | WEIR_HOOK_SOCKET=%s/run/hook.sock WEIR_PUSH=guess %s/hooks/pre-receive", data, data);
+	assert_int_not_equal(sh(&out, script), 0);
+	assert_non_null(strstr(buf_z(&out), "belongs to no push"));
+	snprintf(script, sizeof(script), "%s/hooks/post-receive </dev/null", data);
+	assert_int_not_equal(sh(&out, script), 0);
+	assert_non_null(strstr(buf_z(&out), "through weir only"));
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_push_fetch_clone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_push_leaves_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rights, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_archived_is_read_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hostile_trees, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reconcile_mends_a_missing_event, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_concurrent_pushes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large_push_and_gzipped_fetch, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hooks_answer_only_their_push, setup, teardown),
+	};
+	const char *slash = argc ? strrchr(argv[0], '/') : NULL;
+
+	if (slash && (!strcmp(slash + 1, "pre-receive") || !strcmp(slash + 1, "post-receive")))
+		return repo_hook_main(slash + 1);
+	base_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
