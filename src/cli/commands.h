@@ -13,6 +13,9 @@
 	X(cmd_doctor)            \
 	X(cmd_serve)             \
 	X(cmd_down)              \
+	X(cmd_token_create)      \
+	X(cmd_token_list)        \
+	X(cmd_token_revoke)      \
 	X(cmd_project_create)    \
 	X(cmd_project_list)      \
 	X(cmd_project_show)      \
