@@ -7,7 +7,6 @@
 #include "repo/repo-internal.h"
 #include "base/clock.h"
 #include "base/fs.h"
-#include "base/limits.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -33,14 +32,30 @@ struct hook_call {
 	int                fd;
 };
 
-static const struct repo_push *push_find(struct repo_store *s, str id)
+static bool push_find(struct repo_store *s, str id, struct repo_push *ret)
 {
 	const struct repo_push *p;
 
 	pthread_mutex_lock(&s->lock);
 	p = map_get(&s->pushes, id);
+	if (p)
+		*ret = *p;
 	pthread_mutex_unlock(&s->lock);
-	return p; /* lives until its git process ended, which waits for this hook */
+	return p;
+}
+
+/* What a hook did, for the request that started git: it mends what a killed hook left (repo-http.c). */
+static void push_note(struct repo_store *s, const char *id, bool allowed, bool recorded)
+{
+	struct repo_push *p;
+
+	pthread_mutex_lock(&s->lock);
+	p = map_get(&s->pushes, str_z(id));
+	if (p) {
+		p->allowed |= allowed;
+		p->recorded |= recorded;
+	}
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* "OLD NEW REF" lines into updates; texts are slices of `lines`. */
@@ -70,21 +85,26 @@ static int updates_read(str lines, struct arena *a, struct ref_update **ret, siz
 static int hook_serve(struct repo_store *s, str which, str id, str quarantine, str lines, struct buf *text, bool *ret_ok, struct err *reterr)
 {
 	CLEANUP_ARENA struct arena a = ARENA_INIT(64 << 20);
-	const struct repo_push    *push = push_find(s, id);
+	struct repo_push           push;
 	struct ref_update         *u;
 	size_t                     n = 0;
 	int                        r;
 
 	*ret_ok = false;
-	if (!push)
+	if (!push_find(s, id, &push))
 		return err_set(reterr, WEIR_EAUTH, "this hook belongs to no push of this server");
 	r = updates_read(lines, &a, &u, &n, reterr);
 	if (r)
 		return r;
-	if (str_eqz(which, "pre-receive"))
-		return repo_receive(s, push, quarantine.len ? arena_dup(&a, quarantine) : NULL, u, n, text, ret_ok, reterr);
+	if (str_eqz(which, "pre-receive")) {
+		r = repo_receive(s, &push, quarantine.len ? arena_dup(&a, quarantine) : NULL, u, n, text, ret_ok, reterr);
+		push_note(s, push.id, !r && *ret_ok, false);
+		return r;
+	}
 	*ret_ok = true;
-	return repo_moves_record(s, push->project, u, n, reterr);
+	r = repo_moves_record(s, str_z(push.project), u, n, reterr);
+	push_note(s, push.id, false, !r);
+	return r;
 }
 
 static void hook_answer(struct hook_call *c, const struct buf *request)
@@ -186,7 +206,7 @@ static int socket_open(struct repo_store *s, int *ret, struct err *reterr)
 	if (strlen(s->socket) >= sizeof(addr.sun_path))
 		return err_set(reterr, WEIR_ELIMIT, "%s: the path of the hooks' socket has more than %zu bytes; use a shorter data folder", s->socket,
 		               sizeof(addr.sun_path) - 1);
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", s->socket);
+	memcpy(addr.sun_path, s->socket, strlen(s->socket) + 1);
 	unlink(s->socket);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || chmod(s->socket, 0600) || listen(fd, 128)) {

@@ -1,32 +1,49 @@
-/* repo-api.c - the room's routes: git itself, projects, refs, changes, files. Handlers run on worker threads. */
+/* repo-api.c - the room's routes: projects, refs, changes, commits and files as JSON for pages, CLI and agents.
+ *
+ * Reading goes over git each time: nothing here is a copy that could be stale. Runs on the HTTP server's worker threads. */
 #include "base/base.h"
 #include "repo/repo-internal.h"
-#include "base/limits.h"
 
-enum { CHANGES_MAX = 200, FILE_BYTES_MAX = 1 << 20, CHANGE_COMMITS_MAX = 100, CHANGE_FILES_MAX = 500 };
+enum { CHANGES_PAGE = 200, CHANGES_USUAL = 50, COMMITS_SHOWN = 100, FILES_SHOWN = 1000, FILE_BYTES_MAX = 1 << 20 };
 
-static void actor_of(struct http_req *req, char out[80]) { snprintf(out, 80, "token:%s", http_who(req)->name); }
+static struct repo_store *store_of(void *ctx) { return ctx; }
+
+static const char *actor_of(struct http_req *req)
+{
+	const char *name = arena_printf(http_arena(req), "token:%s", http_who(req)->name);
+
+	return name ? name : "token:";
+}
+
+/* --- projects --- */
 
 static void project_json(struct repo_store *s, const struct repo_project *p, struct jw *w)
 {
 	jw_obj(w);
 	jw_kstr(w, "name", p->name);
 	jw_kstr(w, "state", p->state);
-	jw_key(w, "template");
-	jw_str(w, p->template_name.len ? p->template_name : STR_NULL);
 	jw_kstr(w, "default_ref", p->default_ref);
+	jw_kstr(w, "template", p->template_name.len ? p->template_name : STR_NULL);
 	jw_ktime(w, "created", p->created);
 	jw_key(w, "clone_url");
-	jw_fmt(w, "%s/git/%.*s.git", s->cfg.url, STR_ARG(p->name));
+	jw_fmt(w, "%s/git/%.*s.git", s->cfg.url ? s->cfg.url : "", STR_ARG(p->name));
 	jw_end(w);
 }
 
-static int projects_get(struct http_req *req, void *ctx, struct err *reterr)
+/* A token that is bound to one project does not see the others. */
+static bool is_visible(struct http_req *req, str name)
 {
-	struct repo_project *all;
-	size_t               n;
+	const char *bound = http_who(req)->project;
+
+	return !bound[0] || str_eqz(name, bound);
+}
+
+static int api_list(struct http_req *req, void *ctx, struct err *reterr)
+{
+	struct repo_project *p;
+	size_t               n = 0;
 	struct jw            w;
-	int                  r = repo_project_list(ctx, http_arena(req), &all, &n, reterr);
+	int                  r = repo_project_list(store_of(ctx), http_arena(req), &p, &n, reterr);
 
 	if (r)
 		return r;
@@ -35,13 +52,14 @@ static int projects_get(struct http_req *req, void *ctx, struct err *reterr)
 	jw_key(&w, "projects");
 	jw_arr(&w);
 	for (size_t i = 0; i < n; i++)
-		project_json(ctx, &all[i], &w);
+		if (is_visible(req, p[i].name))
+			project_json(store_of(ctx), &p[i], &w);
 	jw_end(&w);
 	jw_end(&w);
 	return 0;
 }
 
-static int project_answer(struct http_req *req, struct repo_store *s, str name, struct err *reterr)
+static int project_answer(struct http_req *req, struct repo_store *s, str name, int status, struct err *reterr)
 {
 	struct repo_project p;
 	struct jw           w;
@@ -49,67 +67,55 @@ static int project_answer(struct http_req *req, struct repo_store *s, str name, 
 
 	if (r)
 		return r;
+	http_status(req, status);
 	http_json(req, &w);
 	project_json(s, &p, &w);
 	return 0;
 }
 
-static int projects_post(struct http_req *req, void *ctx, struct err *reterr)
+static int api_get(struct http_req *req, void *ctx, struct err *reterr)
+{
+	return project_answer(req, store_of(ctx), http_param(req, "project"), 200, reterr);
+}
+
+static int api_create(struct http_req *req, void *ctx, struct err *reterr)
 {
 	static const char *const known[] = { "name", "template", "began_at", NULL };
-	struct repo_store       *s = ctx;
 	struct doc_check         check;
 	struct doc_node         *body;
-	const struct doc_node   *n;
-	str                      name, template_name = STR_NULL;
-	int64_t                  began = 0;
-	char                     actor[80];
+	const struct doc_node   *node;
+	str                      name, template_name;
+	usec_t                   began_at;
 	int                      r = http_body_json(req, &body, reterr);
 
 	if (r)
 		return r;
 	doc_check_init(&check, http_arena(req), "body");
-	if (!doc_is_map(&check, body, "the project", known))
-		return doc_check_result(&check, reterr);
-	name = doc_want_str(&check, doc_need(&check, body, "name"), "name");
-	if ((n = doc_get(body, "template")))
-		template_name = doc_want_str(&check, n, "template");
-	if ((n = doc_get(body, "began_at")))
-		began = doc_want_int(&check, n, "began_at", 1, INT64_MAX);
+	(void)doc_is_map(&check, body, "the project", known);
+	node = doc_need(&check, body, "name");
+	name = doc_want_str(&check, node, "name");
+	node = doc_get(body, "template");
+	template_name = node && node->kind == DOC_NULL ? STR_NULL : doc_want_str(&check, node, "template");
+	if (template_name.len && !repo_name_ok(template_name))
+		doc_error(&check, node, "template must be the name of a golden path");
+	began_at = doc_want_int(&check, doc_get(body, "began_at"), "began_at", 0, INT64_MAX / 2);
 	r = doc_check_result(&check, reterr);
-	if (r)
-		return r;
-	actor_of(req, actor);
-	r = repo_create(s, name, template_name, began, str_z(actor), reterr);
-	if (r)
-		return r;
-	http_status(req, 201);
-	return project_answer(req, s, name, reterr);
+	if (!r)
+		r = repo_create(store_of(ctx), name, template_name, began_at, str_z(actor_of(req)), reterr);
+	return r ? r : project_answer(req, store_of(ctx), name, 201, reterr);
 }
 
-static int project_get(struct http_req *req, void *ctx, struct err *reterr)
+static int api_archive(struct http_req *req, void *ctx, struct err *reterr)
 {
-	return project_answer(req, ctx, http_param(req, "project"), reterr);
+	str name = http_param(req, "project");
+	int r = repo_archive(store_of(ctx), name, str_z(actor_of(req)), reterr);
+
+	return r ? r : project_answer(req, store_of(ctx), name, 200, reterr);
 }
 
-static int project_archive(struct http_req *req, void *ctx, struct err *reterr)
-{
-	char actor[80];
-	int  r;
+/* --- git --- */
 
-	actor_of(req, actor);
-	r = repo_archive(ctx, http_param(req, "project"), str_z(actor), reterr);
-	return r ? r : project_answer(req, ctx, http_param(req, "project"), reterr);
-}
-
-static int ref_write(void *ctx, str name, const char *id, struct err *reterr UNUSED)
-{
-	jw_key_n(ctx, name);
-	jw_strz(ctx, id);
-	return 0;
-}
-
-/* Opens the project of the request; -WEIR_ENOENT for an unknown one. */
+/* The project's repository, when there is such a project. */
 static int git_of(struct http_req *req, struct repo_store *s, struct git_repo **ret, struct err *reterr)
 {
 	struct repo_project p;
@@ -121,11 +127,18 @@ static int git_of(struct http_req *req, struct repo_store *s, struct git_repo **
 	return r ? r : git_repo_open(path, NULL, ret, reterr);
 }
 
-static int refs_get(struct http_req *req, void *ctx, struct err *reterr)
+static int ref_json(void *ctx, str name, const char *id, struct err *reterr UNUSED)
+{
+	jw_key_n(ctx, name);
+	jw_strz(ctx, id);
+	return 0;
+}
+
+static int api_refs(struct http_req *req, void *ctx, struct err *reterr)
 {
 	struct git_repo *git;
 	struct jw        w;
-	int              r = git_of(req, ctx, &git, reterr);
+	int              r = git_of(req, store_of(ctx), &git, reterr);
 
 	if (r)
 		return r;
@@ -133,216 +146,284 @@ static int refs_get(struct http_req *req, void *ctx, struct err *reterr)
 	jw_obj(&w);
 	jw_key(&w, "refs");
 	jw_obj(&w);
-	r = git_refs_each(git, ref_write, &w, reterr);
+	r = git_refs_each(git, ref_json, &w, reterr);
 	jw_end(&w);
 	jw_end(&w);
 	git_repo_close(git);
 	return r;
 }
 
-/* --- changes --- */
-
-struct changes_arg {
-	str         project;
-	int64_t     before, seq; /* seq > 0: that one */
-	int64_t     max;
-	struct jw  *w;
-	bool        with_findings;
-	char        old_id[GIT_ID_SIZE], new_id[GIT_ID_SIZE]; /* of the last one written */
-	bool        accepted;
-	size_t      n;
-};
-
-static void change_row(struct changes_arg *x, struct db_rows *rows)
+static void commit_fields(const struct git_commit *c, struct jw *w)
 {
-	static const char *const names[] = { "state", "ref", "old", "new", "pusher", "author", "subject" };
-
-	jw_kint(x->w, "seq", db_int(rows, 0));
-	for (int i = 0; i < 7; i++) {
-		jw_key(x->w, names[i]);
-		jw_str(x->w, db_str(rows, i + 1));
-	}
-	jw_kint(x->w, "commits", db_int(rows, 8));
-	jw_ktime(x->w, "at", db_int(rows, 9));
-	jw_kstr(x->w, "reason", db_str(rows, 11));
-	jw_key(x->w, "findings");
-	jw_raw(x->w, db_str(rows, 10));
-	x->accepted = str_eqz(db_str(rows, 1), "accepted");
-	snprintf(x->old_id, sizeof(x->old_id), "%.*s", STR_ARG(db_str(rows, 3)));
-	snprintf(x->new_id, sizeof(x->new_id), "%.*s", STR_ARG(db_str(rows, 4)));
-}
-
-static int changes_read(struct db_tx *tx, void *arg, struct err *reterr)
-{
-	struct changes_arg          *x = arg;
-	CLEANUP_ROWS struct db_rows *rows = NULL;
-	int                          r = db_query(tx, reterr, &rows,
-	                                          "SELECT seq, state, ref, old_id, new_id, pusher, author, subject, commits, at, findings_json, reason FROM change"
-	                                          " WHERE project = $1 AND seq < $2 AND ($3 = 0 OR seq = $3) ORDER BY seq DESC LIMIT $4",
-	                                          "siii", x->project, x->before, x->seq, x->max);
-
-	while (!r && (r = db_next(rows, reterr)) == 1) {
-		r = 0;
-		if (!x->seq)
-			jw_obj(x->w);
-		change_row(x, rows);
-		if (!x->seq)
-			jw_end(x->w);
-		x->n++;
-	}
-	return r;
-}
-
-static int64_t query_int(struct http_req *req, const char *name, int64_t otherwise, int64_t max)
-{
-	int64_t v;
-
-	return str_to_i64(http_query(req, name), &v) && v > 0 && v <= max ? v : otherwise;
-}
-
-static int changes_get(struct http_req *req, void *ctx, struct err *reterr)
-{
-	struct repo_store  *s = ctx;
-	struct repo_project p;
-	struct jw           w;
-	struct changes_arg  x = { .project = http_param(req, "project"), .before = query_int(req, "before", INT64_MAX, INT64_MAX),
-		                      .max = query_int(req, "limit", 50, CHANGES_MAX), .w = &w };
-	int                 r = repo_project_get(s, x.project, http_arena(req), &p, reterr);
-
-	if (r)
-		return r;
-	http_json(req, &w);
-	jw_obj(&w);
-	jw_key(&w, "changes");
-	jw_arr(&w);
-	r = db_read(s->cfg.db, changes_read, &x, reterr);
-	jw_end(&w);
-	jw_end(&w);
-	return r;
-}
-
-static void commit_json(const struct git_commit *c, struct jw *w)
-{
-	jw_obj(w);
 	jw_kstrz(w, "id", c->id);
 	jw_kstr(w, "subject", c->subject);
 	jw_key(w, "author");
 	jw_fmt(w, "%.*s <%.*s>", STR_ARG(c->author_name), STR_ARG(c->author_email));
 	jw_ktime(w, "authored", c->authored);
 	jw_ktime(w, "committed", c->committed);
+	jw_key(w, "parents");
+	jw_arr(w);
+	for (size_t i = 0; i < c->n_parents; i++)
+		jw_strz(w, c->parents[i]);
 	jw_end(w);
 }
 
-struct delta_arg {
+struct files_arg {
 	struct jw *w;
 	size_t     n;
 };
 
-static int delta_write(void *ctx, const struct git_delta *d, struct err *reterr UNUSED)
+static int file_json(void *ctx, const struct git_delta *d, struct err *reterr UNUSED)
 {
-	struct delta_arg *x = ctx;
-	char              status[2] = { d->status, 0 };
+	struct files_arg *f = ctx;
 
-	if (x->n++ >= CHANGE_FILES_MAX)
+	if (f->n++ >= FILES_SHOWN)
 		return 0;
-	jw_obj(x->w);
-	jw_kstrz(x->w, "status", status);
-	jw_kstr(x->w, "path", d->path);
-	jw_end(x->w);
+	jw_obj(f->w);
+	jw_key(f->w, "status");
+	jw_fmt(f->w, "%c", d->status);
+	jw_kstr(f->w, "path", d->path);
+	if (d->status == 'R')
+		jw_kstr(f->w, "old_path", d->old_path);
+	jw_end(f->w);
 	return 0;
 }
 
-/* Commits and files of an accepted change. */
-static int change_details(struct http_req *req, struct repo_store *s, const struct changes_arg *x, struct jw *w, struct err *reterr)
+/* "files": at most FILES_SHOWN of them, and "files_total". */
+static int files_json(struct git_repo *git, const char *old_id, const char *new_id, struct jw *w, struct err *reterr)
 {
-	struct git_repo   *git;
-	struct git_commit *all = NULL, one;
-	struct delta_arg   d = { w, 0 };
-	size_t             n = 0;
-	bool               more = false;
-	int                r = git_of(req, s, &git, reterr);
+	struct files_arg f = { .w = w };
+	int              r;
 
-	if (r)
-		return r;
-	if (strcmp(x->old_id, git_zero_id)) {
-		r = git_log_range(git, x->old_id, x->new_id, CHANGE_COMMITS_MAX, http_arena(req), &all, &n, &more, reterr);
-	} else {
-		r = git_commit_read(git, x->new_id, http_arena(req), &one, reterr);
-		all = &one;
-		n = 1;
-	}
-	jw_key(w, "commit_list");
-	jw_arr(w);
-	for (size_t i = 0; !r && i < n; i++)
-		commit_json(&all[i], w);
-	jw_end(w);
 	jw_key(w, "files");
 	jw_arr(w);
-	if (!r)
-		r = git_diff_each(git, x->old_id, x->new_id, delta_write, &d, reterr);
+	r = git_diff_each(git, old_id, new_id, file_json, &f, reterr);
 	jw_end(w);
-	jw_kint(w, "files_total", (int64_t)d.n);
-	git_repo_close(git);
+	jw_kint(w, "files_total", (int64_t)f.n);
 	return r;
 }
 
-static int change_get(struct http_req *req, void *ctx, struct err *reterr)
+static bool is_hex_id(str s)
 {
-	struct repo_store *s = ctx;
-	struct jw          w;
-	struct changes_arg x = { .project = http_param(req, "project"), .before = INT64_MAX, .seq = http_param_int(req, "seq"), .max = 1, .w = &w };
-	int                r;
+	for (size_t i = 0; i < s.len; i++)
+		if (!strchr("0123456789abcdef", s.ptr[i]) || !s.ptr[i])
+			return false;
+	return s.len >= 7 && s.len < GIT_ID_SIZE;
+}
 
-	if (x.seq < 1)
-		return err_set(reterr, WEIR_ENOENT, "there is no change %lld", (long long)x.seq);
+static int commit_answer(struct http_req *req, struct git_repo *git, str id, struct err *reterr)
+{
+	struct git_commit c;
+	char              rev[GIT_ID_SIZE + 16], full[GIT_ID_SIZE];
+	struct jw         w;
+	int               r;
+
+	if (!is_hex_id(id))
+		return err_set(reterr, WEIR_EINVAL, "a commit is named by 7 to 40 digits of 0-9 a-f");
+	snprintf(rev, sizeof(rev), "%.*s^{commit}", STR_ARG(id));
+	r = git_resolve(git, rev, full, reterr);
+	if (!r)
+		r = git_commit_read(git, full, http_arena(req), &c, reterr);
+	if (r)
+		return r;
 	http_json(req, &w);
 	jw_obj(&w);
-	r = db_read(s->cfg.db, changes_read, &x, reterr);
-	if (!r && !x.n)
-		return err_set(reterr, WEIR_ENOENT, "project '%.*s' has no change %lld", STR_ARG(x.project), (long long)x.seq);
-	if (!r && x.accepted && strcmp(x.new_id, git_zero_id))
-		r = change_details(req, s, &x, &w, reterr);
+	commit_fields(&c, &w);
+	jw_kstr(&w, "message", c.message);
+	r = files_json(git, c.n_parents ? c.parents[0] : git_zero_id, c.id, &w, reterr);
 	jw_end(&w);
 	return r;
 }
 
-static int file_get(struct http_req *req, void *ctx, struct err *reterr)
+static int api_commit(struct http_req *req, void *ctx, struct err *reterr)
 {
-	CLEANUP_BUF struct buf text = BUF_INIT(FILE_BYTES_MAX);
-	str                    ref = http_query(req, "ref"), path = http_query(req, "path");
-	struct git_repo       *git;
-	char                   id[GIT_ID_SIZE];
-	int                    r;
+	struct git_repo *git;
+	int              r = git_of(req, store_of(ctx), &git, reterr);
 
-	if (!ref.len || !path.len || memchr(ref.ptr, 0, ref.len) || memchr(path.ptr, 0, path.len))
-		return err_set(reterr, WEIR_EINVAL, "give ref= and path= (for example ?ref=main&path=README.md)");
-	r = git_of(req, ctx, &git, reterr);
 	if (r)
 		return r;
-	r = git_resolve(git, arena_dup(http_arena(req), ref), id, reterr);
-	if (!r)
-		r = git_read_path(git, id, arena_dup(http_arena(req), path), &text, reterr);
+	r = commit_answer(req, git, http_param(req, "commit"), reterr);
 	git_repo_close(git);
+	return r;
+}
+
+static int file_answer(struct http_req *req, struct git_repo *git, const char *ref, const char *path, struct err *reterr)
+{
+	CLEANUP_BUF struct buf bytes = BUF_INIT(FILE_BYTES_MAX);
+	char                   id[GIT_ID_SIZE];
+	const char            *rev = arena_printf(http_arena(req), "%s^{commit}", ref);
+	int                    r = rev ? git_resolve(git, rev, id, reterr) : arena_check(http_arena(req), "a name", reterr);
+
+	if (!r)
+		r = git_read_path(git, id, path, &bytes, reterr);
 	if (r)
 		return r;
-	http_type(req, "text/plain; charset=utf-8");
-	buf_add_str(http_out(req), buf_str(&text));
+	/* never as what a browser would run: the bytes are a pusher's */
+	http_type(req, str_utf8_valid(buf_str(&bytes)) ? "text/plain; charset=utf-8" : "application/octet-stream");
+	http_set_header(req, "X-Content-Type-Options", STR("nosniff"));
+	http_set_headerf(req, "X-Weir-Commit", "%s", id);
+	buf_add_str(http_out(req), buf_str(&bytes));
 	return 0;
 }
 
-#define PROJECT_SCHEMA "{\"type\":\"object\",\"required\":[\"name\"],\"properties\":{\"name\":{\"type\":\"string\"},\"template\":{\"type\":\"string\"},\"began_at\":{\"type\":\"integer\"}}}"
+static int api_file(struct http_req *req, void *ctx, struct err *reterr)
+{
+	str              ref = http_query(req, "ref"), path = http_query(req, "path");
+	struct git_repo *git;
+	const char      *ref_z = arena_dup(http_arena(req), ref.len ? ref : STR("HEAD")), *path_z = arena_dup(http_arena(req), path);
+	int              r;
+
+	if (!path.len || !path_z || !ref_z || strlen(path_z) != path.len || strlen(ref_z) != (ref.len ? ref.len : strlen("HEAD")))
+		return err_set(reterr, WEIR_EINVAL, "the query must name a file: path=, and the ref or commit: ref=");
+	r = git_of(req, store_of(ctx), &git, reterr);
+	if (r)
+		return r;
+	r = file_answer(req, git, ref_z, path_z, reterr);
+	git_repo_close(git);
+	return r;
+}
+
+/* --- changes --- */
+
+static void change_fields(const struct repo_change *c, struct jw *w)
+{
+	jw_kint(w, "seq", c->seq);
+	jw_kstr(w, "state", c->state);
+	jw_kstr(w, "ref", c->ref);
+	jw_kstr(w, "old", c->old_id);
+	jw_kstr(w, "new", c->new_id);
+	jw_kstr(w, "pusher", c->pusher);
+	jw_kstr(w, "author", c->author);
+	jw_kstr(w, "subject", c->subject);
+	jw_kint(w, "commits", c->commits);
+	jw_ktime(w, "at", c->at);
+	jw_kstr(w, "reason", c->reason.len ? c->reason : STR_NULL);
+	jw_key(w, "findings");
+	jw_raw(w, c->findings_json);
+}
+
+static int query_number(struct http_req *req, const char *name, int64_t *ret, struct err *reterr)
+{
+	str text = http_query(req, name);
+
+	*ret = 0;
+	if (text.len && (!str_to_i64(text, ret) || *ret < 1))
+		return err_set(reterr, WEIR_EINVAL, "%s must be a whole number from 1 on", name);
+	return 0;
+}
+
+static int api_changes(struct http_req *req, void *ctx, struct err *reterr)
+{
+	struct repo_project project;
+	struct repo_change *c;
+	size_t              n = 0;
+	int64_t             before, limit;
+	struct jw           w;
+	int                 r = repo_project_get(store_of(ctx), http_param(req, "project"), http_arena(req), &project, reterr);
+
+	if (!r)
+		r = query_number(req, "before", &before, reterr);
+	if (!r)
+		r = query_number(req, "limit", &limit, reterr);
+	if (!r && (!limit || limit > CHANGES_PAGE))
+		limit = limit ? CHANGES_PAGE : CHANGES_USUAL;
+	if (!r)
+		r = repo_changes_read(store_of(ctx), project.name, 0, before, (size_t)limit, http_arena(req), &c, &n, reterr);
+	if (r)
+		return r;
+	http_json(req, &w);
+	jw_obj(&w);
+	jw_key(&w, "changes");
+	jw_arr(&w);
+	for (size_t i = 0; i < n; i++) {
+		jw_obj(&w);
+		change_fields(&c[i], &w);
+		jw_end(&w);
+	}
+	jw_end(&w);
+	if (n == (size_t)limit)
+		jw_kint(&w, "next_before", c[n - 1].seq);
+	jw_end(&w);
+	return 0;
+}
+
+static int commits_json(struct http_req *req, struct git_repo *git, const struct repo_change *c, struct jw *w, struct err *reterr)
+{
+	const char        *old_id = arena_dup(http_arena(req), c->old_id), *new_id = arena_dup(http_arena(req), c->new_id);
+	struct git_commit *all = NULL;
+	size_t             n = 0;
+	bool               more = false;
+	int                r = old_id && new_id ? 0 : arena_check(http_arena(req), "a change", reterr);
+
+	if (!r && !strcmp(old_id, git_zero_id))
+		r = git_repo_set_known_refs(git, NULL, reterr);
+	if (!r)
+		r = git_log_range(git, old_id, new_id, COMMITS_SHOWN, http_arena(req), &all, &n, &more, reterr);
+	jw_key(w, "commit_list");
+	jw_arr(w);
+	for (size_t i = 0; !r && i < n; i++) {
+		jw_obj(w);
+		commit_fields(&all[i], w);
+		jw_end(w);
+	}
+	jw_end(w);
+	jw_kbool(w, "commit_list_cut", more);
+	return r ? r : files_json(git, old_id, new_id, w, reterr);
+}
+
+/* Objects of a refused change are gone with its quarantine, and a forced push may have taken others away: then the change
+ * is shown without its commits and files. */
+static int api_change(struct http_req *req, void *ctx, struct err *reterr)
+{
+	struct repo_change *c;
+	struct git_repo    *git;
+	size_t              n = 0;
+	struct jw           w;
+	int                 r = git_of(req, store_of(ctx), &git, reterr);
+
+	if (r)
+		return r;
+	r = repo_changes_read(store_of(ctx), http_param(req, "project"), http_param_int(req, "seq"), 0, 1, http_arena(req), &c, &n, reterr);
+	if (!r && !n)
+		r = err_set(reterr, WEIR_ENOENT, "there is no change %lld", (long long)http_param_int(req, "seq"));
+	if (!r) {
+		char id[GIT_ID_SIZE], rev[GIT_ID_SIZE + 16];
+
+		http_json(req, &w);
+		jw_obj(&w);
+		change_fields(&c[0], &w);
+		snprintf(rev, sizeof(rev), "%.*s^{commit}", STR_ARG(c[0].new_id));
+		if (!git_resolve(git, rev, id, NULL))
+			r = commits_json(req, git, &c[0], &w, reterr);
+		jw_end(&w);
+	}
+	git_repo_close(git);
+	return r;
+}
+
+/* --- the table --- */
+
+#define PROJECT_SCHEMA                                                                                                            \
+	"{\"type\":\"object\",\"required\":[\"name\"],\"additionalProperties\":false,\"properties\":{\"name\":{\"type\":\"string\"}," \
+	"\"template\":{\"type\":[\"string\",\"null\"]},\"began_at\":{\"type\":\"integer\"}}}"
 
 static const struct http_route routes[] = {
-	{ "GET", "/git/:project/*rest", HTTP_STREAM, SCOPE_NONE, 0, repo_http_serve, "git: fetch and clone", NULL, NULL },
-	{ "POST", "/git/:project/*rest", HTTP_STREAM, SCOPE_NONE, LIMIT_PUSH_BYTES, repo_http_serve, "git: fetch and push", NULL, NULL },
-	{ "GET", "/api/v1/projects", HTTP_WORKER, SCOPE_READ, 0, projects_get, "Lists the projects.", NULL, NULL },
-	{ "POST", "/api/v1/projects", HTTP_WORKER, SCOPE_ADMIN, LIMIT_HTTP_BODY_BYTES, projects_post, "Makes a project with an empty repository.", PROJECT_SCHEMA, NULL },
-	{ "GET", "/api/v1/projects/:project", HTTP_WORKER, SCOPE_READ, 0, project_get, "Tells one project.", NULL, NULL },
-	{ "POST", "/api/v1/projects/:project/archive", HTTP_WORKER, SCOPE_ADMIN, LIMIT_HTTP_BODY_BYTES, project_archive, "Makes a project read-only.", NULL, NULL },
-	{ "GET", "/api/v1/projects/:project/refs", HTTP_WORKER, SCOPE_READ, 0, refs_get, "Lists branches and tags.", NULL, NULL },
-	{ "GET", "/api/v1/projects/:project/changes", HTTP_WORKER, SCOPE_READ, 0, changes_get, "Lists pushes, newest first.", NULL, NULL },
-	{ "GET", "/api/v1/projects/:project/changes/:seq:int", HTTP_WORKER, SCOPE_READ, 0, change_get, "Tells one push: commits, files, findings.", NULL, NULL },
-	{ "GET", "/api/v1/projects/:project/file", HTTP_WORKER, SCOPE_READ, 0, file_get, "Reads a file of the repository.", NULL, NULL },
+	{ "GET", "/git/:project.git/*rest", HTTP_STREAM, SCOPE_READ, 0, repo_http_serve, "git fetches and clones here", NULL, NULL },
+	{ "POST", "/git/:project.git/*rest", HTTP_STREAM, SCOPE_READ, LIMIT_PUSH_BYTES + (1 << 20), repo_http_serve,
+	  "git fetches and pushes here; pushing needs the scope develop", NULL, NULL },
+	{ "GET", "/api/v1/projects", HTTP_WORKER, SCOPE_READ, 0, api_list, "All projects", NULL, NULL },
+	{ "POST", "/api/v1/projects", HTTP_WORKER, SCOPE_ADMIN, 64 << 10, api_create, "Makes a project with an empty repository", PROJECT_SCHEMA, NULL },
+	{ "GET", "/api/v1/projects/:project", HTTP_WORKER, SCOPE_READ, 0, api_get, "One project", NULL, NULL },
+	{ "POST", "/api/v1/projects/:project/archive", HTTP_WORKER, SCOPE_ADMIN, 0, api_archive, "Makes a project read-only for good", NULL, NULL },
+	{ "GET", "/api/v1/projects/:project/refs", HTTP_WORKER, SCOPE_READ, 0, api_refs, "Refs and where they stand", NULL, NULL },
+	{ "GET", "/api/v1/projects/:project/changes", HTTP_WORKER, SCOPE_READ, 0, api_changes,
+	  "Accepted and refused changes, newest first; before= a seq for older ones, limit= at most 200", NULL, NULL },
+	{ "GET", "/api/v1/projects/:project/changes/:seq:int", HTTP_WORKER, SCOPE_READ, 0, api_change,
+	  "One change with its commits, files and findings", NULL, NULL },
+	{ "GET", "/api/v1/projects/:project/commits/:commit", HTTP_WORKER, SCOPE_READ, 0, api_commit,
+	  "One commit with the files that it changes", NULL, NULL },
+	{ "GET", "/api/v1/projects/:project/file", HTTP_WORKER, SCOPE_READ, 0, api_file, "A file's bytes: path=, ref= (default HEAD); at most 1 MiB", NULL,
+	  NULL },
 };
 
 const struct http_route *repo_routes(size_t *ret_n)

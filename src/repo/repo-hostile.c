@@ -11,6 +11,7 @@ enum { MODE_LINK = 0120000, LINK_TARGET_MAX = 4096, GITMODULES_MAX = 1 << 20 };
 struct hostile {
 	const struct change       *c;
 	const struct finding_sink *sink;
+	str                        tip; /* the commit that the ref moves to */
 };
 
 static int report(struct hostile *h, const char *rule, str path, uint32_t line, str commit, const char *message, const char *advice,
@@ -34,7 +35,8 @@ static bool link_inside(str path, str target)
 	while (target.len) {
 		str part, rest;
 
-		str_cut(target, '/', &part, &rest);
+		if (!str_cut(target, '/', &part, &rest))
+			rest = STR_NULL;
 		if (str_eqz(part, ".."))
 			depth--;
 		else if (part.len && !str_eqz(part, "."))
@@ -86,7 +88,11 @@ static int check_submodules(struct hostile *h, str path, const char *blob, str c
 		str key, value;
 
 		number++;
-		str_cut(rest, '\n', &line, &rest);
+		if (!str_cut(rest, '\n', &line, &rest))
+			rest = STR_NULL;
+		line = str_trim(line);
+		if (line.len && line.ptr[0] == '[') /* git takes a key behind the section's bracket too */
+			str_cut(line, ']', &key, &line);
 		if (!str_cut(line, '=', &key, &value) || !str_eq_nocase(str_trim(key), STR("url")))
 			continue;
 		value = str_trim(value);
@@ -109,7 +115,9 @@ static int on_new_blob(void *ctx, const struct git_new_blob *b, struct err *rete
 		return report(h, "object-size", b->path, 0, str_z(b->commit), message,
 		              "keep large files in an artifact store and take the commit that adds it back (git rebase -i)", reterr);
 	}
-	return b->mode == MODE_LINK ? check_link(h, b->path, b->id, str_z(b->commit), reterr) : 0;
+	if (b->mode == MODE_LINK)
+		return check_link(h, b->path, b->id, str_z(b->commit), reterr);
+	return str_eqz(b->path, ".gitmodules") ? check_submodules(h, b->path, b->id, str_z(b->commit), reterr) : 0;
 }
 
 static int on_delta(void *ctx, const struct git_delta *d, struct err *reterr)
@@ -119,13 +127,13 @@ static int on_delta(void *ctx, const struct git_delta *d, struct err *reterr)
 	if (d->status == 'D')
 		return 0;
 	if (d->mode == MODE_LINK)
-		return check_link(h, d->path, d->blob, STR(""), reterr);
-	return str_eqz(d->path, ".gitmodules") ? check_submodules(h, d->path, d->blob, STR(""), reterr) : 0;
+		return check_link(h, d->path, d->blob, h->tip, reterr);
+	return str_eqz(d->path, ".gitmodules") ? check_submodules(h, d->path, d->blob, h->tip, reterr) : 0;
 }
 
 int repo_hostile_check(const struct change *c, const struct finding_sink *sink, struct err *reterr)
 {
-	struct hostile h = { c, sink };
+	struct hostile h = { c, sink, str_z(c->new_id) };
 	char           id[GIT_ID_SIZE], old[GIT_ID_SIZE], rev[GIT_ID_SIZE + 16];
 	int            r;
 

@@ -1,6 +1,7 @@
 /* repo-http.c - git over HTTP: `git http-backend` as a CGI program, its input and output streamed.
  *
- * The program reads the whole request before it answers (stateless RPC), so input goes first, then output; nothing is gathered in memory.
+ * The answer may go out only after the whole request has come in (HTTP/1.1 as libmicrohttpd speaks it), but the program may write before it has
+ * read everything (acknowledgements, progress): that early part is kept, up to EARLY_MAX; all else passes through in pieces.
  * Its environment is a closed list. Runs on a worker thread, one per request under way. */
 #include "base/base.h"
 #include "repo/repo-internal.h"
@@ -12,15 +13,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
-enum { CGI_HEADER_MAX = 16 << 10, CGI_PIECE = 64 << 10 };
+enum { CGI_HEADER_MAX = 16 << 10, CGI_PIECE = 64 << 10, EARLY_MAX = 8 << 20, GONE_LOOK_MS = 1000, KILL_AFTER_MS = 5000 };
 
 struct cgi {
 	struct http_req *req;
-	pid_t            pid;
+	pid_t            pid; /* leader of its own group; 0: none */
 	int              in, out;
+	struct buf       early; /* written before the request had come in whole */
 };
 
 static void env_add(struct arena *a, const char **env, size_t *n, const char *name, str value)
@@ -74,6 +77,7 @@ static int cgi_start(struct repo_store *s, struct cgi *c, str project, str rest,
 	spec.env = env;
 	spec.fd_in = in[0];
 	spec.fd_out = out[1];
+	spec.new_session = true;
 	r = proc_spawn(&spec, &c->pid, reterr);
 	close(in[0]);
 	close(out[1]);
@@ -82,103 +86,156 @@ static int cgi_start(struct repo_store *s, struct cgi *c, str project, str rest,
 	return r;
 }
 
-/* The request's body to the program. A program that ends early (an error it will tell) is fine. */
+/* One read of the program's output into `to`. 1: more may come, 0: its end. */
+static int cgi_take(struct cgi *c, struct buf *to, const char *what, struct err *reterr)
+{
+	char   *room = buf_reserve(to, CGI_PIECE);
+	ssize_t n;
+
+	if (!room)
+		return buf_check(to, what, reterr);
+	do
+		n = read(c->out, room, CGI_PIECE);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_errno(reterr, errno, "cannot read from git");
+	to->len += (size_t)n;
+	return n > 0;
+}
+
+/* Hands one piece on. A program that ended early (with an error that it tells) takes no more: *deaf. */
+static int cgi_push(struct cgi *c, str piece, bool *deaf, struct err *reterr)
+{
+	bool out_ended = false;
+
+	while (piece.len && !*deaf) {
+		struct pollfd p[2] = { { c->in, POLLOUT, 0 }, { out_ended ? -1 : c->out, POLLIN, 0 } };
+		int           r;
+
+		if (poll(p, 2, GONE_LOOK_MS) < 0 && errno != EINTR)
+			return err_errno(reterr, errno, "git: poll");
+		if (http_gone(c->req))
+			return err_set(reterr, WEIR_ECANCELED, "the client is gone");
+		if (p[1].revents) {
+			r = cgi_take(c, &c->early, "git's answer before the end of the request", reterr);
+			if (r < 0)
+				return r;
+			out_ended = r == 0;
+		}
+		if (p[0].revents) {
+			ssize_t w = write(c->in, piece.ptr, piece.len);
+
+			*deaf = w < 0 && errno != EINTR && errno != EAGAIN;
+			piece = str_sub(piece, w > 0 ? (size_t)w : 0, piece.len);
+		}
+	}
+	return 0;
+}
+
 static int cgi_feed(struct cgi *c, struct err *reterr)
 {
-	char   piece[CGI_PIECE];
-	bool   deaf = false;
+	char piece[CGI_PIECE];
+	bool deaf = false;
 
+	if (fcntl(c->in, F_SETFL, O_NONBLOCK))
+		return err_errno(reterr, errno, "git: cannot set up a pipe");
 	for (;;) {
 		ssize_t n = http_read(c->req, piece, sizeof(piece), reterr);
+		int     r;
 
 		if (n < 0)
 			return (int)n;
 		if (n == 0)
 			break;
-		for (ssize_t at = 0; !deaf && at < n;) {
-			ssize_t w = write(c->in, piece + at, (size_t)(n - at));
-
-			if (w < 0 && errno == EINTR)
-				continue;
-			deaf = w < 0;
-			at += w < 0 ? 0 : w;
-		}
+		r = cgi_push(c, str_n(piece, (size_t)n), &deaf, reterr);
+		if (r)
+			return r;
 	}
 	base_cleanup_fd(&c->in);
 	return 0;
 }
 
+/* As cgi_take, noticing a client that goes away while git works silently. */
+static int cgi_wait_take(struct cgi *c, struct buf *to, const char *what, struct err *reterr)
+{
+	struct pollfd p = { c->out, POLLIN, 0 };
+
+	while (poll(&p, 1, GONE_LOOK_MS) <= 0)
+		if (http_gone(c->req))
+			return err_set(reterr, WEIR_ECANCELED, "the client is gone");
+	return cgi_take(c, to, what, reterr);
+}
+
 static int cgi_header_line(struct cgi *c, str line, struct err *reterr)
 {
-	str      name, value;
-	uint64_t status;
+	struct arena *a = http_arena(c->req);
+	str           name, value;
+	uint64_t      status;
 
 	if (!str_cut(line, ':', &name, &value))
 		return err_set(reterr, WEIR_EINTERNAL, "git http-backend wrote a header without a colon");
 	value = str_trim(value);
-	if (str_eq_nocase(name, STR("Status"))) {
-		if (str_to_u64(str_sub(value, 0, 3), &status))
-			http_status(c->req, (int)status);
-	} else {
-		http_set_header(c->req, arena_dup(http_arena(c->req), name), value);
+	if (str_eq_nocase(name, STR("Content-Type"))) {
+		http_type(c->req, arena_dup(a, value));
+	} else if (!str_eq_nocase(name, STR("Status"))) {
+		http_set_header(c->req, arena_dup(a, name), value);
+	} else if (str_to_u64(str_sub(value, 0, 3), &status) && status >= 200 && status <= 599) {
+		http_status(c->req, (int)status);
 	}
-	return 0;
+	return arena_check(a, "the headers of git's answer", reterr);
 }
 
-/* Reads up to the empty line; what came behind it stays in *head. */
-static int cgi_headers(struct cgi *c, struct buf *head, struct err *reterr)
+/* Reads up to the empty line; what came behind it stays in c->early. */
+static int cgi_headers(struct cgi *c, struct err *reterr)
 {
-	str rest, line;
+	const char *end;
+	str         rest, line;
+	int         r;
 
-	for (;;) {
-		const char *end = head->len ? memmem(head->ptr, head->len, "\r\n\r\n", 4) : NULL;
-		char        piece[4096];
-		ssize_t     n;
-
-		if (end) {
-			int r = 0;
-
-			for (rest = str_n(head->ptr, (size_t)(end - head->ptr)); !r && rest.len;) {
-				str_cut(rest, '\n', &line, &rest);
-				r = cgi_header_line(c, str_trim(line), reterr);
-			}
-			buf_drop_front(head, (size_t)(end - head->ptr) + 4);
-			return r;
-		}
-		n = read(c->out, piece, sizeof(piece));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return err_set(reterr, WEIR_EINTERNAL, "git http-backend ended without an answer");
-		buf_add(head, piece, (size_t)n);
-		if (head->failed)
+	while (!(end = c->early.len ? memmem(c->early.ptr, c->early.len, "\r\n\r\n", 4) : NULL)) {
+		if (c->early.len > CGI_HEADER_MAX)
 			return err_set(reterr, WEIR_EINTERNAL, "git http-backend wrote more than %d bytes of headers", CGI_HEADER_MAX);
+		r = cgi_wait_take(c, &c->early, "git's headers", reterr);
+		if (r <= 0)
+			return r ? r : err_set(reterr, WEIR_EINTERNAL, "git http-backend ended without an answer");
 	}
+	r = 0;
+	for (rest = str_n(c->early.ptr, (size_t)(end - c->early.ptr)); !r && rest.len;) {
+		str_cut(rest, '\n', &line, &rest);
+		r = cgi_header_line(c, str_trim(line), reterr);
+	}
+	buf_drop_front(&c->early, (size_t)(end - c->early.ptr) + 4);
+	return r;
 }
 
 static int cgi_answer(struct cgi *c, struct err *reterr)
 {
-	CLEANUP_BUF struct buf head = BUF_INIT(CGI_HEADER_MAX);
-	char                   piece[CGI_PIECE];
-	int                    r = cgi_headers(c, &head, reterr);
+	CLEANUP_BUF struct buf piece = BUF_INIT(2 * CGI_PIECE);
+	int                    r = cgi_headers(c, reterr), more = 1;
 
 	if (!r)
-		r = http_write(c->req, buf_str(&head), reterr);
-	while (!r) {
-		ssize_t n = read(c->out, piece, sizeof(piece));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		r = http_write(c->req, str_n(piece, (size_t)n), reterr);
+		r = http_write(c->req, buf_str(&c->early), reterr);
+	while (!r && more) {
+		buf_clear(&piece);
+		more = cgi_wait_take(c, &piece, "a piece of git's answer", reterr);
+		r = more < 0 ? more : http_write(c->req, buf_str(&piece), reterr);
 	}
 	return r;
 }
 
+/* The client is gone or a limit was met. git takes its quarantine away on SIGTERM; hooks and helpers are in its group. */
+static void cgi_kill(struct cgi *c)
+{
+	kill(-c->pid, SIGTERM);
+	if (proc_wait_timeout(c->pid, KILL_AFTER_MS, NULL, NULL) == 0)
+		c->pid = 0;
+	else
+		kill(-c->pid, SIGKILL);
+}
+
 static int cgi_run(struct repo_store *s, struct http_req *req, str project, str rest, const struct repo_push *push, struct err *reterr)
 {
-	struct cgi c = { .req = req, .pid = 0, .in = -1, .out = -1 };
+	struct cgi c = { .req = req, .in = -1, .out = -1, .early = BUF_INIT(EARLY_MAX) };
 	int        status = 0, r = cgi_start(s, &c, project, rest, push, reterr);
 
 	if (!r)
@@ -187,10 +244,11 @@ static int cgi_run(struct repo_store *s, struct http_req *req, str project, str 
 		r = cgi_answer(&c, reterr);
 	base_cleanup_fd(&c.in);
 	if (r && c.pid > 0)
-		kill(c.pid, SIGTERM); /* the client is gone or the limit is met: git cleans its quarantine up on SIGTERM */
+		cgi_kill(&c);
 	base_cleanup_fd(&c.out);
 	if (c.pid > 0 && proc_wait(c.pid, &status, NULL))
 		status = -1;
+	buf_fini(&c.early);
 	return r;
 }
 
@@ -199,16 +257,26 @@ static bool is_push(struct http_req *req, str rest)
 	return str_eqz(rest, "git-receive-pack") || str_eqz(http_query(req, "service"), "git-receive-pack");
 }
 
+/* Git moved refs, but the hook that records it was killed or failed: record them now, not at the next push. */
+static void push_mend(struct repo_store *s, const struct repo_push *push, str project)
+{
+	struct err e = { 0 };
+
+	if (push->allowed && !push->recorded && repo_reconcile(s, project, &e))
+		log_error("repo", "project %.*s: %s", STR_ARG(project), e.msg);
+}
+
 /* A push under way is known by its random id, so that only its own hooks can speak for it. */
 static int push_run(struct repo_store *s, struct http_req *req, str project, str rest, struct err *reterr)
 {
-	struct repo_push push = { .project = project, .is_admin = http_may(req, SCOPE_ADMIN) };
+	struct repo_push push = { .is_admin = http_may(req, SCOPE_ADMIN) };
 	bool             kept;
 	int              r = repo_reconcile(s, project, reterr);
 
 	if (r)
 		return r;
 	random_text(push.id, REPO_PUSH_ID_SIZE - 1);
+	snprintf(push.project, sizeof(push.project), "%.*s", STR_ARG(project));
 	snprintf(push.actor, sizeof(push.actor), "token:%s", http_who(req)->name);
 	pthread_mutex_lock(&s->lock);
 	kept = map_put(&s->pushes, str_z(push.id), &push, NULL);
@@ -219,21 +287,28 @@ static int push_run(struct repo_store *s, struct http_req *req, str project, str
 	pthread_mutex_lock(&s->lock);
 	map_del(&s->pushes, str_z(push.id));
 	pthread_mutex_unlock(&s->lock);
+	push_mend(s, &push, project);
 	return r;
 }
 
-/* Reading: the scope read, or a job's own identity. Either may be bound to one project. */
-static int reader_check(struct http_req *req, str project, struct err *reterr)
+/* Reading needs the scope read (the route asks for it), pushing develop. */
+static int may_push(struct http_req *req, const struct repo_project *project, struct err *reterr)
 {
-	const struct http_identity *who = http_who(req);
-
-	if (who->scope == SCOPE_NONE)
-		return err_set(reterr, WEIR_EAUTH, "git needs an access token as the password (any user name)");
-	if (who->project[0] && !str_eqz(project, who->project))
-		return err_set(reterr, WEIR_EPERM, "this token is for project '%s' only", who->project);
-	if (who->scope != SCOPE_JOB && !http_may(req, SCOPE_READ))
-		return err_set(reterr, WEIR_EPERM, "fetching needs a token with the scope read");
+	if (!http_may(req, SCOPE_DEVELOP))
+		return err_set(reterr, WEIR_EPERM, "pushing needs a token with the scope develop");
+	if (!str_eqz(project->state, "active"))
+		return err_set(reterr, WEIR_EPERM, "project '%.*s' is archived: it can be read, not pushed to", STR_ARG(project->name));
 	return 0;
+}
+
+/* What of git's HTTP is served: the stateless protocol, not the files of a repository one by one. */
+static bool is_served(struct http_req *req, str rest)
+{
+	str service = http_query(req, "service");
+
+	if (str_eqz(rest, "info/refs"))
+		return str_eqz(http_method(req), "GET") && (str_eqz(service, "git-upload-pack") || str_eqz(service, "git-receive-pack"));
+	return str_eqz(http_method(req), "POST") && (str_eqz(rest, "git-upload-pack") || str_eqz(rest, "git-receive-pack"));
 }
 
 int repo_http_serve(struct http_req *req, void *store, struct err *reterr)
@@ -243,18 +318,12 @@ int repo_http_serve(struct http_req *req, void *store, struct err *reterr)
 	struct repo_project project;
 	int                 r;
 
-	if (str_has_suffix(name, STR(".git")))
-		name = str_sub(name, 0, name.len - 4);
-	r = reader_check(req, name, reterr);
-	if (!r)
-		r = repo_project_get(s, name, http_arena(req), &project, reterr);
+	if (!is_served(req, rest))
+		return err_set(reterr, WEIR_ENOENT, "only git's smart protocol is served here: git clone URL");
+	r = repo_project_get(s, name, http_arena(req), &project, reterr);
+	if (!r && is_push(req, rest))
+		r = may_push(req, &project, reterr);
 	if (r)
 		return r;
-	if (!is_push(req, rest))
-		return cgi_run(s, req, name, rest, NULL, reterr);
-	if (!http_may(req, SCOPE_DEVELOP))
-		return err_set(reterr, WEIR_EPERM, "pushing needs a token with the scope develop");
-	if (!str_eqz(project.state, "active"))
-		return err_set(reterr, WEIR_EPERM, "project '%.*s' is archived: it can be read, not pushed to", STR_ARG(name));
 	return str_eqz(rest, "git-receive-pack") ? push_run(s, req, name, rest, reterr) : cgi_run(s, req, name, rest, NULL, reterr);
 }

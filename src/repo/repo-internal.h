@@ -3,6 +3,7 @@
 #define WEIR_REPO_REPO_INTERNAL_H
 
 #include "base/base.h"
+#include "base/limits.h"
 #include "base/map.h"
 #include "doc/doc.h"
 #include "repo/repo.h"
@@ -12,11 +13,12 @@
 
 enum { REPO_PUSH_ID_SIZE = 33 };
 
-struct repo_push { /* a git process under way that may move refs; lives in its request's thread */
-	char           id[REPO_PUSH_ID_SIZE]; /* random: what the hook must show */
-	str            project;
-	char           actor[80];  /* "token:alice" */
-	bool           is_admin;
+struct repo_push { /* a git process under way that may move refs; hooks take a copy, for a push may end before its hook does */
+	char id[REPO_PUSH_ID_SIZE]; /* random: what the hook must show */
+	char project[LIMIT_NAME_BYTES + 1];
+	char actor[80]; /* "token:alice" */
+	bool is_admin;
+	bool allowed, recorded; /* what its hooks did, under the store's lock */
 };
 
 struct repo_hooks; /* listener, hook-server.c */
@@ -26,6 +28,7 @@ struct repo_store {
 	char               repos[PATH_MAX], hooks[PATH_MAX], home[PATH_MAX], socket[PATH_MAX], exe[PATH_MAX];
 	pthread_mutex_t    lock;
 	struct map         pushes; /* id -> struct repo_push */
+	pthread_mutex_t    making; /* one project is made at a time */
 	struct repo_hooks *listener;
 };
 
@@ -42,7 +45,6 @@ struct ref_update {
 /* repo.c */
 bool repo_name_ok(str name);
 MUST_CHECK int repo_path_of(struct repo_store *s, str project, char *out, size_t size, struct err *reterr);
-MUST_CHECK int repo_bare_init(struct repo_store *s, const char *path, struct err *reterr);
 
 /* repo-store.c: SQL of the room */
 extern const struct db_migration repo_migrations[];
@@ -55,7 +57,9 @@ struct push_verdict {
 	int64_t findings;
 	str     findings_json; /* array, for pages and waiver events */
 };
-MUST_CHECK int repo_verdict_put(struct repo_store *s, str project, const struct ref_update *u, const struct push_verdict *v, struct err *reterr);
+/* All verdicts of one push in one transaction: v[i] is about u[i]. */
+MUST_CHECK int repo_verdicts_put(struct repo_store *s, str project, const struct ref_update *u, const struct push_verdict *v, size_t n,
+                                 struct err *reterr);
 /* Records that refs moved: events, table of refs, list of changes; what is recorded already is left alone. */
 MUST_CHECK int repo_moves_record(struct repo_store *s, str project, const struct ref_update *u, size_t n, struct err *reterr);
 MUST_CHECK int repo_refusal_record(struct repo_store *s, str project, const struct ref_update *u, str actor, str digest, str findings_json,
@@ -63,12 +67,22 @@ MUST_CHECK int repo_refusal_record(struct repo_store *s, str project, const stru
 /* Compares the table of refs with git's and records what moved without its event. */
 MUST_CHECK int repo_reconcile(struct repo_store *s, str project, struct err *reterr);
 
+struct repo_change { /* a row of the list of changes */
+	int64_t seq, commits;
+	str     state, ref, old_id, new_id, pusher, author, subject, findings_json, reason;
+	usec_t  at;
+};
+/* Newest first: those with a seq below `before` (0: all), at most max. seq > 0: only that one. */
+MUST_CHECK int repo_changes_read(struct repo_store *s, str project, int64_t seq, int64_t before, size_t max, struct arena *a,
+                                 struct repo_change **ret, size_t *ret_n, struct err *reterr);
+
 /* repo-hostile.c: names, links and sizes that no tree may bring. Appends findings of check "files" to the sink. */
 MUST_CHECK int repo_hostile_check(const struct change *c, const struct finding_sink *sink, struct err *reterr);
 
 /* repo-receive.c: the whole decision about a push. *ret_ok false: refused; `text` is for the pusher. */
 MUST_CHECK int repo_receive(struct repo_store *s, const struct repo_push *push, const char *quarantine, const struct ref_update *u, size_t n,
                             struct buf *text, bool *ret_ok, struct err *reterr);
+/* At most what an event holds beside its other fields; the terminal has them all. */
 void repo_findings_json(const struct verdict *v, struct jw *w);
 
 /* hook-server.c */

@@ -5,7 +5,8 @@
 #include "repo/repo-internal.h"
 #include "base/fs.h"
 #include "base/hash.h"
-#include "base/limits.h"
+
+enum { FINDINGS_JSON_BYTES = 160 << 10 };
 
 struct collected { /* findings of this room's own checks, put in front of the gate's */
 	struct arena   *a;
@@ -43,7 +44,7 @@ void repo_findings_json(const struct verdict *v, struct jw *w)
 	static const char *const severities[] = { "none", "note", "warning", "error" };
 
 	jw_arr(w);
-	for (size_t i = 0; i < v->n_findings && i < 200; i++) {
+	for (size_t i = 0; i < v->n_findings && w->out->len < FINDINGS_JSON_BYTES; i++) {
 		const struct finding *f = &v->findings[i];
 
 		jw_obj(w);
@@ -98,6 +99,14 @@ static void target_find(struct git_repo *git, str default_ref, char out[GIT_ID_S
 		snprintf(out, GIT_ID_SIZE, "%s", git_zero_id);
 }
 
+static void finding_text(struct buf *text, const struct finding *f)
+{
+	buf_addf(text, "%.*s  %.*s:%u", STR_ARG(f->rule), STR_ARG(f->path), f->line ? f->line : 1);
+	if (f->commit.len)
+		buf_addf(text, "  (commit %.*s)", STR_ARG(str_sub(f->commit, 0, 12)));
+	buf_addf(text, "\n  %.*s\n  do: %.*s\n", STR_ARG(f->message), STR_ARG(f->advice));
+}
+
 static int gate_ask(struct repo_store *s, const struct change *c, struct arena *a, struct buf *text, struct verdict *ret, struct err *reterr)
 {
 	struct collected    mine = { .a = a };
@@ -108,8 +117,7 @@ static int gate_ask(struct repo_store *s, const struct change *c, struct arena *
 		return r;
 	if (mine.n) {
 		for (size_t i = 0; i < mine.n; i++)
-			buf_addf(text, "%.*s  %.*s:%u\n  %.*s\n  do: %.*s\n", STR_ARG(mine.v[i].rule), STR_ARG(mine.v[i].path),
-			         mine.v[i].line ? mine.v[i].line : 1, STR_ARG(mine.v[i].message), STR_ARG(mine.v[i].advice));
+			finding_text(text, &mine.v[i]);
 		*ret = (struct verdict){ .call = VERDICT_FAIL, .findings = mine.v, .n_findings = mine.n };
 		snprintf(ret->digest, sizeof(ret->digest), "repo");
 		return 0;
@@ -121,82 +129,109 @@ static int refuse(struct repo_store *s, const struct repo_push *push, const stru
                   struct err *reterr)
 {
 	CLEANUP_BUF struct buf json = BUF_INIT(LIMIT_EVENT_BYTES);
+	struct verdict         none = { 0 };
 	struct jw              w;
 
 	jw_init(&w, &json);
-	if (v) {
-		repo_findings_json(v, &w);
-	} else {
-		jw_arr(&w);
-		jw_end(&w);
-	}
-	if (json.failed) { /* more text than an event holds: the terminal has it all */
-		buf_clear(&json);
-		buf_addz(&json, "[]");
-	}
-	return repo_refusal_record(s, push->project, u, str_z(push->actor), v ? str_z(v->digest) : STR("none"), buf_str(&json), str_z(reason), reterr);
+	repo_findings_json(v ? v : &none, &w);
+	return repo_refusal_record(s, str_z(push->project), u, str_z(push->actor), v && v->digest[0] ? str_z(v->digest) : STR("none"),
+	                           buf_str(&json), str_z(reason), reterr);
 }
 
-static int one_update(struct repo_store *s, const struct repo_push *push, struct git_repo *git, str default_ref, const struct ref_update *u,
-                      struct arena *a, struct buf *text, bool *ret_ok, struct err *reterr)
+struct push_check { /* one push being looked at */
+	struct repo_store      *s;
+	const struct repo_push *push;
+	struct git_repo        *git;
+	struct repo_project     project;
+	struct arena           *a;
+	struct buf             *text;
+};
+
+static int judged(struct push_check *p, const struct ref_update *u, const struct verdict *v, struct push_verdict *ret, bool *ret_ok,
+                  struct err *reterr)
 {
 	CLEANUP_BUF struct buf json = BUF_INIT(LIMIT_EVENT_BYTES);
-	char                   target[GIT_ID_SIZE];
-	struct verdict         v = { 0 };
-	struct change          c = { .project = push->project, .ref = u->ref, .pusher = str_z(push->actor), .trust = TRUST_DEVELOPER, .repo = git };
-	struct push_verdict    pv = { .actor = str_z(push->actor) };
+	const char            *reason = "findings";
 	struct jw              w;
-	int                    r = protection_check(push, git, default_ref, u, text, ret_ok, reterr);
+
+	if (v->call == VERDICT_PASS) {
+		jw_init(&w, &json);
+		repo_findings_json(v, &w);
+		*ret = (struct push_verdict){ .actor = str_z(p->push->actor),
+			                          .digest = arena_str(p->a, v->digest[0] ? str_z(v->digest) : STR("none")),
+			                          .findings = (int64_t)v->n_findings,
+			                          .findings_json = arena_str(p->a, buf_str(&json)) };
+		return arena_check(p->a, "a verdict", reterr);
+	}
+	*ret_ok = false;
+	if (v->call != VERDICT_FAIL)
+		reason = arena_printf(p->a, "cannot judge: %.*s", STR_ARG(str_sub(v->cause, 0, 400)));
+	return refuse(p->s, p->push, u, v, reason ? reason : "cannot judge", reterr);
+}
+
+static int one_update(struct push_check *p, const struct ref_update *u, struct push_verdict *ret, bool *ret_ok, struct err *reterr)
+{
+	char           target[GIT_ID_SIZE];
+	struct verdict v = { 0 };
+	struct change  c = { .project = p->project.name, .ref = u->ref, .pusher = str_z(p->push->actor), .trust = TRUST_DEVELOPER, .repo = p->git };
+	int            r = protection_check(p->push, p->git, p->project.default_ref, u, p->text, ret_ok, reterr);
 
 	if (r || !*ret_ok)
-		return r ? r : refuse(s, push, u, NULL, "protected branch", reterr);
-	target_find(git, default_ref, target);
+		return r ? r : refuse(p->s, p->push, u, NULL, "protected branch", reterr);
+	target_find(p->git, p->project.default_ref, target);
 	snprintf(c.old_id, sizeof(c.old_id), "%s", u->old_id);
 	snprintf(c.new_id, sizeof(c.new_id), "%s", u->new_id);
 	c.target = target;
 	if (strcmp(u->new_id, git_zero_id))
-		r = gate_ask(s, &c, a, text, &v, reterr);
+		r = gate_ask(p->s, &c, p->a, p->text, &v, reterr);
 	else
 		v.call = VERDICT_PASS;
-	if (r)
-		return r;
-	if (v.call != VERDICT_PASS) {
-		*ret_ok = false;
-		return refuse(s, push, u, &v, v.call == VERDICT_FAIL ? "findings" : "cannot judge", reterr);
+	return r ? r : judged(p, u, &v, ret, ret_ok, reterr);
+}
+
+static int all_updates(struct push_check *p, const struct ref_update *u, size_t n, bool *ret_ok, struct err *reterr)
+{
+	struct push_verdict *v = ARENA_ARRAY(p->a, n, struct push_verdict);
+	int                  r = v || !n ? 0 : arena_check(p->a, "a push", reterr);
+
+	for (size_t i = 0; !r && i < n; i++) {
+		bool ok = true;
+
+		if (n > 1)
+			buf_addf(p->text, "%.*s\n", STR_ARG(u[i].ref));
+		r = one_update(p, &u[i], &v[i], &ok, reterr);
+		*ret_ok &= ok;
 	}
-	jw_init(&w, &json);
-	repo_findings_json(&v, &w);
-	pv.digest = v.digest[0] ? str_z(v.digest) : STR("none");
-	pv.findings = (int64_t)v.n_findings;
-	pv.findings_json = json.failed ? STR("[]") : buf_str(&json);
-	return repo_verdict_put(s, push->project, u, &pv, reterr);
+	if (r || !*ret_ok)
+		return r;
+	return repo_verdicts_put(p->s, p->project.name, u, v, n, reterr);
 }
 
 int repo_receive(struct repo_store *s, const struct repo_push *push, const char *quarantine, const struct ref_update *u, size_t n,
                  struct buf *text, bool *ret_ok, struct err *reterr)
 {
 	CLEANUP_ARENA struct arena a = ARENA_INIT(512 << 20);
-	struct repo_project        project;
-	struct git_repo           *git = NULL;
+	struct push_check          p = { .s = s, .push = push, .a = &a, .text = text };
 	char                       path[PATH_MAX];
-	int                        r = repo_project_get(s, push->project, &a, &project, reterr);
+	int                        r = repo_project_get(s, str_z(push->project), &a, &p.project, reterr);
 
-	*ret_ok = true;
-	if (!r && n > LIMIT_PUSH_REFS) {
-		buf_addf(text, "this push moves %zu refs; the limit is %d\n  do: push fewer at once\n", n, LIMIT_PUSH_REFS);
-		*ret_ok = false;
+	if (r)
+		return r;
+	*ret_ok = false;
+	if (!str_eqz(p.project.state, "active")) {
+		buf_addf(text, "project '%s' is archived: it can be read, not pushed to\n", push->project);
 		return 0;
 	}
-	if (!r)
-		r = repo_path_of(s, push->project, path, sizeof(path), reterr);
-	if (!r)
-		r = git_repo_open(path, quarantine, &git, reterr);
-	for (size_t i = 0; !r && i < n; i++) {
-		bool ok = true;
-
-		r = one_update(s, push, git, project.default_ref, &u[i], &a, text, &ok, reterr);
-		*ret_ok &= ok;
+	if (n > LIMIT_PUSH_REFS) {
+		buf_addf(text, "this push moves %zu refs; the limit is %d\n  do: push fewer at once\n", n, LIMIT_PUSH_REFS);
+		return 0;
 	}
-	git_repo_close(git);
+	*ret_ok = true;
+	r = repo_path_of(s, p.project.name, path, sizeof(path), reterr);
+	if (!r)
+		r = git_repo_open(path, quarantine, &p.git, reterr);
+	if (!r)
+		r = all_updates(&p, u, n, ret_ok, reterr);
+	git_repo_close(p.git);
 	return r;
 }

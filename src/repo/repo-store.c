@@ -86,21 +86,25 @@ struct verdict_arg {
 	str                        project;
 	const struct ref_update   *u;
 	const struct push_verdict *v;
+	size_t                     n;
 };
 
 static int verdict_tx(struct db_tx *tx, void *arg, struct err *reterr)
 {
 	struct verdict_arg *x = arg;
+	int                 r = 0;
 
-	return db_exec(tx, reterr,
-	               "INSERT INTO push_verdict (project, ref, new_id, actor, digest, findings, findings_json) VALUES ($1, $2, $3, $4, $5, $6, $7)"
-	               " ON CONFLICT (project, ref, new_id) DO UPDATE SET actor = $4, digest = $5, findings = $6, findings_json = $7",
-	               "sszssis", x->project, x->u->ref, x->u->new_id, x->v->actor, x->v->digest, x->v->findings, x->v->findings_json);
+	for (size_t i = 0; !r && i < x->n; i++)
+		r = db_exec(tx, reterr,
+		            "INSERT INTO push_verdict (project, ref, new_id, actor, digest, findings, findings_json) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+		            " ON CONFLICT (project, ref, new_id) DO UPDATE SET actor = $4, digest = $5, findings = $6, findings_json = $7",
+		            "sszssis", x->project, x->u[i].ref, x->u[i].new_id, x->v[i].actor, x->v[i].digest, x->v[i].findings, x->v[i].findings_json);
+	return r;
 }
 
-int repo_verdict_put(struct repo_store *s, str project, const struct ref_update *u, const struct push_verdict *v, struct err *reterr)
+int repo_verdicts_put(struct repo_store *s, str project, const struct ref_update *u, const struct push_verdict *v, size_t n, struct err *reterr)
 {
-	struct verdict_arg x = { project, u, v };
+	struct verdict_arg x = { project, u, v, n };
 
 	return db_write(s->cfg.db, verdict_tx, &x, reterr);
 }
@@ -239,10 +243,11 @@ static int moves_tx(struct db_tx *tx, void *arg, struct err *reterr)
 	return 0;
 }
 
-enum { COMMITS_COUNTED_MAX = 10000 };
+enum { COMMITS_COUNTED_MAX = 1000 }; /* past it an event says 1000 */
 
 static int fact_fill(struct git_repo *git, struct arena *a, struct move_fact *m, struct err *reterr)
 {
+	CLEANUP_ARENA struct arena scratch = ARENA_INIT(64 << 20);
 	char              id[GIT_ID_SIZE], rev[GIT_ID_SIZE + 16];
 	struct git_commit c, *all;
 	size_t            n = 0;
@@ -263,13 +268,14 @@ static int fact_fill(struct git_repo *git, struct arena *a, struct move_fact *m,
 	m->author = str_z(arena_printf(a, "%.*s <%.*s>", STR_ARG(c.author_name), STR_ARG(c.author_email)));
 	m->subject = c.subject;
 	m->committed = c.committed;
-	if (!strcmp(m->u.old_id, git_zero_id)) { /* a new ref: all refs know the commit by now, so count its history */
-		m->commits = 1;
-		return 0;
+	if (!strcmp(m->u.old_id, git_zero_id)) { /* a new ref, which knows its commits by now: count its whole history */
+		r = git_repo_set_known_refs(git, NULL, reterr);
+		if (r)
+			return r;
 	}
-	r = git_log_range(git, m->u.old_id, id, COMMITS_COUNTED_MAX, a, &all, &n, &more, reterr);
-	m->commits = (int64_t)n;
-	return r;
+	r = git_log_range(git, m->u.old_id, id, COMMITS_COUNTED_MAX, &scratch, &all, &n, &more, reterr);
+	m->commits = r == -WEIR_ELIMIT ? COMMITS_COUNTED_MAX : (int64_t)n; /* huge messages must not keep a move from being recorded */
+	return r == -WEIR_ELIMIT ? 0 : r;
 }
 
 int repo_moves_record(struct repo_store *s, str project, const struct ref_update *u, size_t n, struct err *reterr)
@@ -337,6 +343,62 @@ int repo_refusal_record(struct repo_store *s, str project, const struct ref_upda
 	struct refusal_arg x = { s, u, project, actor, digest, findings_json, reason };
 
 	return db_write(s->cfg.db, refusal_tx, &x, reterr);
+}
+
+/* --- the list of changes --- */
+
+struct changes_arg {
+	str                 project;
+	int64_t             seq, before;
+	size_t              max, n;
+	struct arena       *a;
+	struct repo_change *v;
+};
+
+static struct repo_change change_row(struct db_rows *rows, struct arena *a)
+{
+	return (struct repo_change){ .seq = db_int(rows, 0),
+		                         .state = arena_str(a, db_str(rows, 1)),
+		                         .ref = arena_str(a, db_str(rows, 2)),
+		                         .old_id = arena_str(a, db_str(rows, 3)),
+		                         .new_id = arena_str(a, db_str(rows, 4)),
+		                         .pusher = arena_str(a, db_str(rows, 5)),
+		                         .author = arena_str(a, db_str(rows, 6)),
+		                         .subject = arena_str(a, db_str(rows, 7)),
+		                         .commits = db_int(rows, 8),
+		                         .at = db_int(rows, 9),
+		                         .findings_json = arena_str(a, db_str(rows, 10)),
+		                         .reason = arena_str(a, db_str(rows, 11)) };
+}
+
+static int changes_read(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	struct changes_arg          *x = arg;
+	CLEANUP_ROWS struct db_rows *rows = NULL;
+	int                          r;
+
+	x->n = 0;
+	r = db_query(tx, reterr, &rows,
+	             "SELECT seq, state, ref, old_id, new_id, pusher, author, subject, commits, at, findings_json, reason FROM change"
+	             " WHERE project = $1 AND ($2 = 0 OR seq = $2) AND ($3 = 0 OR seq < $3) ORDER BY seq DESC LIMIT $4",
+	             "siii", x->project, x->seq, x->before, (int64_t)x->max);
+	while (!r && (r = db_next(rows, reterr)) == 1) {
+		r = 0;
+		if (x->n < x->max)
+			x->v[x->n++] = change_row(rows, x->a);
+	}
+	return r ? r : arena_check(x->a, "the list of changes", reterr);
+}
+
+int repo_changes_read(struct repo_store *s, str project, int64_t seq, int64_t before, size_t max, struct arena *a,
+                      struct repo_change **ret, size_t *ret_n, struct err *reterr)
+{
+	struct changes_arg x = { project, seq, before, max, 0, a, ARENA_ARRAY(a, max, struct repo_change) };
+	int                r = x.v ? db_read(s->cfg.db, changes_read, &x, reterr) : arena_check(a, "the list of changes", reterr);
+
+	*ret = x.v;
+	*ret_n = x.n;
+	return r;
 }
 
 /* --- mending --- */

@@ -7,7 +7,6 @@
 #include "repo/repo-internal.h"
 #include "base/fs.h"
 #include "base/hash.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "base/proc.h"
 
@@ -47,7 +46,7 @@ static const char *const bare_config[][2] = {
 	{ "core.fsync", "committed" },              { "http.receivepack", "true" },
 };
 
-int repo_bare_init(struct repo_store *s, const char *path, struct err *reterr)
+static int repo_bare_init(const char *path, struct err *reterr)
 {
 	const char *const      init[] = { "git", "init", "-q", "--bare", "--template=", "-b", "main", path, NULL };
 	char                   config[PATH_MAX];
@@ -70,7 +69,6 @@ int repo_bare_init(struct repo_store *s, const char *path, struct err *reterr)
 		buf_addf(&text, "\t%s = %s\n", dot + 1, bare_config[i][1]);
 	}
 	buf_addf(&text, "[receive]\n\tmaxInputSize = %lld\n", (long long)LIMIT_PUSH_BYTES);
-	(void)s;
 	return fs_write_atomic(config, buf_str(&text), 0644, reterr);
 }
 
@@ -106,6 +104,19 @@ static int create_tx(struct db_tx *tx, void *arg, struct err *reterr)
 	return event_append(c->s->cfg.log, tx, c->name, EVENT_PROJECT_CREATED, c->actor, buf_str(&data), NULL, reterr);
 }
 
+/* The repository is made again when a crash left one without its project: it may be half made. */
+static int make_once(struct repo_store *s, const char *path, struct create_arg *c, struct err *reterr)
+{
+	CLEANUP_ARENA struct arena a = ARENA_INIT(64 << 10);
+	struct repo_project        p;
+	int                        r = repo_project_get(s, c->name, &a, &p, NULL);
+
+	if (!r)
+		return err_set(reterr, WEIR_EEXIST, "there is a project '%.*s' already", STR_ARG(c->name));
+	r = r == -WEIR_ENOENT ? repo_bare_init(path, reterr) : err_set(reterr, -r, "cannot look for project '%.*s'", STR_ARG(c->name));
+	return r ? r : db_write(s->cfg.db, create_tx, c, reterr);
+}
+
 int repo_create(struct repo_store *s, str name, str template_name, usec_t began_at, str actor, struct err *reterr)
 {
 	struct create_arg c = { s, name, template_name, actor, began_at };
@@ -117,9 +128,12 @@ int repo_create(struct repo_store *s, str name, str template_name, usec_t began_
 		               "'%.*s' cannot be a project's name: it needs 1 to %d of a-z 0-9 . _ -, beginning with a letter or digit",
 		               STR_ARG(str_sub(name, 0, 2 * LIMIT_NAME_BYTES)), LIMIT_NAME_BYTES);
 	r = repo_path_of(s, name, path, sizeof(path), reterr);
-	if (!r && !fs_is_dir(path))
-		r = repo_bare_init(s, path, reterr);
-	return r ? r : db_write(s->cfg.db, create_tx, &c, reterr);
+	if (r)
+		return r;
+	pthread_mutex_lock(&s->making);
+	r = make_once(s, path, &c, reterr);
+	pthread_mutex_unlock(&s->making);
+	return r;
 }
 
 static int archive_tx(struct db_tx *tx, void *arg, struct err *reterr)
@@ -231,6 +245,7 @@ int repo_open(const struct repo_config *cfg, struct repo_store **ret, struct err
 		return err_set(reterr, WEIR_ENOMEM, "no memory for the repositories' room");
 	s->cfg = *cfg;
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->making, NULL);
 	map_init(&s->pushes);
 	r = folders_make(s, reterr);
 	if (!r)
@@ -270,6 +285,7 @@ struct repo_store *repo_close(struct repo_store *s)
 	s->listener = repo_hooks_stop(s->listener);
 	map_fini(&s->pushes);
 	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->making);
 	free(s);
 	return NULL;
 }

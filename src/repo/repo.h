@@ -48,13 +48,14 @@ MUST_CHECK int repo_archive(struct repo_store *s, str name, str actor, struct er
 struct source_ops repo_source(struct repo_store *s);
 
 /* Routes; ctx is the store:
- *   /git/:project/... (NAME.git)                          git itself
+ *   GET, POST /git/:project.git/(star)rest               git itself (smart protocol)
  *   GET, POST /api/v1/projects                           list; create {name, template?, began_at?}
  *   GET  /api/v1/projects/:project                       one
  *   POST /api/v1/projects/:project/archive
  *   GET  /api/v1/projects/:project/refs                  name -> commit
  *   GET  /api/v1/projects/:project/changes[/:seq]        newest first; one with commits, files, findings
- *   GET  /api/v1/projects/:project/file?ref=&path=       raw text */
+ *   GET  /api/v1/projects/:project/commits/:commit       one, with the files that it changes against its first parent
+ *   GET  /api/v1/projects/:project/file?ref=&path=       raw, at most 1 MiB */
 const struct http_route *repo_routes(size_t *ret_n);
 
 /* What git starts as pre-receive and post-receive (the program under that name): asks the server over its socket.

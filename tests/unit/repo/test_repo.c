@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-static char                dir[256], data[300], keys[300], url[64];
+static char                dir[64], data[80], keys[96], url[64];
 static struct db          *db;
 static struct event_log   *event_log;
 static struct http_server *http;
@@ -50,6 +50,7 @@ static void open_all(void)
 	char               db_url[400];
 	struct http_config hc = { .bind = "127.0.0.1", .loop_threads = 1, .worker_threads = 8, .connections_max = 100,
 		                      .connections_per_ip_max = 100, .clock = &clock_real, .authenticate = who };
+	const struct http_route *routes;
 	struct repo_config rc = { .data_dir = data, .url = url, .clock = &clock_real, .receive = { gate, NULL } };
 	size_t             n;
 
@@ -61,7 +62,8 @@ static void open_all(void)
 	assert_ok(repo_open(&rc, &repo, &e), &e);
 	assert_ok(repo_start(repo, &e), &e);
 	assert_ok(http_server_new(&hc, &http, &e), &e);
-	assert_ok(http_server_routes(http, repo_routes(&n), n, repo, &e), &e);
+	routes = repo_routes(&n);
+	assert_ok(http_server_routes(http, routes, n, repo, &e), &e);
 	assert_ok(http_server_start(http, &e), &e);
 	snprintf(url, sizeof(url), "http://t:good@127.0.0.1:%u", http_server_port(http));
 }
