@@ -400,12 +400,15 @@ int act_do(struct release_room *room, struct release *r, const struct rollout_st
 	struct act a = { .room = room, .r = r, .step = s, .data = BUF_INIT(LIMIT_EVENT_BYTES) };
 	int        rc;
 
+	if (s->act == ACT_REMEMBER) { /* patience is measured in memory: after a restart it begins anew */
+		r->ro = s->next;
+		return 0;
+	}
 	a.next = *r;
 	a.next.ro = s->next;
 	a.svc = *r->service;
-	if (s->act != ACT_REMEMBER && s->act != ACT_NONE)
-		snprintf(a.next.cause, sizeof(a.next.cause), "%s%s%s", s->cause, s->order_done && r->order == ORDER_SUPERSEDE ? ": " : "",
-		         s->order_done && r->order == ORDER_SUPERSEDE ? r->superseded_by : "");
+	snprintf(a.next.cause, sizeof(a.next.cause), "%s%s%s", s->cause, s->order_done && r->order == ORDER_SUPERSEDE ? ": " : "",
+	         s->order_done && r->order == ORDER_SUPERSEDE ? r->superseded_by : "");
 	a.change = (struct store_change){ .room = room, .release = &a.next, .add = a.inst, .actor = s->order_done && r->order_by[0] ? r->order_by : "weir" };
 	if (s->act == ACT_ROLL_BACK)
 		snprintf(a.next.ended_by, sizeof(a.next.ended_by), "%s", a.change.actor);

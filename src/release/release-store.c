@@ -351,6 +351,8 @@ static int load_instances(struct db_tx *tx, struct release_room *room, struct er
 		i->port = (uint16_t)db_int(rows, 2);
 		i->arm = db_int(rows, 3) ? ARM_B : ARM_A;
 		i->want = db_int(rows, 4) != 0;
+		if (i->want && room_release(room, str_z(i->release)))
+			room_release(room, str_z(i->release))->arm = i->arm; /* a rollback by hand may have given it the other arm */
 		rc = 0;
 	}
 	return rc;
