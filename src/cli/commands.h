@@ -24,6 +24,11 @@
 	X(cmd_runs_cancel)       \
 	X(cmd_runs_retry)        \
 	X(cmd_dispatch)          \
+	X(cmd_log)               \
+	X(cmd_log_verify)        \
+	X(cmd_check)             \
+	X(cmd_hook_install)      \
+	X(cmd_hook_uninstall)    \
 	/* end of the table */
 
 #define X(var) extern const struct cli_command var;
