@@ -19,6 +19,13 @@
 	X(cmd_project_list)      \
 	X(cmd_project_show)      \
 	X(cmd_project_archive)   \
+	X(cmd_plan)              \
+	X(cmd_runs)              \
+	X(cmd_runs_show)         \
+	X(cmd_runs_log)          \
+	X(cmd_runs_cancel)       \
+	X(cmd_runs_retry)        \
+	X(cmd_dispatch)          \
 	X(cmd_log)               \
 	X(cmd_log_verify)        \
 	X(cmd_check)             \
