@@ -324,9 +324,7 @@ void stream_run(struct http_req *r)
 		ret = err_set(&r->err, WEIR_EUNAVAIL, "weir is stopping");
 	else
 		ret = entry->route->fn(r, entry->ctx, &r->err);
-	if (ret && !r->err.code)
-		err_set(&r->err, WEIR_EINTERNAL, "the handler failed without saying why");
 	if (ret && !r->stream->frozen) /* only this thread sets it */
-		answer_error(r, 0, &r->err);
+		answer_handler_error(r, 0);
 	handler_done(r, ret);
 }

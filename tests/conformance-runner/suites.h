@@ -5,6 +5,7 @@
 #define CONF_SUITES(X)                \
 	X(expressions, "expressions")     \
 	X(fake_leaks, "fake-leaks")       \
+	X(http_strictness, "http-strictness") \
 	X(json_parsing, "json-parsing")   \
 	X(mustache, "mustache")           \
 	X(secret_rules, "secret-rules")   \
