@@ -19,6 +19,7 @@
 	X(cmd_project_archive)   \
 	X(cmd_log)               \
 	X(cmd_log_verify)        \
+	X(cmd_insights)          \
 	/* end of the table */
 
 #define X(var) extern const struct cli_command var;
