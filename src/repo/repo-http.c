@@ -226,8 +226,10 @@ static int cgi_answer(struct cgi *c, struct err *reterr)
 /* The client is gone or a limit was met. git takes its quarantine away on SIGTERM; hooks and helpers are in its group. */
 static void cgi_kill(struct cgi *c)
 {
+	int status;
+
 	kill(-c->pid, SIGTERM);
-	if (proc_wait_timeout(c->pid, KILL_AFTER_MS, NULL, NULL) == 0)
+	if (proc_wait_timeout(c->pid, KILL_AFTER_MS, &status, NULL) == 0)
 		c->pid = 0;
 	else
 		kill(-c->pid, SIGKILL);
