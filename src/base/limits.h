@@ -45,6 +45,10 @@
 #define LIMIT_JOBQ_ITEM_BYTES    (4 << 20)   /* one job of a queue with its payload */
 #define LIMIT_TREE_DEPTH         200         /* folders in folders of a git tree: readers recurse */
 #define LIMIT_PATH_BYTES         4096        /* path of a file inside a repository, as PATH_MAX */
+#define LIMIT_EVENT_ARENA_BYTES  (64 << 20)  /* tree of one event's data while it is checked */
+#define LIMIT_ACTOR_BYTES        128         /* "token:" and a name, with room */
+#define LIMIT_EVENT_READ         1000        /* events that one read returns */
+#define LIMIT_CHECKPOINT_BYTES   (8 << 20)   /* heads of all projects in one checkpoint */
 #define LIMIT_VERSION_BYTES      (4LL << 30) /* a stored version when unpacked: a small archive can hold a huge file */
 #define LIMIT_VERSION_FILES      200000      /* files of one version: a large node_modules has about 60,000 */
 #define LIMIT_RECORD_BYTES       1024        /* one request record of HAProxy's ring (its maxlen) */
@@ -60,5 +64,9 @@
 #define LIMIT_SSE_PULL_BYTES     (1 << 20)   /* messages of one turn of one event stream */
 #define LIMIT_WAIVERS            1000        /* entries of .weir/waivers.yaml: each finding is held against each */
 #define LIMIT_FINDINGS           1000        /* findings of one verdict; more are counted */
+#define LIMIT_JOB_MASKS          10000       /* texts that one job masks: each log byte is compared with those that begin alike */
+#define LIMIT_STEP_FILE_BYTES    (1 << 20)   /* GITHUB_ENV, GITHUB_OUTPUT, ... and the summary of one step, as GitHub has it */
+
+#define LIMIT_GOLDEN_LINE_BYTES 200 /* a one-line value of a golden path: it stands in headings and comments */
 
 #endif

@@ -12,8 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 int proc_spawn(const struct proc_spec *spec, pid_t *ret_pid, struct err *reterr)
 {
 	posix_spawn_file_actions_t fa;
@@ -166,7 +164,7 @@ int proc_run(const struct proc_run *run, int *ret_status, struct err *reterr)
 	struct buf            *errbuf = run->err ? run->err : &own;
 	struct run_pipes       p = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	struct proc_spec       spec = PROC_SPEC_INIT;
-	pid_t                  pid;
+	pid_t                  pid = -1;
 	int                    r, status;
 	str                    first;
 

@@ -17,6 +17,11 @@
 	X(cmd_project_list)      \
 	X(cmd_project_show)      \
 	X(cmd_project_archive)   \
+	X(cmd_log)               \
+	X(cmd_log_verify)        \
+	X(cmd_check)             \
+	X(cmd_hook_install)      \
+	X(cmd_hook_uninstall)    \
 	/* end of the table */
 
 #define X(var) extern const struct cli_command var;

@@ -26,6 +26,7 @@ struct event {
 	str     actor; /* "token:NAME", "runner:NAME", "weir" */
 	str     data;  /* JSON object, canonical */
 	unsigned char hash[32];
+	int64_t pos;  /* place in the order of all projects (the SSE id), 1.. */
 };
 
 /* Opens the log over db (migrates), with its signing key in key_dir/event.key (made at first, 0600).
@@ -48,6 +49,8 @@ typedef int (*event_fn)(const struct event *ev, void *ctx, struct err *reterr);
 MUST_CHECK int event_subscribe(struct event_log *log, const char *name, const enum event_type *types, size_t n_types,
                                bool from_start, event_fn fn, void *ctx, struct err *reterr);
 MUST_CHECK int event_log_start(struct event_log *log, struct err *reterr);
+/* No subscriber's function runs after it returned; appending and reading go on. event_log_close() does it too. */
+void event_log_stop(struct event_log *log);
 
 /* Reads events after `after_seq` of one project in order, at most `max`; types may be NULL (all). Copies into the arena. */
 MUST_CHECK int event_read(struct event_log *log, str project, int64_t after_seq, const enum event_type *types, size_t n_types,
@@ -60,6 +63,8 @@ MUST_CHECK int event_read_newest(struct event_log *log, str project, int64_t bef
                                  struct event **ret, int64_t *ret_next_pos, size_t *ret_n, struct err *reterr);
 /* Called (quickly, from a db thread) after new events were committed. */
 MUST_CHECK int event_on_commit(struct event_log *log, void (*fn)(void *ctx), void *ctx, struct err *reterr);
+
+void event_off_commit(struct event_log *log, void *ctx); /* no call with this ctx runs after it returned */
 
 /* Verification: recomputes every hash, the sequence of each stream and each checkpoint's signature.
  * 0: all good, *ret counts. -WEIR_EREFUSED: *reterr names the first bad event ("project shop, event 17 (release.started):

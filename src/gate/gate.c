@@ -44,6 +44,7 @@ int gate_new(const struct gate_config *cfg, struct gate **ret, struct err *reter
 	if (cfg->n_checks)
 		memcpy(g->checks + OWN_CHECKS, cfg->checks, cfg->n_checks * sizeof *g->checks);
 	g->n_checks = cfg->n_checks + OWN_CHECKS;
+	*ret = g;
 	return 0;
 }
 

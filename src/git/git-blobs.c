@@ -48,7 +48,7 @@ static int mark(struct blobs *b, const git_oid *id, uint32_t how, uint32_t *ret,
 static int report(struct blobs *b, const struct candidate *c, struct err *reterr)
 {
 	git_object_t type;
-	uint32_t     was;
+	uint32_t     was = 0;
 	int          rc = mark(b, &c->id, SEEN, &was, reterr);
 
 	if (rc || was)
@@ -122,7 +122,7 @@ static int folder(struct blobs *b, const git_tree_entry *e, git_tree *const *par
 static int entry(struct blobs *b, const git_tree_entry *e, git_tree *const *parents, size_t n_parents, struct err *reterr)
 {
 	git_object_t type = git_tree_entry_type(e);
-	uint32_t     was;
+	uint32_t     was = 0;
 	int          rc;
 
 	if (type == GIT_OBJECT_COMMIT) /* a submodule: its objects are elsewhere */
@@ -139,7 +139,7 @@ static int entry(struct blobs *b, const git_tree_entry *e, git_tree *const *pare
 static int gone(struct blobs *b, const git_tree_entry *e, unsigned depth, struct err *reterr)
 {
 	git_tree *tree;
-	uint32_t  was;
+	uint32_t  was = 0;
 	int       rc;
 
 	if (git_tree_entry_type(e) == GIT_OBJECT_COMMIT)
@@ -201,7 +201,7 @@ static int commit_in(struct blobs *b, const struct walk *w, const struct walk_co
 {
 	git_tree *parents[PARENTS_MAX] = { NULL };
 	size_t    n = c->n_parents < PARENTS_MAX ? c->n_parents : PARENTS_MAX;
-	uint32_t  was;
+	uint32_t  was = 0;
 	int       rc = mark(b, &c->tree, SEEN, &was, reterr);
 
 	if (rc || was)

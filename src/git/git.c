@@ -241,21 +241,11 @@ int git_commit_read(struct git_repo *r, const char *id, struct arena *a, struct 
 	return rc;
 }
 
-int git_read_blob(struct git_repo *r, const char *blob, struct buf *out, struct err *reterr)
+static int read_blob(struct git_repo *r, const git_oid *oid, const char *blob, struct buf *out, struct err *reterr)
 {
 	git_odb_object *o;
-	git_oid         oid;
-	git_object_t    type;
-	size_t          size;
-	int             rc = git_oid_of(blob, &oid, reterr);
+	int             rc = git_odb_read(&o, r->odb, oid);
 
-	if (rc)
-		return rc;
-	rc = git_odb_read_header(&size, &type, r->odb, &oid);
-	if (!rc && type == GIT_OBJECT_BLOB && size > out->max - out->len)
-		return err_set(reterr, WEIR_ELIMIT, "blob %s has %zu bytes, more than the limit of %zu", blob, size, out->max);
-	if (!rc)
-		rc = git_odb_read(&o, r->odb, &oid);
 	if (rc)
 		return git_fail(reterr, rc, "cannot read blob %s", blob);
 	if (git_odb_object_type(o) != GIT_OBJECT_BLOB)
@@ -264,6 +254,35 @@ int git_read_blob(struct git_repo *r, const char *blob, struct buf *out, struct 
 		buf_add(out, git_odb_object_data(o), git_odb_object_size(o));
 	git_odb_object_free(o);
 	return rc ? rc : buf_check(out, "blob", reterr);
+}
+
+int git_read_blob(struct git_repo *r, const char *blob, struct buf *out, struct err *reterr)
+{
+	git_oid      oid;
+	git_object_t type;
+	size_t       size;
+	int          rc = git_oid_of(blob, &oid, reterr);
+
+	if (rc)
+		return rc;
+	rc = git_odb_read_header(&size, &type, r->odb, &oid);
+	if (rc)
+		return git_fail(reterr, rc, "cannot read blob %s", blob);
+	if (type == GIT_OBJECT_BLOB && size > out->max - out->len)
+		return err_set(reterr, WEIR_ELIMIT, "blob %s has %zu bytes, more than the limit of %zu", blob, size, out->max);
+	return read_blob(r, &oid, blob, out, reterr);
+}
+
+int git_read_new_blob(struct git_repo *r, const struct git_new_blob *b, struct buf *out, struct err *reterr)
+{
+	git_oid oid;
+	int     rc = git_oid_of(b->id, &oid, reterr);
+
+	if (rc)
+		return rc;
+	if (b->size > out->max - out->len)
+		return err_set(reterr, WEIR_ELIMIT, "blob %s has %zu bytes, more than the limit of %zu", b->id, b->size, out->max);
+	return read_blob(r, &oid, b->id, out, reterr);
 }
 
 int git_find(const char *start, char *out, size_t size, struct err *reterr)

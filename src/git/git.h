@@ -74,6 +74,8 @@ struct git_new_blob {
 };
 MUST_CHECK int git_new_blobs(struct git_repo *r, const char *old_id, const char *new_id,
                              int (*fn)(void *ctx, const struct git_new_blob *b, struct err *reterr), void *ctx, struct err *reterr);
+/* As git_read_blob, for a blob reported above: its size is known, which spares a look-up. */
+MUST_CHECK int git_read_new_blob(struct git_repo *r, const struct git_new_blob *b, struct buf *out, struct err *reterr);
 /* Every blob of all refs' history, each once (for scans of a whole history). */
 MUST_CHECK int git_all_blobs(struct git_repo *r, int (*fn)(void *ctx, const struct git_new_blob *b, struct err *reterr), void *ctx,
                              struct err *reterr);

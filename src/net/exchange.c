@@ -1,6 +1,7 @@
 /* exchange.c - one request through libmicrohttpd's callbacks, as a small state machine (enum req_state).
  *
- * libmicrohttpd calls on_request() once when the headers are complete, once per piece of the body, once at its end, and again after each resume. Whatever
+ * libmicrohttpd calls exchange_request() once when the headers are complete, once per piece of the body, once at its end, and again after each
+ * resume; an answer that is queued in the first call makes it close the connection. Whatever
  * has to be refused is refused before the body is read; a refusal is sent at once when the connection must close or the
  * client waits for "100 Continue", else after a short body was dropped, so that the client sees the answer and the connection lives on.
  * Runs on loop threads. */
@@ -213,7 +214,7 @@ static enum MHD_Result refuse(struct http_req *r)
 
 	r->state = REQ_READY;
 	if (!has_body(r) && !r->must_close)
-		return answer_queue(r);
+		return MHD_YES; /* the next call sends it: an answer made in the first call would close the connection */
 	if (!r->must_close && !waits && (r->strict.chunked || r->strict.length <= LIMIT_HTTP_DISCARD_BYTES)) {
 		r->state = REQ_DISCARD;
 		return conn_set_phase(r->conn, CONN_BODY) ? MHD_YES : MHD_NO;
@@ -251,10 +252,10 @@ static enum MHD_Result run(struct http_req *r)
 			r->made = NULL;
 		}
 		return answer_queue(r);
-	case HTTP_WORKER: return hand_to_worker(r);
-	case HTTP_STREAM: break;
+	case HTTP_WORKER:
+	case HTTP_STREAM: r->state = REQ_PARKED; return MHD_YES;
 	}
-	BUG("a stream does not come here");
+	return MHD_NO;
 }
 
 static enum MHD_Result begin_stream(struct http_req *r)
@@ -269,7 +270,7 @@ static enum MHD_Result begin_stream(struct http_req *r)
 		return refuse(r);
 	}
 	r->state = REQ_STREAM;
-	return has_body(r) ? MHD_YES : stream_upload_end(r);
+	return MHD_YES;
 }
 
 static enum MHD_Result begin(struct http_req *r, const char *method, const char *version)
@@ -278,11 +279,9 @@ static enum MHD_Result begin(struct http_req *r, const char *method, const char 
 		return refuse(r);
 	if (r->match.entry->route->kind == HTTP_STREAM)
 		return begin_stream(r);
-	if (!has_body(r))
-		return run(r);
 	r->state = REQ_BODY;
 	buf_init(&r->body, (size_t)body_limit(r));
-	return conn_set_phase(r->conn, CONN_BODY) ? MHD_YES : MHD_NO;
+	return !has_body(r) || conn_set_phase(r->conn, CONN_BODY) ? MHD_YES : MHD_NO;
 }
 
 static enum MHD_Result gather_body(struct http_req *r, const char *data, size_t *n)
@@ -322,7 +321,12 @@ enum MHD_Result exchange_request(void *cls UNUSED, struct MHD_Connection *c UNUS
 	case REQ_BODY: return *n ? gather_body(r, upload, n) : run(r);
 	case REQ_DISCARD: return *n ? discard(r, n) : answer_queue(r);
 	case REQ_READY: return answer_queue(r);
-	case REQ_STREAM: return *n ? stream_upload(r, upload, n) : stream_upload_end(r);
+	case REQ_STREAM:
+		if (*n)
+			return stream_upload(r, upload, n);
+		r->state = REQ_PARKED; /* see there */
+		return MHD_YES;
+	case REQ_PARKED: return r->stream ? stream_upload_end(r) : hand_to_worker(r);
 	case REQ_QUEUED:
 	case REQ_SENT: return MHD_YES;
 	}

@@ -51,6 +51,10 @@ enum req_state {
 	REQ_NEW,     /* target seen, headers not */
 	REQ_BODY,    /* body is gathered */
 	REQ_DISCARD, /* answer is ready; body is read and dropped first */
+	/* The request is complete, and its connection is suspended at the next call only: libmicrohttpd 0.9 reads from the socket right after a
+	 * resume when the connection was suspended while reading, and drops it when the client has closed its sending side. One turn
+	 * of the loop later the connection waits for us and not for the socket. */
+	REQ_PARKED,
 	REQ_QUEUED,  /* at a worker; connection suspended */
 	REQ_READY,   /* answer is ready */
 	REQ_STREAM,  /* HTTP_STREAM under way */
@@ -96,8 +100,10 @@ struct http_req {
 	usec_t               began;
 };
 
+enum { HTTP_BUCKETS = 16 };
 struct http_server {
 	struct http_config  cfg;
+	struct http_pages   pages;
 	struct router      *router;
 	struct MHD_Daemon  *daemon;
 	struct bqueue      *queue;
@@ -116,7 +122,7 @@ struct http_server {
 	bool                in_place; /* see struct strict_request */
 
 	_Atomic uint64_t requests, refused_strict, refused_busy, timeouts, connections;
-	_Atomic uint64_t seconds_sum_us, buckets[16];
+	_Atomic uint64_t seconds_sum_us, buckets[HTTP_BUCKETS];
 	_Atomic uint64_t unrouted[ROUTE_STATUS_MAX - ROUTE_STATUS_MIN + 1];
 };
 

@@ -73,16 +73,24 @@ struct http_config {
 	 * the same time whatever is wrong. NULL: everything is open (tests). */
 	int (*authenticate)(void *ctx, str scheme, str credentials, struct http_identity *ret, struct err *reterr);
 	void *auth_ctx;
+	int64_t  tick_ms;          /* how often time limits are looked at; 0: a quarter of the smallest, at most 1 s */
 	unsigned worker_queue_max; /* requests that wait for a worker; 0: LIMIT_HTTP_QUEUE */
-	/* Writes the page of an error into http_out(); NULL: a plain page. */
-	void (*error_page)(void *ctx, struct http_req *r, int status, const char *code, str message);
-	void *page_ctx;
+};
+
+/* How the pages look that net itself must answer. Each writes HTML into http_out(). */
+struct http_pages {
+	void (*error)(void *ctx, struct http_req *r, int status, const char *code, str message);
+	/* The form of /login posts "token" and "next"; message: what was wrong with the last try, or empty. */
+	void (*login)(void *ctx, struct http_req *r, str message, str next);
+	void *ctx;
 };
 
 MUST_CHECK int http_server_new(const struct http_config *cfg, struct http_server **ret, struct err *reterr);
 /* Adds a room's routes; ctx goes to their handlers. Before http_server_start(). Two routes that can match one request
  * are -WEIR_ECONFLICT. */
 MUST_CHECK int http_server_routes(struct http_server *s, const struct http_route *routes, size_t n, void *ctx, struct err *reterr);
+/* Before http_server_start(); without it the pages are plain. The struct's content is copied. */
+void http_server_pages(struct http_server *s, const struct http_pages *pages);
 MUST_CHECK int http_server_start(struct http_server *s, struct err *reterr);
 uint16_t http_server_port(const struct http_server *s);
 /* Stops accepting, lets requests under way finish for at most grace_ms, then cuts; returns NULL. */
@@ -96,6 +104,11 @@ MUST_CHECK int http_server_call(struct http_server *s, const struct http_identit
 MUST_CHECK int http_server_openapi(const struct http_server *s, struct buf *out, struct err *reterr);
 /* Prometheus text of the server's own counters (requests by route and status, seconds histogram, connections). */
 void http_server_metrics(const struct http_server *s, struct buf *out);
+
+/* --- scopes --- */
+bool scope_includes(enum http_scope have, enum http_scope need);
+const char *scope_name(enum http_scope s);
+enum http_scope scope_find(str name); /* SCOPE_NONE when unknown */
 
 /* --- the request; valid until the handler returns --- */
 struct arena *http_arena(struct http_req *r); /* freed after the answer was sent */
@@ -128,6 +141,8 @@ void http_type(struct http_req *r, const char *content_type);
 void http_json(struct http_req *r, struct jw *w); /* sets the type and starts w on http_out() */
 /* Static bytes with a strong ETag and Cache-Control; answers 304. The bytes must live as long as the server. */
 int http_static(struct http_req *r, const char *content_type, str bytes, bool immutable);
+/* The page of /login, as http_server_pages() has it. */
+void http_login_page(struct http_req *r, str message, str next);
 void http_redirect(struct http_req *r, int status, const char *location);
 
 /* HTTP_STREAM only. Reads up to n bytes of the body: >0, 0 at the end, negative on error or limit. Headers of the answer go out with the first

@@ -3,7 +3,7 @@
 #include "net/http-internal.h"
 
 static const int64_t bucket_us[] = { 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000 };
-static_assert(ARRAY_SIZE(bucket_us) + 1 == sizeof(((struct http_server *)0)->buckets) / sizeof(uint64_t), "one bucket more than bounds");
+_Static_assert(sizeof(bucket_us) / sizeof(bucket_us[0]) + 1 == HTTP_BUCKETS, "one bucket more than bounds");
 
 void metrics_count(struct http_req *r)
 {

@@ -1,7 +1,6 @@
 /* openapi.c - the OpenAPI 3.1 document, made from the route table: what is served is what is documented. */
 #include "base/base.h"
 #include "net/http-internal.h"
-#include "net/token.h"
 
 static void path_text(const struct route_entry *e, struct buf *out)
 {
@@ -88,11 +87,11 @@ static void operation_id(const struct route_entry *e, struct buf *out)
 static void write_operation(struct jw *w, const struct route_entry *e, struct buf *tmp)
 {
 	const struct http_route *route = e->route;
-	char                     method[16];
 
-	for (size_t i = 0; i < sizeof(method); i++)
-		method[i] = (char)(route->method[i] ? route->method[i] | 32 : 0);
-	jw_key(w, method);
+	buf_clear(tmp);
+	for (const char *p = route->method; *p; p++)
+		buf_addc(tmp, (char)(*p | 32));
+	jw_key_n(w, buf_str(tmp));
 	jw_obj(w);
 	operation_id(e, tmp);
 	jw_kstr(w, "operationId", buf_str(tmp));

@@ -124,7 +124,7 @@ static int64_t tick_ms(const struct http_config *cfg)
 static void *keeper_main(void *arg)
 {
 	struct http_server *s = arg;
-	int64_t             ms = tick_ms(&s->cfg);
+	int64_t             ms = s->cfg.tick_ms ? s->cfg.tick_ms : tick_ms(&s->cfg);
 	struct timespec     until;
 
 	pthread_mutex_lock(&s->lock);

@@ -8,6 +8,8 @@
 
 #include "net/sse.h"
 
+#include "base/hash.h"
+
 #include <pthread.h>
 
 #define PIPELINE_QUEUE "jobs"
@@ -134,6 +136,8 @@ int runner_api_steps(struct http_req *req, void *ctx, struct err *reterr);
 int runner_api_renew(struct http_req *req, void *ctx, struct err *reterr);
 int runner_api_finish(struct http_req *req, void *ctx, struct err *reterr);
 int runner_api_state(struct http_req *req, void *ctx, struct err *reterr);
+/* 0 when the caller may see the run (and the job belongs to it); -WEIR_ENOENT. */
+MUST_CHECK int pipeline_api_access(struct http_req *req, struct pipeline *p, str run, str job, struct err *reterr);
 MUST_CHECK int pipeline_streams_open(struct pipeline *p, struct err *reterr);
 int pipeline_api_run_stream(struct http_req *req, void *ctx, struct err *reterr);
 int pipeline_api_log_stream(struct http_req *req, void *ctx, struct err *reterr);

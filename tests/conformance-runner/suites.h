@@ -3,7 +3,9 @@
 #define WEIR_CONFORMANCE_SUITES_H
 
 #define CONF_SUITES(X)                \
+	X(expressions, "expressions")     \
 	X(json_parsing, "json-parsing")   \
+	X(mustache, "mustache")           \
 	X(yaml, "yaml")
 
 #endif

@@ -1,0 +1,175 @@
+/* secret.c - judges one candidate: how random it is, whether it is a placeholder or code, whether its own checksum fits;
+ * and what may be shown of it. Pure; any thread. */
+#include "gate/credentials/cred-internal.h"
+
+#include "base/hash.h"
+
+#include <ctype.h>
+#include <math.h>
+
+double cred_entropy(str s)
+{
+	unsigned count[256] = { 0 };
+	double   h = 0;
+
+	for (size_t i = 0; i < s.len; i++)
+		count[(unsigned char)s.ptr[i]]++;
+	for (size_t i = 0; i < 256; i++)
+		if (count[i]) {
+			double p = (double)count[i] / (double)s.len;
+
+			h -= p * log2(p);
+		}
+	return h;
+}
+
+/* CRC-32 of ISO 3309, as in zlib, without its table: it runs on 30 bytes. */
+uint32_t cred_crc32(str s)
+{
+	uint32_t crc = 0xffffffff;
+
+	for (size_t i = 0; i < s.len; i++) {
+		crc ^= (unsigned char)s.ptr[i];
+		for (int k = 0; k < 8; k++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+	}
+	return ~crc;
+}
+
+/* GitHub and npm: the last 6 characters are the CRC-32, in base 62, of what stands between the last '_' and them. */
+bool cred_checksum_ok(enum cred_checksum kind, str secret)
+{
+	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	uint64_t          want = 0;
+	size_t            from = secret.len;
+
+	if (kind != CHECKSUM_CRC32_BASE62 || secret.len < 16)
+		return false;
+	for (size_t i = secret.len - 6; i < secret.len; i++) {
+		const char *d = memchr(digits, secret.ptr[i], 62);
+
+		if (!d)
+			return false;
+		want = want * 62 + (uint64_t)(d - digits);
+	}
+	while (from > 0 && secret.ptr[from - 1] != '_')
+		from--;
+	if (from + 6 >= secret.len)
+		return false;
+	return cred_crc32(str_n(secret.ptr + from, secret.len - 6 - from)) == want;
+}
+
+static bool contains_word(str low, const char *const *words)
+{
+	for (; *words; words++)
+		if (str_contains(low, str_z(*words)))
+			return true;
+	return false;
+}
+
+/* Runs such as "aaaaaaaa", "12345678", "abcdefgh": n neighbours with the same step. */
+static bool has_long_run(str s, size_t n)
+{
+	size_t run = 1;
+
+	for (size_t i = 2; i < s.len; i++) {
+		int step = s.ptr[i] - s.ptr[i - 1];
+
+		run = step >= -1 && step <= 1 && step == s.ptr[i - 1] - s.ptr[i - 2] ? run + 1 : 1;
+		if (run + 1 >= n)
+			return true;
+	}
+	return false;
+}
+
+bool cred_is_placeholder(const struct cred_rule *r, str secret)
+{
+	static const char *const words[] = { "example", "changeme", "change_me", "change-me", "changeit", "placeholder", "xxxxx", "your_", "your-", "yourtoken",
+		                                 "yourpass", "yoursecret", "yourkey", "yourapi", "youraccess", "${", "{{", "}}", "<your", "replace_", "replaceme", "replace-",
+		                                 "insert_", "dummy", "redacted", "*****", ".....", "<secret", "<token", "<password", "foobar", "notasecret", "not_a_secret", "%(", "$(", "#{", NULL };
+	char low[512];
+	size_t n = secret.len < sizeof low ? secret.len : sizeof low;
+
+	for (size_t i = 0; i < n; i++)
+		low[i] = (char)tolower((unsigned char)secret.ptr[i]);
+	return contains_word(str_n(low, n), words) || contains_word(str_n(low, n), r->stop_words) || (!r->certain && secret.len < 256 && has_long_run(secret, r->generic ? 6 : 9));
+}
+
+struct classes {
+	size_t lower, upper, digit, other;
+};
+
+static struct classes classes_of(str s)
+{
+	struct classes c = { 0 };
+
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char ch = (unsigned char)s.ptr[i];
+
+		if (islower(ch))
+			c.lower++;
+		else if (isupper(ch))
+			c.upper++;
+		else if (isdigit(ch))
+			c.digit++;
+		else
+			c.other++;
+	}
+	return c;
+}
+
+/* A value in an assignment that is an expression, a name, a path or a word, and so no secret by itself. */
+bool cred_looks_like_code(str s)
+{
+	struct classes c = classes_of(s);
+	bool           name = true;
+
+	if (!s.len || memchr("$%<&@/.~", s.ptr[0], 8))
+		return true;
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char ch = (unsigned char)s.ptr[i];
+
+		if (ch < 0x21 || ch > 0x7e || strchr("(){}[]<>;|`", ch))
+			return true;
+		name = name && (isalpha(ch) || ch == '_' || ch == '-' || ch == '.' || ch == ':' || ch == '/');
+	}
+	if (name) /* letters with separators: a name, a host, a path, words */
+		return true;
+	if (s.len > 8 && (str_contains(s, STR("://")) || str_contains(s, STR("::")) || str_contains(s, STR("->"))))
+		return true;
+	return c.digit + c.other == 0;
+}
+
+void cred_fingerprint(const unsigned char key[32], const char *rule, str secret, char out[33])
+{
+	crypto_generichash_state h;
+	unsigned char            digest[16];
+
+	crypto_generichash_init(&h, key, 32, sizeof digest);
+	crypto_generichash_update(&h, (const unsigned char *)rule, strlen(rule) + 1);
+	/* normalised: white space and the escapes of line ends are formatting (a PEM key in JSON is the same key) */
+	for (size_t i = 0; i < secret.len; i++) {
+		unsigned char ch = (unsigned char)secret.ptr[i];
+
+		if (ch == '\\' && i + 1 < secret.len && strchr("nrt", secret.ptr[i + 1]) && secret.ptr[i + 1])
+			i++;
+		else if (!isspace(ch))
+			crypto_generichash_update(&h, &ch, 1);
+	}
+	crypto_generichash_final(&h, digest, sizeof digest);
+	hex_of(digest, sizeof digest, out);
+}
+
+/* At most 4 characters, and never a fifth of what is to be kept secret: a short password shows nothing. */
+void cred_excerpt(str secret, bool certain, struct buf *out)
+{
+	size_t n = certain ? 4 : secret.len / 6;
+
+	n = n > 4 ? 4 : n;
+	if (secret.len < 12)
+		n = 0;
+	buf_addc(out, '"');
+	for (size_t i = 0; i < n; i++)
+		buf_addc(out, isprint((unsigned char)secret.ptr[i]) ? secret.ptr[i] : '?');
+	buf_addf(out, "...\" (%zu characters)", secret.len);
+}
