@@ -286,6 +286,20 @@ static void test_connection_lost_in_the_pack(void **s UNUSED)
 	assert_untouched();
 }
 
+/* What a server that was killed together with its gits leaves. */
+static void test_left_quarantines_go_at_start(void **s UNUSED)
+{
+	char script[300];
+
+	assert_sh(begin);
+	snprintf(script, sizeof(script), "mkdir -p %s/repos/shop.git/objects/tmp_objdir-incoming-x/pack; echo x >%s/repos/shop.git/objects/tmp_objdir-incoming-x/pack/tmp_pack_1",
+	         data, data);
+	assert_sh(script);
+	close_all();
+	open_all();
+	assert_untouched();
+}
+
 /* The hook that records is gone (killed, disk full ...): the request records what git moved, with the pusher and the verdict. */
 static void test_lost_post_receive_is_mended(void **s UNUSED)
 {
@@ -368,7 +382,7 @@ int main(int argc, char **argv)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(test_hostile_names), T(test_submodules), T(test_links_in_a_middle_commit), T(test_object_and_ref_limits), T(test_push_size_limit),
 		T(test_one_bad_ref_refuses_all), T(test_waivers_are_events), T(test_cannot_judge_refuses), T(test_tokens), T(test_only_the_smart_protocol),
-		T(test_pusher_killed_at_the_gate), T(test_connection_lost_in_the_pack), T(test_lost_post_receive_is_mended),
+		T(test_pusher_killed_at_the_gate), T(test_connection_lost_in_the_pack), T(test_left_quarantines_go_at_start), T(test_lost_post_receive_is_mended),
 		T(test_half_made_repository_is_made_again), T(test_one_of_many_creators_wins), T(test_pushes_to_many_projects),
 	};
 
