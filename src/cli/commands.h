@@ -13,6 +13,8 @@
 	X(cmd_doctor)            \
 	X(cmd_serve)             \
 	X(cmd_down)              \
+	X(cmd_new)               \
+	X(cmd_credential)        \
 	X(cmd_project_create)    \
 	X(cmd_project_list)      \
 	X(cmd_project_show)      \

@@ -4,8 +4,10 @@
 
 #define CONF_SUITES(X)                \
 	X(expressions, "expressions")     \
+	X(fake_leaks, "fake-leaks")       \
 	X(json_parsing, "json-parsing")   \
 	X(mustache, "mustache")           \
+	X(secret_rules, "secret-rules")   \
 	X(yaml, "yaml")
 
 #endif
