@@ -51,7 +51,7 @@ def free_range(n):
 
 
 class Load:
-    """Users of a service: h2load processes, one per user, whose logs hold (start in us, status, us) per request."""
+    """Users of a service: h2load processes, one connection per user, whose logs hold (start in us, status, us) per request."""
 
     def __init__(self, world, service):
         self.world, self.service, self.procs = world, service, []
@@ -59,7 +59,7 @@ class Load:
         for user in range(USERS):
             self.procs.append(subprocess.Popen(
                 ["h2load", "--h1", "-c", "1", "--rps", str(RATE), "-D", "3600", f"--log-file={self.folder}/{user}",
-                 "-H", f"Host: {service}.localhost", "-H", f"X-Client: user-{user}", f"http://127.0.0.1:{world.http}/"],
+                 "-H", f"Host: {service}.localhost", f"http://127.0.0.1:{world.http}/"],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
 
     def stop(self):
@@ -220,6 +220,11 @@ class World:
             raise Failure(f"{method} {path}: {e.code} {e.read().decode(errors='replace')[:500]}") from None
         return json.loads(text) if text else None
 
+    def rows(self, path):
+        """The list that an API call answers, bare or under one name."""
+        value = self.api(path)
+        return value if isinstance(value, list) else next(v for v in value.values() if isinstance(v, list))
+
     def weir(self, *args, check=True, cwd=None):
         p = subprocess.run([WEIR, *args], env=self.env, cwd=cwd or self.work, capture_output=True, text=True, timeout=300)
         if check and p.returncode:
@@ -246,7 +251,7 @@ class World:
         return self.git(project, "rev-parse", "HEAD").stdout.strip()
 
     def releases(self, project):
-        return self.api(f"/api/v1/projects/{project}/releases")["releases"]
+        return self.rows(f"/api/v1/projects/{project}/releases")
 
     def release_of(self, project, commit, seconds=120):
         """The release of that commit, as soon as there is one."""
@@ -264,14 +269,14 @@ class World:
 
     def run_line(self, project):
         try:
-            runs = self.api(f"/api/v1/projects/{project}/runs")["runs"]
+            runs = self.rows(f"/api/v1/projects/{project}/runs")
             return json.dumps(runs[0])[:400] if runs else "none"
         except (Failure, KeyError):
             return "unknown"
 
     def run_of(self, project, commit, seconds=120, ended=True):
         def look():
-            for run in self.api(f"/api/v1/projects/{project}/runs")["runs"]:
+            for run in self.rows(f"/api/v1/projects/{project}/runs"):
                 if run["commit"] == commit and (not ended or run["state"] not in ("queued", "running")):
                     return run
             return None
@@ -289,24 +294,18 @@ class Act:
 
 # --- the acts -------------------------------------------------------------------------------------------------------
 
-SERVICE_STEPS = "{weights: [5%, 50%, 100%], bake: 5s}"
-
-
 def app_edit(text):
-    """A change to the Python service: `text` runs inside the handler of every request to '/', before its answer."""
+    """A change to the Python service: `text` runs at the beginning of every request to '/'."""
     def edit(old):
-        new, n = re.subn(r"(?m)^(\s*)# weir: requests to / begin here.*\n(?:\1# edit\n(?:\1.*\n)*?\1# end\n)?",
-                         lambda m: m[0].split("\n")[0] + "\n" + f"{m[1]}# edit\n" +
-                         "".join(f"{m[1]}{line}\n" for line in text.splitlines()) + f"{m[1]}# end\n", old)
-        if n != 1:
-            raise Failure("the golden path http-python has no line '# weir: requests to / begin here'")
-        return new
+        if "def root(request):\n" not in old:
+            raise Failure("the golden path http-python has no function root(request) any more")
+        return old.replace("def root(request):\n", "def root(request):\n" + "".join(f"    {line}\n" for line in text.splitlines()), 1)
     return edit
 
 
 def restore_app(world):
     """Brings shop's files back to the commit that is live, so that the next act starts from good code."""
-    live = next(s for s in world.api("/api/v1/services")["services"] if s["service"] == "shop")
+    live = next(s for s in world.rows("/api/v1/services") if s["service"] == "shop")
     world.git("shop", "checkout", "-q", live["commit"], "--", ".")
 
 
@@ -331,7 +330,7 @@ def act_1(w):
             continue
         begun = time.time()
         if not os.path.exists(os.path.join(w.work, name)):
-            w.weir("new", template, name, "--param", "client=header X-Client", "--param", "bake=5s")
+            w.weir("new", template, name, "--param", "client=connection", "--param", "bake=5s")
         w.git(name, "push", "-q", "-u", "origin", "main")
         w.tell(f"weir new {template} {name}; git push: accepted after {time.time() - begun:.2f} s")
         w.wait(lambda n=name: w.answers(f"http://127.0.0.1:{w.http}/", f"{n}.localhost"), 240,
@@ -346,7 +345,7 @@ def act_1(w):
 def act_2(w):
     """A good change: canary, judged against the stable arm, promoted early"""
     since = time.time()
-    _, pushed, rel = judged(w, "Greet by name", {"NOTES.md": lambda_or("greeting\n")}, ("finished", "rolled_back", "aborted"))
+    _, pushed, rel = judged(w, "Greet by name", {"NOTES.md": lambda_or("greeting\n")}, ("finished", "rolled-back", "aborted"))
     seen = w.load.window(since)
     promoted = rel.get("promoted_at") or 0
     took = round(promoted / 1e6 - pushed, 1) if promoted else None
@@ -361,29 +360,29 @@ def lambda_or(text):
 
 def bad_change(w, message, edit):
     since = time.time()
-    _, _, rel = judged(w, message, {"app.py": app_edit(edit)}, ("rolled_back", "finished", "aborted"))
+    _, _, rel = judged(w, message, {"app.py": app_edit(edit)}, ("rolled-back", "finished", "aborted"))
     time.sleep(1.0)
     seen = w.load.window(since)
     restore_app(w)
-    ok = rel["state"] == "rolled_back" and seen["users_gone"] == 0 and seen["failed"] > 0 and w.load.window(time.time() - 0.8)["failed"] == 0
+    ok = rel["state"] == "rolled-back" and seen["users_gone"] == 0 and seen["failed"] > 0 and w.load.window(time.time() - 0.8)["failed"] == 0
     return Act("rolled back by the judge", f"{rel['state']}: {rel.get('cause', '')}", ok, failed_requests=seen["failed"], requests=seen["requests"],
                seconds_from_first_bad_to_last_bad=seen["bad_for_s"])
 
 
 def act_3(w):
     """A dead change: its tests pass, but every request on it answers 500"""
-    return bad_change(w, "Read prices from the new table", 'if os.environ.get("WEIR_SERVICE"):\n    raise RuntimeError("no such table: prices")')
+    return bad_change(w, "Read prices from the new table", 'if VERSION != "dev":\n    raise RuntimeError("no such table: prices")')
 
 
 def act_4(w):
     """A sick change: 5% of its requests fail"""
-    return bad_change(w, "Cache the prices", 'if os.environ.get("WEIR_SERVICE") and random.random() < 0.05:\n    raise RuntimeError("cache miss on a closed pool")')
+    return bad_change(w, "Cache the prices", 'if VERSION != "dev" and __import__("random").random() < 0.05:\n    raise RuntimeError("cache miss on a closed pool")')
 
 
 def act_5(w):
     """A failing test: the run is red, nothing is released"""
     before, since = w.releases("shop")[0]["id"], time.time()
-    commit = w.commit("shop", "Round prices down", {"test_app.py": lambda old: old.replace("if __name__", "class Rounding(unittest.TestCase):\n"
+    commit = w.commit("shop", "Round prices down", {"tests/test_app.py": lambda old: old.replace("if __name__", "class Rounding(unittest.TestCase):\n"
                       "    def test_price(self):\n        self.assertEqual(round(2.5), 3)\n\n\nif __name__", 1)})
     w.git("shop", "push", "-q", "origin", "main")
     run = w.run_of("shop", commit)
@@ -447,7 +446,7 @@ def act_7(w):
 
 SLOW_JOB = """
   count:
-    runs-on: ubuntu-latest
+    runs-on: linux
     steps:
       - name: begin
         run: echo "begins here"
@@ -475,7 +474,7 @@ def act_8(w):
     w.start()
     w.tell(f"started again after {time.time() - killed:.1f} s; {during['requests']} requests were answered meanwhile, {during['failed']} failed")
     after = canary_requests(w.release(rel["id"]))
-    rel = w.wait_release(rel["id"], ("finished", "rolled_back", "aborted"), 240)
+    rel = w.wait_release(rel["id"], ("finished", "rolled-back", "aborted"), 240)
     run = w.run_of("shop", commit, 240)
     log = ""
     for step in range(len(w.api(f"/api/v1/runs/{run_id}")["jobs"][0]["steps"]) + 3):
@@ -506,7 +505,7 @@ def raw(w, path):
 
 
 def live_version(w):
-    return next(s for s in w.api("/api/v1/services")["services"] if s["service"] == "shop")["version"]
+    return next(s for s in w.rows("/api/v1/services") if s["service"] == "shop")["version"]
 
 
 def act_9(w):
@@ -518,7 +517,7 @@ def act_9(w):
     w.wait(lambda: live_version(w) != before, 20, "rollback does not change the version")
     seen.append(f"rollback took {time.time() - t:.2f} s")
     w.tell(seen[-1])
-    for action, want in (("pause", ("held",)), ("abort", ("aborted", "rolled_back")), ("promote", ("finished",))):
+    for action, want in (("pause", ("held",)), ("abort", ("aborted", "rolled-back")), ("promote", ("finished",))):
         commit = w.commit("shop", f"Try {action}", {"NOTES.md": lambda_or(f"{action}\n")})
         w.git("shop", "push", "-q", "origin", "main")
         rel = w.release_of("shop", commit)
@@ -534,7 +533,7 @@ def act_9(w):
             w.weir("resume", rel["id"])
             w.wait_release(rel["id"], ("canary",), 20)
             w.weir("abort", rel["id"])
-            end = w.wait_release(rel["id"], ("aborted", "rolled_back"), 20)
+            end = w.wait_release(rel["id"], ("aborted", "rolled-back"), 20)
         if action == "promote":
             end = w.wait_release(rel["id"], ("finished",), 60)
         seen.append(f"{action} took {took:.2f} s, then {end['state']}")

@@ -110,13 +110,30 @@ static bool wants_text(const struct http_req *r)
 static void error_page(struct http_req *r, int status, const char *name, str msg)
 {
 	r->type = "text/html; charset=utf-8";
-	if (r->s->cfg.error_page) {
-		r->s->cfg.error_page(r->s->cfg.page_ctx, r, status, name, msg);
+	if (r->s->pages.error) {
+		r->s->pages.error(r->s->pages.ctx, r, status, name, msg);
 		return;
 	}
 	buf_addf(&r->out, "<!doctype html><html lang=en><meta charset=utf-8><title>%d</title><h1>%d</h1><p>", status, status);
 	buf_add_html(&r->out, msg);
 	buf_addz(&r->out, "</p></html>\n");
+}
+
+void http_server_pages(struct http_server *s, const struct http_pages *pages) { s->pages = *pages; }
+
+void http_login_page(struct http_req *r, str message, str next)
+{
+	r->type = "text/html; charset=utf-8";
+	if (r->s->pages.login) {
+		r->s->pages.login(r->s->pages.ctx, r, message, next);
+		return;
+	}
+	buf_addz(&r->out, "<!doctype html><html lang=en><meta charset=utf-8><title>weir: log in</title><h1>Log in</h1><p role=alert>");
+	buf_add_html(&r->out, message);
+	buf_addz(&r->out, "</p><form method=post action=/login><label>Access token <input name=token type=password "
+	                  "autocomplete=current-password required></label><input type=hidden name=next value=\"");
+	buf_add_html(&r->out, next);
+	buf_addz(&r->out, "\"><button>Log in</button></form></html>\n");
 }
 
 void answer_error(struct http_req *r, int status, const struct err *e)
@@ -139,6 +156,10 @@ void answer_error(struct http_req *r, int status, const struct err *e)
 		r->err = *e;
 	r->borrowed = STR_NULL;
 	buf_clear(&r->out);
+	if (status == 401 && str_has_prefix(r->raw_path, STR("/git/")))
+		http_set_header(r, "WWW-Authenticate", STR("Basic realm=\"weir\", charset=\"UTF-8\""));
+	else if (status == 401)
+		http_set_header(r, "WWW-Authenticate", STR("Bearer realm=\"weir\""));
 	if (err_retryable(e->code) && !has_header(r, "Retry-After"))
 		http_set_header(r, "Retry-After", STR("1"));
 	if (answer_is_page(r)) {

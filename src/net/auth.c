@@ -3,7 +3,6 @@
  * The question "who is it" goes to http_config.authenticate; here are the rules of HTTP around it. Runs on loop threads, before the body. */
 #include "base/base.h"
 #include "net/http-internal.h"
-#include "net/token.h"
 
 static const char *const scope_names[] = { "none", "read", "develop", "release", "admin", "runner", "job" };
 
@@ -83,10 +82,6 @@ static void ask_for_credentials(struct http_req *r, const struct err *e)
 		http_redirect(r, 303, buf_z(&to));
 		return;
 	}
-	if (str_has_prefix(r->raw_path, STR("/git/")))
-		http_set_header(r, "WWW-Authenticate", STR("Basic realm=\"weir\", charset=\"UTF-8\""));
-	else
-		http_set_header(r, "WWW-Authenticate", STR("Bearer realm=\"weir\""));
 	answer_error(r, 401, e);
 }
 

@@ -103,6 +103,7 @@ struct http_req {
 enum { HTTP_BUCKETS = 16 };
 struct http_server {
 	struct http_config  cfg;
+	struct http_pages   pages;
 	struct router      *router;
 	struct MHD_Daemon  *daemon;
 	struct bqueue      *queue;

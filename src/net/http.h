@@ -75,22 +75,29 @@ struct http_config {
 	void *auth_ctx;
 	int64_t  tick_ms;          /* how often time limits are looked at; 0: a quarter of the smallest, at most 1 s */
 	unsigned worker_queue_max; /* requests that wait for a worker; 0: LIMIT_HTTP_QUEUE */
-	/* Writes the page of an error into http_out(); NULL: a plain page. */
-	void (*error_page)(void *ctx, struct http_req *r, int status, const char *code, str message);
-	void *page_ctx;
+};
+
+/* How the pages look that net itself must answer. Each writes HTML into http_out(). */
+struct http_pages {
+	void (*error)(void *ctx, struct http_req *r, int status, const char *code, str message);
+	/* The form of /login posts "token" and "next"; message: what was wrong with the last try, or empty. */
+	void (*login)(void *ctx, struct http_req *r, str message, str next);
+	void *ctx;
 };
 
 MUST_CHECK int http_server_new(const struct http_config *cfg, struct http_server **ret, struct err *reterr);
 /* Adds a room's routes; ctx goes to their handlers. Before http_server_start(). Two routes that can match one request
  * are -WEIR_ECONFLICT. */
 MUST_CHECK int http_server_routes(struct http_server *s, const struct http_route *routes, size_t n, void *ctx, struct err *reterr);
+/* Before http_server_start(); without it the pages are plain. The struct's content is copied. */
+void http_server_pages(struct http_server *s, const struct http_pages *pages);
 MUST_CHECK int http_server_start(struct http_server *s, struct err *reterr);
 uint16_t http_server_port(const struct http_server *s);
 /* Stops accepting, lets requests under way finish for at most grace_ms, then cuts; returns NULL. */
 struct http_server *http_server_stop(struct http_server *s, int64_t grace_ms);
 /* Runs the handler of a FAST or WORKER route in the caller's thread, as `who` (scope and project are checked), without a socket: for surfaces that
  * render what the API answers. path_and_query is encoded as on the wire. body STR_NULL: none; else JSON. *ret: the JSON answer in `a`, NULL
- * when it had none. Every answer of 400 or more is an error with its code and message. */
+ * when it had none; an answer of another type is one DOC_STR. Every answer of 400 or more is an error with its code and message. */
 MUST_CHECK int http_server_call(struct http_server *s, const struct http_identity *who, const char *method, const char *path_and_query,
                                 str body, struct arena *a, struct doc_node **ret, struct err *reterr);
 /* OpenAPI 3.1 document of all routes. */
@@ -98,12 +105,17 @@ MUST_CHECK int http_server_openapi(const struct http_server *s, struct buf *out,
 /* Prometheus text of the server's own counters (requests by route and status, seconds histogram, connections). */
 void http_server_metrics(const struct http_server *s, struct buf *out);
 
+/* --- scopes --- */
+bool scope_includes(enum http_scope have, enum http_scope need);
+const char *scope_name(enum http_scope s);
+enum http_scope scope_find(str name); /* SCOPE_NONE when unknown */
+
 /* --- the request; valid until the handler returns --- */
 struct arena *http_arena(struct http_req *r); /* freed after the answer was sent */
 str  http_method(const struct http_req *r);
 str  http_path(const struct http_req *r);   /* decoded, as matched */
 str  http_raw_query(const struct http_req *r);
-str  http_param(const struct http_req *r, const char *name);  /* path parameter, decoded; "rest" for *rest */
+str  http_param(const struct http_req *r, const char *name);  /* path parameter, decoded; "rest" for *rest; STR_NULL when the route has none */
 int64_t http_param_int(const struct http_req *r, const char *name);
 str  http_query(const struct http_req *r, const char *name);  /* decoded; STR_NULL when absent */
 str  http_header(const struct http_req *r, const char *name); /* STR_NULL when absent */
@@ -129,6 +141,8 @@ void http_type(struct http_req *r, const char *content_type);
 void http_json(struct http_req *r, struct jw *w); /* sets the type and starts w on http_out() */
 /* Static bytes with a strong ETag and Cache-Control; answers 304. The bytes must live as long as the server. */
 int http_static(struct http_req *r, const char *content_type, str bytes, bool immutable);
+/* The page of /login, as http_server_pages() has it. */
+void http_login_page(struct http_req *r, str message, str next);
 void http_redirect(struct http_req *r, int status, const char *location);
 
 /* HTTP_STREAM only. Reads up to n bytes of the body: >0, 0 at the end, negative on error or limit. Headers of the answer go out with the first

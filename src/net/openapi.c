@@ -1,7 +1,6 @@
 /* openapi.c - the OpenAPI 3.1 document, made from the route table: what is served is what is documented. */
 #include "base/base.h"
 #include "net/http-internal.h"
-#include "net/token.h"
 
 static void path_text(const struct route_entry *e, struct buf *out)
 {

@@ -31,9 +31,6 @@ MUST_CHECK int token_create_job(struct token_store *s, struct db_tx *tx, str pro
 MUST_CHECK int token_end_job(struct token_store *s, struct db_tx *tx, str job, struct err *reterr);
 /* http_config.authenticate: schemes "bearer", "basic" (credentials still base64) and "cookie" (session of /login). */
 int token_authenticate(void *store, str scheme, str credentials, struct http_identity *ret, struct err *reterr);
-bool scope_includes(enum http_scope have, enum http_scope need);
-const char *scope_name(enum http_scope s);
-enum http_scope scope_find(str name); /* SCOPE_NONE when unknown */
 /* Routes: GET/POST /api/v1/tokens, DELETE /api/v1/tokens/:name, GET/POST /login, POST /logout (the token's text becomes a cookie session). ctx: the store. */
 const struct http_route *token_routes(size_t *ret_n);
 

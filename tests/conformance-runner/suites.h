@@ -3,7 +3,11 @@
 #define WEIR_CONFORMANCE_SUITES_H
 
 #define CONF_SUITES(X)                \
+	X(expressions, "expressions")     \
+	X(fake_leaks, "fake-leaks")       \
 	X(json_parsing, "json-parsing")   \
+	X(mustache, "mustache")           \
+	X(secret_rules, "secret-rules")   \
 	X(yaml, "yaml")
 
 #endif

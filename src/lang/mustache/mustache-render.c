@@ -124,6 +124,12 @@ static void add_value(struct buf *out, const struct doc_node *v)
 	}
 }
 
+/* Numbers and truth values are safe everywhere, and must stay what they are (YAML would make them texts). */
+static bool is_plain(const struct doc_node *v)
+{
+	return v && (v->kind == DOC_INT || v->kind == DOC_REAL || v->kind == DOC_BOOL);
+}
+
 /* --- lambdas --- */
 
 static MUST_CHECK int ask_lambda(struct render *r, const struct doc_node *v, str raw, struct buf *out, bool *ret)
@@ -176,7 +182,7 @@ static MUST_CHECK int render_variable(struct render *r, const struct mustache_no
 		return buf_check(text.failed ? &text : &given, "rendered value", r->reterr);
 	if (text.len)
 		r->skip_indent = false;
-	mustache_escape_add(r->out, buf_str(&text), n->kind == MUSTACHE_RAW ? MUSTACHE_NONE : r->env->escape);
+	mustache_escape_add(r->out, buf_str(&text), n->kind == MUSTACHE_RAW || (!lambda && is_plain(v)) ? MUSTACHE_NONE : r->env->escape);
 	return 0;
 }
 
