@@ -345,7 +345,7 @@ def act_1(w):
 def act_2(w):
     """A good change: canary, judged against the stable arm, promoted early"""
     since = time.time()
-    _, pushed, rel = judged(w, "Greet by name", {"NOTES.md": lambda_or("greeting\n")}, ("finished", "rolled_back", "aborted"))
+    _, pushed, rel = judged(w, "Greet by name", {"NOTES.md": lambda_or("greeting\n")}, ("finished", "rolled-back", "aborted"))
     seen = w.load.window(since)
     promoted = rel.get("promoted_at") or 0
     took = round(promoted / 1e6 - pushed, 1) if promoted else None
@@ -360,11 +360,11 @@ def lambda_or(text):
 
 def bad_change(w, message, edit):
     since = time.time()
-    _, _, rel = judged(w, message, {"app.py": app_edit(edit)}, ("rolled_back", "finished", "aborted"))
+    _, _, rel = judged(w, message, {"app.py": app_edit(edit)}, ("rolled-back", "finished", "aborted"))
     time.sleep(1.0)
     seen = w.load.window(since)
     restore_app(w)
-    ok = rel["state"] == "rolled_back" and seen["users_gone"] == 0 and seen["failed"] > 0 and w.load.window(time.time() - 0.8)["failed"] == 0
+    ok = rel["state"] == "rolled-back" and seen["users_gone"] == 0 and seen["failed"] > 0 and w.load.window(time.time() - 0.8)["failed"] == 0
     return Act("rolled back by the judge", f"{rel['state']}: {rel.get('cause', '')}", ok, failed_requests=seen["failed"], requests=seen["requests"],
                seconds_from_first_bad_to_last_bad=seen["bad_for_s"])
 
@@ -474,7 +474,7 @@ def act_8(w):
     w.start()
     w.tell(f"started again after {time.time() - killed:.1f} s; {during['requests']} requests were answered meanwhile, {during['failed']} failed")
     after = canary_requests(w.release(rel["id"]))
-    rel = w.wait_release(rel["id"], ("finished", "rolled_back", "aborted"), 240)
+    rel = w.wait_release(rel["id"], ("finished", "rolled-back", "aborted"), 240)
     run = w.run_of("shop", commit, 240)
     log = ""
     for step in range(len(w.api(f"/api/v1/runs/{run_id}")["jobs"][0]["steps"]) + 3):
@@ -517,7 +517,7 @@ def act_9(w):
     w.wait(lambda: live_version(w) != before, 20, "rollback does not change the version")
     seen.append(f"rollback took {time.time() - t:.2f} s")
     w.tell(seen[-1])
-    for action, want in (("pause", ("held",)), ("abort", ("aborted", "rolled_back")), ("promote", ("finished",))):
+    for action, want in (("pause", ("held",)), ("abort", ("aborted", "rolled-back")), ("promote", ("finished",))):
         commit = w.commit("shop", f"Try {action}", {"NOTES.md": lambda_or(f"{action}\n")})
         w.git("shop", "push", "-q", "origin", "main")
         rel = w.release_of("shop", commit)
@@ -533,7 +533,7 @@ def act_9(w):
             w.weir("resume", rel["id"])
             w.wait_release(rel["id"], ("canary",), 20)
             w.weir("abort", rel["id"])
-            end = w.wait_release(rel["id"], ("aborted", "rolled_back"), 20)
+            end = w.wait_release(rel["id"], ("aborted", "rolled-back"), 20)
         if action == "promote":
             end = w.wait_release(rel["id"], ("finished",), 60)
         seen.append(f"{action} took {took:.2f} s, then {end['state']}")

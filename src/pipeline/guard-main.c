@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { STOP_INT_MS = 7500, STOP_TERM_MS = 2500, DRAIN_MS = 2000 };
+enum { STOP_INT_MS = 7500, STOP_TERM_MS = 2500, DRAIN_MS = 2000, SIGNALS = 3 };
 
 struct guarding {
 	const char         *dir;
@@ -72,7 +72,8 @@ static void stop_next(struct guarding *g)
 		int sig, then_ms;
 	} ladder[] = { { SIGINT, STOP_INT_MS }, { SIGTERM, STOP_TERM_MS }, { SIGKILL, 0 } };
 
-	if (g->signals >= (int)ARRAY_SIZE(ladder))
+	_Static_assert(ARRAY_SIZE(ladder) == SIGNALS, "SIGNALS counts the ladder");
+	if (g->signals >= SIGNALS)
 		return;
 	sandbox_signal(&g->proc, ladder[g->signals].sig);
 	if (ladder[g->signals].sig == SIGKILL && !g->proc.init)
@@ -109,6 +110,18 @@ static int wait_ms(const struct guarding *g)
 	return left <= 0 ? 0 : left > 3600 * USEC_PER_SEC ? 3600000 : (int)((left + 999) / 1000);
 }
 
+static void on_request(struct guarding *g)
+{
+	char    tmp[64];
+	ssize_t n = read(g->fd_stop, tmp, sizeof(tmp));
+
+	if (n <= 0)
+		return;
+	stop_begin(g, GUARD_STOPPED);
+	while (memchr(tmp, 'k', (size_t)n) && g->signals < SIGNALS)
+		stop_next(g);
+}
+
 /* Until the sandbox ended; then what is left in the pipe, for a short time (a process that escaped the tree could hold it open). */
 static void loop(struct guarding *g)
 {
@@ -117,14 +130,13 @@ static void loop(struct guarding *g)
 
 	for (;;) {
 		struct pollfd p[3] = { { g->fd_pid, POLLIN, 0 }, { g->fd_stop, POLLIN, 0 }, { open_out ? g->fd_out : -1, POLLIN, 0 } };
-		char          tmp[64];
 
 		if (poll(p, 3, wait_ms(g)) < 0 && errno != EINTR)
 			break;
 		if (p[2].revents)
 			open_out = take_output(g);
-		if (p[1].revents && read(g->fd_stop, tmp, sizeof(tmp)) > 0)
-			stop_begin(g, GUARD_STOPPED);
+		if (p[1].revents)
+			on_request(g);
 		on_deadline(g);
 		if (p[0].revents)
 			break;

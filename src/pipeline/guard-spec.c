@@ -47,6 +47,7 @@ int guard_spec_write(const char *dir, const struct sandbox_spec *s, int64_t time
 	word(&b, "secret_dir", s->secret_dir);
 	word(&b, "weir_exe", s->weir_exe);
 	word(&b, "cwd", s->cwd);
+	word(&b, "writable", s->writable);
 	word(&b, "cgroup", s->cgroup);
 	word_int(&b, "slot", s->slot);
 	word_int(&b, "memory", (int64_t)s->memory_bytes_max);
@@ -68,7 +69,7 @@ static bool spec_take(struct guard_spec *s, const char *key, const char *value, 
 		const char *name;
 		const char **to;
 	} texts[] = { { "job_dir", &s->sandbox.job_dir }, { "secret_dir", &s->sandbox.secret_dir }, { "weir_exe", &s->sandbox.weir_exe },
-		          { "cwd", &s->sandbox.cwd }, { "cgroup", &s->sandbox.cgroup } };
+		          { "cwd", &s->sandbox.cwd }, { "writable", &s->sandbox.writable }, { "cgroup", &s->sandbox.cgroup } };
 	int64_t v;
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)

@@ -179,11 +179,11 @@ void guard_head(const struct guard *g, struct buf *out)
 			buf_clear(out);
 }
 
-void guard_stop(struct guard *g)
+void guard_stop(struct guard *g, bool now)
 {
 	CLEANUP_FD int fd = guard_open(g->dir, "stop", O_WRONLY | O_NONBLOCK);
 
-	if (fd >= 0 && write(fd, "s", 1) < 0)
+	if (fd >= 0 && write(fd, now ? "k" : "s", 1) < 0)
 		return; /* no guard reads any more, or it was asked many times before */
 }
 

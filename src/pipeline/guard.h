@@ -6,7 +6,7 @@
  *   log       output of the step, only ever appended to; it exists once the guard began
  *   head      one line: which limits hold
  *   status    how it ended, written once, atomically and fsync'd: the last thing a guard does
- *   stop      fifo: a byte in it asks the guard to stop the step
+ *   stop      fifo: a byte in it asks the guard to stop the step ('k': at once)
  *   news      fifo: the guard writes a byte per piece of log; its end of file is the guard's end
  * Stopping goes SIGINT, 7.5 s later SIGTERM, 2.5 s later SIGKILL to the whole process tree, as GitHub's runner does; a time-out goes the same way.
  * A guard that is killed takes its step with it (bubblewrap dies with its parent): the step then ended with GUARD_LOST, and is not run again. */
@@ -54,8 +54,8 @@ MUST_CHECK int guard_look(struct guard *g, struct guard_status *ret, struct err 
 MUST_CHECK ssize_t guard_read_log(struct guard *g, int64_t offset, void *p, size_t n, struct err *reterr);
 /* The limits line; empty before the sandbox is up. */
 void guard_head(const struct guard *g, struct buf *out);
-/* Asks it to stop; repeated calls are harmless. */
-void guard_stop(struct guard *g);
+/* Asks it to stop; repeated calls are harmless. now: SIGKILL at once (the job is no longer ours). */
+void guard_stop(struct guard *g, bool now);
 /* Waits for the end, at most timeout_ms (-1: none): -WEIR_ETIMEOUT. For tests and simple callers. */
 MUST_CHECK int guard_wait(struct guard *g, int64_t timeout_ms, struct guard_status *ret, struct err *reterr);
 

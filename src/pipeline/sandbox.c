@@ -63,22 +63,35 @@ static int job_file(const char *job_dir, const char *name, const char *text, str
 	return r ? r : fs_write_quick(path, str_z(text), 0644, reterr);
 }
 
-int sandbox_prepare(const char *job_dir, unsigned slot, struct err *reterr)
+static int prepare_dir(const char *job_dir, const char *name, bool give, unsigned slot, struct err *reterr)
 {
-	static const char *const dirs[] = { "home", "home/work", "home/work/_temp", "home/work/_tool", "tmp", "files" };
-	char                     path[1024];
+	char path[1024];
+	int  r = fs_join(path, sizeof(path), reterr, job_dir, name);
+
+	if (!r)
+		r = fs_mkdirs(path, 0755, reterr);
+	return r || !give ? r : sandbox_give(path, slot, reterr);
+}
+
+int sandbox_prepare(const char *job_dir, const char *project, unsigned slot, struct err *reterr)
+{
+	static const char *const dirs[] = { "home", "home/work", "home/work/_temp", "home/work/_tool", "tmp" };
+	char                     outer[160], inner[320];
 	int                      r = fs_mkdirs(job_dir, 0711, reterr);
 
 	/* the slot's user must get through it; its parents may be closed */
 	if (!r && chmod(job_dir, 0711))
 		r = err_errno(reterr, errno, "%s", job_dir);
-	for (size_t i = 0; !r && i < ARRAY_SIZE(dirs); i++) {
-		r = fs_join(path, sizeof(path), reterr, job_dir, dirs[i]);
-		if (!r)
-			r = fs_mkdirs(path, 0755, reterr);
-		if (!r)
-			r = sandbox_give(path, slot, reterr);
-	}
+	snprintf(outer, sizeof(outer), "home/work/%s", project);
+	snprintf(inner, sizeof(inner), "%s/%s", outer, project);
+	for (size_t i = 0; !r && i < ARRAY_SIZE(dirs); i++)
+		r = prepare_dir(job_dir, dirs[i], true, slot, reterr);
+	if (!r)
+		r = prepare_dir(job_dir, outer, true, slot, reterr);
+	if (!r)
+		r = prepare_dir(job_dir, inner, true, slot, reterr);
+	if (!r)
+		r = prepare_dir(job_dir, "files", false, slot, reterr);
 	if (r)
 		return r;
 	r = job_file(job_dir, "passwd", "root:x:0:0:root:/root:/bin/bash\nrunner:x:1000:1000:runner:" SANDBOX_HOME ":/bin/bash\n"
@@ -151,18 +164,23 @@ static int places_of(const struct sandbox_spec *s, struct places *p, struct err 
 	return 0;
 }
 
-static void args_job(struct args *a, const struct places *p)
+static void args_job(struct args *a, const struct places *p, const char *writable)
 {
 	static const char *const binds[][3] = {
 		{ "--bind", "/home", SANDBOX_HOME },         { "--bind", "/tmp", "/tmp" },
-		{ "--bind", "/files", SANDBOX_FILES },       { "--ro-bind", "/passwd", "/etc/passwd" },
+		{ "--ro-bind", "/files", SANDBOX_FILES },       { "--ro-bind", "/passwd", "/etc/passwd" },
 		{ "--ro-bind", "/group", "/etc/group" },
 	};
-	char from[1100];
+	char from[1100], to[256];
 
 	for (size_t i = 0; i < ARRAY_SIZE(binds); i++) {
 		snprintf(from, sizeof(from), "%s%s", p->job, binds[i][1]);
 		arg3(a, binds[i][0], from, binds[i][2]);
+	}
+	if (writable) {
+		snprintf(from, sizeof(from), "%s/files/%s", p->job, writable);
+		snprintf(to, sizeof(to), SANDBOX_FILES "/%s", writable);
+		arg3(a, "--bind", from, to);
 	}
 	if (p->secret[0])
 		arg3(a, "--ro-bind", p->secret, SANDBOX_SECRET);
@@ -216,7 +234,7 @@ static int args_make(const struct sandbox_spec *s, const struct places *p, int f
 	arg(&a, "/proc");
 	arg(&a, "--dev");
 	arg(&a, "/dev");
-	args_job(&a, p);
+	args_job(&a, p, s->writable);
 	arg(&a, "--chdir");
 	arg(&a, s->cwd);
 	snprintf(num, sizeof(num), "%d", fd_seccomp);

@@ -20,7 +20,8 @@ enum { SANDBOX_UID_BASE = 200000, SANDBOX_UID_INSIDE = 1000 };
 #define SANDBOX_HOME  "/home/runner"          /* job_dir/home */
 #define SANDBOX_WORK  SANDBOX_HOME "/work"    /* workspaces are SANDBOX_WORK/PROJECT/PROJECT */
 #define SANDBOX_TEMP  SANDBOX_WORK "/_temp"   /* RUNNER_TEMP, job_dir/home/work/_temp */
-#define SANDBOX_FILES "/run/weir/files"       /* job_dir/files: scripts, GITHUB_ENV and so on */
+#define SANDBOX_FILES "/run/weir/files"       /* job_dir/files, read-only: scripts, event.json. A step could otherwise leave a symbolic
+                                               * link where the runner writes for the next one */
 #define SANDBOX_SECRET "/run/weir/secret"     /* step's secret folder, read-only */
 #define SANDBOX_WEIR  "/run/weir/weir"        /* this program, read-only */
 #define SANDBOX_PATH  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -29,6 +30,7 @@ struct sandbox_spec {
 	const char        *job_dir;    /* absolute; made by sandbox_prepare() */
 	const char        *secret_dir; /* absolute, or NULL */
 	const char        *weir_exe;   /* absolute, or NULL: no SANDBOX_WEIR */
+	const char        *writable;   /* folder below job_dir/files that this step may write, "3/cmd"; or NULL */
 	const char        *cwd;        /* inside the sandbox */
 	const char *const *argv;       /* NULL-ended; argv[0] is looked up in the PATH of env */
 	const char *const *env;        /* NULL-ended "K=V": the whole environment */
@@ -45,8 +47,9 @@ struct sandbox_proc {
 	char  limits[160]; /* which limits hold, for the head of the job's log */
 };
 
-/* Makes job_dir with home, home/work/_temp, tmp and files, owned by the slot's user. Can be repeated. */
-MUST_CHECK int sandbox_prepare(const char *job_dir, unsigned slot, struct err *reterr);
+/* Makes job_dir with home, tmp (the slot's user's) and files (the runner's), and the workspace home/work/PROJECT/PROJECT. Before the first step
+ * only: afterwards the folders hold whatever the steps left there, and the runner must not write into them by path. */
+MUST_CHECK int sandbox_prepare(const char *job_dir, const char *project, unsigned slot, struct err *reterr);
 /* Gives a file or folder that the runner made to the slot's user (no-op for ordinary users). */
 MUST_CHECK int sandbox_give(const char *path, unsigned slot, struct err *reterr);
 /* Starts the step with its output (both streams) on fd_out. -WEIR_EUNAVAIL with what to do when this machine cannot. */

@@ -32,7 +32,7 @@ static inline void steps_open(struct steps *s)
 	assert_ok(fs_temp_dir("weir-step-", s->dir, sizeof(s->dir), &err), &err);
 	assert_ok(fs_self_exe(s->exe, sizeof(s->exe), &err), &err);
 	snprintf(s->job, sizeof(s->job), "%s/job", s->dir);
-	assert_ok(sandbox_prepare(s->job, 0, &err), &err);
+	assert_ok(sandbox_prepare(s->job, "shop", 0, &err), &err);
 }
 
 static inline void steps_close(struct steps *s)

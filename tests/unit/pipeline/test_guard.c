@@ -68,8 +68,8 @@ static void test_stop_is_gentle_first(void **state)
 	steps_open(&s);
 	steps_start(&s, (const char *const[]){ "python3", "-uc", "import time,sys\nprint('up')\ntry:\n time.sleep(1000)\nexcept KeyboardInterrupt:\n print('cleaned up')\n sys.exit(3)", NULL });
 	steps_await(&s, "up\n");
-	guard_stop(s.guard);
-	guard_stop(s.guard);
+	guard_stop(s.guard, false);
+	guard_stop(s.guard, false);
 	assert_int_equal(steps_end(&s), 3);
 	assert_int_equal(s.st.end, GUARD_STOPPED);
 	assert_str(buf_str(&s.out), "up\ncleaned up\n");

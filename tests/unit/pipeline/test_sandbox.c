@@ -188,7 +188,7 @@ static void test_environment(void **state)
 	steps_await(&s, "SECRET=");
 	assert_ok(proc_run(&run, &status, &err), &err);
 	assert_false(str_contains(buf_str(&out), STR("s3cr3t-in-env")));
-	guard_stop(s.guard);
+	guard_stop(s.guard, false);
 	steps_end(&s);
 	assert_true(str_contains(buf_str(&s.out), STR("EMPTY=\n")));
 	assert_false(str_contains(buf_str(&s.out), STR("WEIR_OUTSIDE")));
