@@ -220,6 +220,11 @@ class World:
             raise Failure(f"{method} {path}: {e.code} {e.read().decode(errors='replace')[:500]}") from None
         return json.loads(text) if text else None
 
+    def rows(self, path):
+        """The list that an API call answers, bare or under one name."""
+        value = self.api(path)
+        return value if isinstance(value, list) else next(v for v in value.values() if isinstance(v, list))
+
     def weir(self, *args, check=True, cwd=None):
         p = subprocess.run([WEIR, *args], env=self.env, cwd=cwd or self.work, capture_output=True, text=True, timeout=300)
         if check and p.returncode:
@@ -246,7 +251,7 @@ class World:
         return self.git(project, "rev-parse", "HEAD").stdout.strip()
 
     def releases(self, project):
-        return self.api(f"/api/v1/projects/{project}/releases")["releases"]
+        return self.rows(f"/api/v1/projects/{project}/releases")
 
     def release_of(self, project, commit, seconds=120):
         """The release of that commit, as soon as there is one."""
@@ -264,14 +269,14 @@ class World:
 
     def run_line(self, project):
         try:
-            runs = self.api(f"/api/v1/projects/{project}/runs")["runs"]
+            runs = self.rows(f"/api/v1/projects/{project}/runs")
             return json.dumps(runs[0])[:400] if runs else "none"
         except (Failure, KeyError):
             return "unknown"
 
     def run_of(self, project, commit, seconds=120, ended=True):
         def look():
-            for run in self.api(f"/api/v1/projects/{project}/runs")["runs"]:
+            for run in self.rows(f"/api/v1/projects/{project}/runs"):
                 if run["commit"] == commit and (not ended or run["state"] not in ("queued", "running")):
                     return run
             return None
@@ -300,7 +305,7 @@ def app_edit(text):
 
 def restore_app(world):
     """Brings shop's files back to the commit that is live, so that the next act starts from good code."""
-    live = next(s for s in world.api("/api/v1/services")["services"] if s["service"] == "shop")
+    live = next(s for s in world.rows("/api/v1/services") if s["service"] == "shop")
     world.git("shop", "checkout", "-q", live["commit"], "--", ".")
 
 
@@ -340,7 +345,7 @@ def act_1(w):
 def act_2(w):
     """A good change: canary, judged against the stable arm, promoted early"""
     since = time.time()
-    _, pushed, rel = judged(w, "Greet by name", {"NOTES.md": lambda_or("greeting\n")}, ("finished", "rolled_back", "aborted"))
+    _, pushed, rel = judged(w, "Greet by name", {"NOTES.md": lambda_or("greeting\n")}, ("finished", "rolled-back", "aborted"))
     seen = w.load.window(since)
     promoted = rel.get("promoted_at") or 0
     took = round(promoted / 1e6 - pushed, 1) if promoted else None
@@ -355,11 +360,11 @@ def lambda_or(text):
 
 def bad_change(w, message, edit):
     since = time.time()
-    _, _, rel = judged(w, message, {"app.py": app_edit(edit)}, ("rolled_back", "finished", "aborted"))
+    _, _, rel = judged(w, message, {"app.py": app_edit(edit)}, ("rolled-back", "finished", "aborted"))
     time.sleep(1.0)
     seen = w.load.window(since)
     restore_app(w)
-    ok = rel["state"] == "rolled_back" and seen["users_gone"] == 0 and seen["failed"] > 0 and w.load.window(time.time() - 0.8)["failed"] == 0
+    ok = rel["state"] == "rolled-back" and seen["users_gone"] == 0 and seen["failed"] > 0 and w.load.window(time.time() - 0.8)["failed"] == 0
     return Act("rolled back by the judge", f"{rel['state']}: {rel.get('cause', '')}", ok, failed_requests=seen["failed"], requests=seen["requests"],
                seconds_from_first_bad_to_last_bad=seen["bad_for_s"])
 
@@ -469,7 +474,7 @@ def act_8(w):
     w.start()
     w.tell(f"started again after {time.time() - killed:.1f} s; {during['requests']} requests were answered meanwhile, {during['failed']} failed")
     after = canary_requests(w.release(rel["id"]))
-    rel = w.wait_release(rel["id"], ("finished", "rolled_back", "aborted"), 240)
+    rel = w.wait_release(rel["id"], ("finished", "rolled-back", "aborted"), 240)
     run = w.run_of("shop", commit, 240)
     log = ""
     for step in range(len(w.api(f"/api/v1/runs/{run_id}")["jobs"][0]["steps"]) + 3):
@@ -500,7 +505,7 @@ def raw(w, path):
 
 
 def live_version(w):
-    return next(s for s in w.api("/api/v1/services")["services"] if s["service"] == "shop")["version"]
+    return next(s for s in w.rows("/api/v1/services") if s["service"] == "shop")["version"]
 
 
 def act_9(w):
@@ -512,7 +517,7 @@ def act_9(w):
     w.wait(lambda: live_version(w) != before, 20, "rollback does not change the version")
     seen.append(f"rollback took {time.time() - t:.2f} s")
     w.tell(seen[-1])
-    for action, want in (("pause", ("held",)), ("abort", ("aborted", "rolled_back")), ("promote", ("finished",))):
+    for action, want in (("pause", ("held",)), ("abort", ("aborted", "rolled-back")), ("promote", ("finished",))):
         commit = w.commit("shop", f"Try {action}", {"NOTES.md": lambda_or(f"{action}\n")})
         w.git("shop", "push", "-q", "origin", "main")
         rel = w.release_of("shop", commit)
@@ -528,7 +533,7 @@ def act_9(w):
             w.weir("resume", rel["id"])
             w.wait_release(rel["id"], ("canary",), 20)
             w.weir("abort", rel["id"])
-            end = w.wait_release(rel["id"], ("aborted", "rolled_back"), 20)
+            end = w.wait_release(rel["id"], ("aborted", "rolled-back"), 20)
         if action == "promote":
             end = w.wait_release(rel["id"], ("finished",), 60)
         seen.append(f"{action} took {took:.2f} s, then {end['state']}")

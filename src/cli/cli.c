@@ -124,7 +124,7 @@ const char *cli_color(const struct cli *c, const char *name)
 
 /* --- the server --- */
 
-static int token_read(struct cli *c, char **ret, struct err *reterr)
+int cli_token(struct cli *c, char **ret, struct err *reterr)
 {
 	const char            *env = getenv("WEIR_TOKEN"), *file = cli_setting(c, "token-file");
 	CLEANUP_BUF struct buf text = BUF_INIT(4096);
@@ -151,7 +151,7 @@ int cli_client(struct cli *c, struct http_client **ret, struct err *reterr)
 	int   r = 0;
 
 	if (!c->client) {
-		r = token_read(c, &token, reterr);
+		r = cli_token(c, &token, reterr);
 		if (!r)
 			r = http_client_new(cli_setting(c, "server"), token, &c->client, reterr);
 	}
@@ -272,7 +272,12 @@ static int option_take(struct cli *c, int argc, char **argv, int *i, struct err 
 	}
 	if (!has_value && *i + 1 >= argc)
 		return err_set(reterr, WEIR_EINVAL, "--%.*s needs a value", STR_ARG(name));
-	*slot = has_value ? value.ptr : argv[++*i];
+	if (!has_value)
+		value = str_z(argv[++*i]);
+	if (own >= 0 && c->command->opts[own].repeat && *slot)
+		*slot = arena_printf(&c->arena, "%s\n%s", *slot, value.ptr);
+	else
+		*slot = value.ptr;
 	return 0;
 }
 

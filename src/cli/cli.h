@@ -19,6 +19,7 @@ struct cli_opt {
 	const char *name; /* "environment" for --environment; NULL ends a list */
 	const char *arg;  /* "NAME" when it takes a value ("--env NAME" and "--env=NAME"), NULL for a switch */
 	const char *help;
+	bool        repeat; /* may be given several times: the value is all of them, a line each */
 };
 struct cli_command {
 	const char           *name;    /* "check", or two words: "token create" */
@@ -40,6 +41,8 @@ bool        cli_wants_json(const struct cli *c);
 bool        cli_is_terminal(const struct cli *c); /* colours and progress are fine on stdout */
 const char *cli_setting(const struct cli *c, const char *name); /* effective value of a setting (settings.h), never NULL */
 MUST_CHECK int cli_client(struct cli *c, struct http_client **ret, struct err *reterr); /* owned by c */
+/* The access token (WEIR_TOKEN, or from token-file), in the command's arena; NULL: none. A secret: never print it but to git. */
+MUST_CHECK int cli_token(struct cli *c, char **ret, struct err *reterr);
 /* GET/POST of the API, parsed answer in the command's arena. body STR_NULL: none. */
 MUST_CHECK int cli_call(struct cli *c, const char *method, const char *path, str body, struct doc_node **ret, struct err *reterr);
 

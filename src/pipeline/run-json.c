@@ -173,6 +173,8 @@ int runs_write_json(struct turn *t, str project, str commit, size_t max, struct 
 		              (int64_t)max);
 	else
 		rc = db_query(t->tx, reterr, &rows, "SELECT " RUN_COLUMNS " FROM pl_run ORDER BY id DESC LIMIT $1", "i", (int64_t)max);
+	jw_obj(w);
+	jw_key(w, "runs");
 	jw_arr(w);
 	while (rc == 0 && (rc = db_next(rows, reterr)) == 1) {
 		jw_obj(w);
@@ -180,6 +182,7 @@ int runs_write_json(struct turn *t, str project, str commit, size_t max, struct 
 		jw_end(w);
 		rc = 0;
 	}
+	jw_end(w);
 	jw_end(w);
 	return rc;
 }

@@ -28,12 +28,25 @@ static void add_shell(struct buf *out, str s)
 	buf_addc(out, '\'');
 }
 
+/* "10m", "250ms": no kind of number in any YAML. */
+static bool is_duration(str s)
+{
+	size_t i = 0;
+
+	while (i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9')
+		i++;
+	s = str_sub(s, i, s.len);
+	return i && (str_eqz(s, "ms") || (s.len == 1 && strchr("smhdw", s.ptr[0]) && s.ptr[0]));
+}
+
 /* Plain only when no reader of YAML, old or new, sees anything but this text in it. */
 static bool is_plain_yaml(str s)
 {
 	static const char *const words[] = { "null", "true", "false", "yes", "no", "on", "off", "y", "n", NULL };
 	char                     c = s.len ? s.ptr[0] : 0;
 
+	if (is_duration(s))
+		return true;
 	if (!only_of(s, "_./-") || !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
 		return false;
 	for (size_t i = 0; words[i]; i++)
