@@ -23,6 +23,9 @@
 	X(cmd_project_show)      \
 	X(cmd_project_archive)   \
 	X(cmd_plan)              \
+	X(cmd_run)               \
+	X(cmd_runner)            \
+	X(cmd_guard)             \
 	X(cmd_runs)              \
 	X(cmd_runs_show)         \
 	X(cmd_runs_log)          \
