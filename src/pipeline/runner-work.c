@@ -283,7 +283,7 @@ int runner_renew_turn(struct turn *t, void *arg, struct err *reterr)
 
 	if (rc == 0)
 		rc = jobq_renew(t->tx, PIPELINE_QUEUE, x->job, x->lease, t->now, t->p->lease, reterr);
-	x->cancel = j.cancel;
+	x->cancel = !rc && j.cancel;
 	x->cause = rc ? STR("") : arena_str(x->keep, j.cancel_cause);
 	return rc;
 }
