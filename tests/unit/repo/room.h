@@ -19,6 +19,7 @@ static struct event_log   *event_log;
 static struct http_server *http;
 static struct repo_store  *repo;
 static enum http_scope     scope = SCOPE_ADMIN;
+static const char         *database; /* URL of a PostgreSQL; NULL: SQLite in the test's folder */
 static const char         *refuse_text; /* the gate's answer; NULL: passes */
 static bool                cannot_look;
 static const char         *judge_cause; /* why the gate cannot judge; NULL: it can */
@@ -88,7 +89,10 @@ static void open_all(void)
 	struct repo_config rc = { .data_dir = data, .url = url, .clock = &clock_real, .receive = { gate, NULL } };
 	size_t             n;
 
-	snprintf(db_url, sizeof(db_url), "sqlite:%s/weir.db", data);
+	if (database)
+		snprintf(db_url, sizeof(db_url), "%s", database);
+	else
+		snprintf(db_url, sizeof(db_url), "sqlite:%s/weir.db", data);
 	assert_ok(db_open(db_url, &db, &e), &e);
 	assert_ok(event_log_open(db, keys, &clock_real, &event_log, &e), &e);
 	rc.db = db;
