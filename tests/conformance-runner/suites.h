@@ -7,7 +7,11 @@
 	X(fake_leaks, "fake-leaks")       \
 	X(json_parsing, "json-parsing")   \
 	X(mustache, "mustache")           \
+	X(act_workflows, "act-workflows") \
+	X(schemastore_workflow, "schemastore-workflow") \
 	X(secret_rules, "secret-rules")   \
+	X(starter_workflows, "starter-workflows") \
+	X(workflow_reader, "workflow-reader") \
 	X(yaml, "yaml")
 
 #endif
