@@ -28,6 +28,7 @@
 #define LIMIT_JOB_MINUTES        7200       /* timeout-minutes: five days, as GitHub's own runners have it */
 #define LIMIT_MATRIX_CELLS       4096       /* combinations before exclude: work of planning */
 #define LIMIT_RUNNING_JOBS       10000      /* jobs held by runners at once; one statement per job at start */
+#define LIMIT_CAUSE_BYTES        2000       /* why a job or step ended */
 #define LIMIT_GLOB_BYTES         1024       /* one filter pattern */
 #define LIMIT_GLOB_STEPS         200000     /* work of matching one pattern: '*' may go back */
 #define LIMIT_CHANGED_PATHS      10000      /* files of a change that path filters look at; past it they match */
@@ -64,6 +65,9 @@
 #define LIMIT_SSE_PULL_BYTES     (1 << 20)   /* messages of one turn of one event stream */
 #define LIMIT_WAIVERS            1000        /* entries of .weir/waivers.yaml: each finding is held against each */
 #define LIMIT_FINDINGS           1000        /* findings of one verdict; more are counted */
+#define LIMIT_INSIGHT_BYTES      (512 << 20) /* texts of all changes and deployments that measurements look at */
+#define LIMIT_INSIGHT_FEW        20          /* below so many rows a figure is marked "too few" */
+#define LIMIT_INSIGHT_DAYS       3660        /* longest window of measurements: ten years */
 #define LIMIT_JOB_MASKS          10000       /* texts that one job masks: each log byte is compared with those that begin alike */
 #define LIMIT_STEP_FILE_BYTES    (1 << 20)   /* GITHUB_ENV, GITHUB_OUTPUT, ... and the summary of one step, as GitHub has it */
 

@@ -5,9 +5,8 @@
  * What a value may hold depends on the file it stands in: code takes words only, text files escape what they are given. */
 #include "base/base.h"
 
-#include "golden/golden.h"
+#include "golden/golden-internal.h"
 
-#include "base/embed.h"
 #include "base/fs.h"
 #include "base/limits.h"
 #include "doc/doc.h"
@@ -135,20 +134,20 @@ static bool is_description(const struct embed_file *f)
 	return slash && !strcmp(slash, "/template.yaml");
 }
 
-int golden_list(struct arena *a, struct golden_template **ret, size_t *ret_n, struct err *reterr)
+int golden_list_from(const struct golden_source *src, struct arena *a, struct golden_template **ret, size_t *ret_n, struct err *reterr)
 {
 	struct golden_template *all;
 	size_t                  n = 0, at = 0;
 	int                     r = 0;
 
-	for (size_t i = 0; i < golden_files_n; i++)
-		n += is_description(&golden_files[i]);
+	for (size_t i = 0; i < src->n; i++)
+		n += is_description(&src->files[i]);
 	all = ARENA_ARRAY(a, n, struct golden_template);
 	if (!all)
 		return arena_check(a, "templates", reterr);
-	for (size_t i = 0; i < golden_files_n && !r; i++)
-		if (is_description(&golden_files[i]))
-			r = read_template(a, &golden_files[i], &all[at++], reterr);
+	for (size_t i = 0; i < src->n && !r; i++)
+		if (is_description(&src->files[i]))
+			r = read_template(a, &src->files[i], &all[at++], reterr);
 	if (r)
 		return r;
 	*ret = all;
@@ -156,13 +155,13 @@ int golden_list(struct arena *a, struct golden_template **ret, size_t *ret_n, st
 	return 0;
 }
 
-static int find_template(struct arena *a, str name, struct golden_template **ret, struct err *reterr)
+static int find_template(const struct golden_source *src, struct arena *a, str name, struct golden_template **ret, struct err *reterr)
 {
 	struct golden_template *all = NULL;
 	const char             *names[64] = { NULL }, *near;
 	struct buf              list CLEANUP_BUF = BUF_INIT(4096);
 	size_t                  n = 0;
-	int                     r = golden_list(a, &all, &n, reterr);
+	int                     r = golden_list_from(src, a, &all, &n, reterr);
 
 	if (r)
 		return r;
@@ -189,6 +188,7 @@ struct out_file {
 };
 struct work {
 	struct arena                 arena;
+	const struct golden_source  *src;
 	const struct golden_template *t;
 	str                          project;
 	const struct doc_node       *words, *all; /* data without and with values of kind LINE */
@@ -266,15 +266,15 @@ static int render_all(struct work *w)
 {
 	int r = 0;
 
-	w->files = ARENA_ARRAY(&w->arena, golden_files_n, struct out_file);
+	w->files = ARENA_ARRAY(&w->arena, w->src->n, struct out_file);
 	if (!w->files)
 		return arena_check(&w->arena, "template", w->reterr);
-	for (size_t i = 0; i < golden_files_n && !r; i++) {
+	for (size_t i = 0; i < w->src->n && !r; i++) {
 		str folder, name;
 
-		str_cut(str_z(golden_files[i].name), '/', &folder, &name);
-		if (str_eq(folder, w->t->name) && !is_description(&golden_files[i]))
-			r = render_file(w, &golden_files[i], name);
+		str_cut(str_z(w->src->files[i].name), '/', &folder, &name);
+		if (str_eq(folder, w->t->name) && !is_description(&w->src->files[i]))
+			r = render_file(w, &w->src->files[i], name);
 	}
 	return r;
 }
@@ -427,17 +427,17 @@ static int write_all(struct work *w, const char *target)
 	return r;
 }
 
-int golden_render(str template_name, str project, const struct golden_value *values, size_t n_values, const char *target,
-                  int64_t *ret_version, struct err *reterr)
+int golden_render_from(const struct golden_source *src, str template_name, str project, const struct golden_value *values, size_t n_values,
+                       const char *target, int64_t *ret_version, struct err *reterr)
 {
-	struct work             w = { .arena = ARENA_INIT(ARENA_MAX), .project = project, .reterr = reterr };
+	struct work             w = { .arena = ARENA_INIT(ARENA_MAX), .src = src, .project = project, .reterr = reterr };
 	struct golden_template *t;
 	int                     r = check_project(project, reterr);
 
 	if (!r && fs_exists(target))
 		r = err_set(reterr, WEIR_EEXIST, "%s is there already: nothing was written", target);
 	if (!r)
-		r = find_template(&w.arena, template_name, &t, reterr);
+		r = find_template(src, &w.arena, template_name, &t, reterr);
 	if (!r) {
 		w.t = t;
 		r = collect_values(&w, values, n_values);
@@ -452,4 +452,21 @@ int golden_render(str template_name, str project, const struct golden_value *val
 		buf_fini(&w.files[i].text);
 	arena_fini(&w.arena);
 	return r;
+}
+
+/* --- the embedded ones --- */
+
+int golden_list(struct arena *a, struct golden_template **ret, size_t *ret_n, struct err *reterr)
+{
+	const struct golden_source src = { golden_files, golden_files_n };
+
+	return golden_list_from(&src, a, ret, ret_n, reterr);
+}
+
+int golden_render(str template_name, str project, const struct golden_value *values, size_t n_values, const char *target,
+                  int64_t *ret_version, struct err *reterr)
+{
+	const struct golden_source src = { golden_files, golden_files_n };
+
+	return golden_render_from(&src, template_name, project, values, n_values, target, ret_version, reterr);
 }

@@ -139,6 +139,10 @@ static bool check_text(struct wf_reader *r, const struct doc_node *n, const char
 	struct expr_text *t = NULL;
 	struct err        e = { 0 };
 
+	if (n->kind == DOC_STR && memchr(n->s.ptr, 0, n->s.len)) {
+		doc_error(r->c, n, "%s holds a NUL character", what);
+		return false;
+	}
 	if (n->kind != DOC_STR || !str_contains(n->s, STR("${{")))
 		return true;
 	if (!may) {

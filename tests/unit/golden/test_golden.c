@@ -4,7 +4,7 @@
 #include "base/fs.h"
 #include "base/proc.h"
 #include "doc/doc.h"
-#include "golden/golden.h"
+#include "golden/golden-internal.h"
 #include "pipeline/plan.h"
 #include "release/service-file.h"
 
@@ -271,6 +271,47 @@ static void test_nothing_half_written(void **state)
 	assert_int_equal(count_entries(f->dir), 0);
 }
 
+#define DESCRIPTION(more) "name: t\nsummary: s\nversion: 3\nparameters:\n  d: {kind: line, default: x, summary: y}\n" more
+
+static int render_own(struct fixture *f, const char *description, const char *name, const char *text)
+{
+	const struct embed_file    files[] = { { "t/template.yaml", str_z(description), false }, { name, str_z(text), true } };
+	const struct golden_source src = { files, 2 };
+	const struct golden_value  v = { STR("d"), STR("\"; system(\"id\"); //") };
+
+	assert_ok(fs_remove_tree(f->target, &f->err), &f->err);
+	return golden_render_from(&src, STR("t"), STR("shop"), &v, 1, f->target, NULL, &f->err);
+}
+
+/* Free text stands only where it is escaped: in code its name is not known. */
+static void test_lines_stay_out_of_code(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_err(render_own(f, DESCRIPTION(""), "t/a.c", "puts(\"{{d}}\");"), WEIR_EINVAL);
+	assert_non_null(strstr(f->err.msg, "t/a.c:1:7: nothing gives a value for 'd'"));
+	assert_err(render_own(f, DESCRIPTION(""), "t/{{d}}", ""), WEIR_EINVAL);
+	assert_ok(render_own(f, DESCRIPTION(""), "t/a.yaml", "d: {{d}}"), &f->err);
+	assert_str(read_file(f, "a.yaml"), "d: \"\\\"; system(\\\"id\\\"); //\"");
+	assert_ok(render_own(f, DESCRIPTION(""), "t/dot-x/{{name}}-y/dot-z", "{{name}}"), &f->err);
+	assert_str(read_file(f, ".x/shop-y/.z"), "shop");
+}
+
+static void test_descriptions_are_strict(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_err(render_own(f, DESCRIPTION("  e: {kind: lin, default: x, summary: y}\n"), "t/a", ""), WEIR_EINVAL);
+	assert_non_null(strstr(f->err.msg, "t/template.yaml:6:13"));
+	assert_err(render_own(f, DESCRIPTION("verison: 1\n"), "t/a", ""), WEIR_EINVAL);
+	assert_non_null(strstr(f->err.msg, "did you mean 'version'"));
+	assert_err(render_own(f, DESCRIPTION("  name: {kind: word, default: x, summary: y}\n"), "t/a", ""), WEIR_EINVAL);
+	assert_err(render_own(f, DESCRIPTION("  e: {kind: word, default: 'a b', summary: y}\n"), "t/a", ""), WEIR_EINVAL);
+	assert_err(render_own(f, DESCRIPTION("  e: {kind: word, default: '{{f}}', summary: y}\n"), "t/a", ""), WEIR_EINVAL);
+	assert_err(render_own(f, DESCRIPTION(""), "t/a", "{{#x}}"), WEIR_EPARSE);
+	assert_false(fs_exists(f->target));
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +325,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_given_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_never_overwrites, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_half_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lines_stay_out_of_code, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_descriptions_are_strict, setup, teardown),
 	};
 	struct err err;
 

@@ -255,6 +255,16 @@ static void test_json(void **state)
 	check_error(f, "fromJSON('')", WEIR_EPARSE, "fromJSON");
 }
 
+static void test_precedence(void **state)
+{
+	struct fixture *f = *state;
+
+	check(f, "1 == 3 < 2", "false"); /* 1 == (3 < 2) */
+	check(f, "false && true || true", "true");
+	check(f, "!false == true", "true");
+	check(f, "false == !true && 'x'", "x");
+}
+
 static char *repeat(struct arena *a, const char *before, const char *what, size_t n, const char *behind)
 {
 	struct buf b CLEANUP_BUF = BUF_INIT(1 << 20);
@@ -323,6 +333,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_functions_of_the_embedder, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_json, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_precedence, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_arena_used_up_while_evaluating, setup, teardown),
 	};
