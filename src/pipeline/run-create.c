@@ -71,8 +71,11 @@ static int read_sources(struct sources *s, const char *old, struct err *reterr)
 {
 	static const char *const dirs[] = { ".github/workflows", ".forgejo/workflows", ".gitea/workflows", ".weir/workflows" };
 	struct git_commit        commit;
-	int                      rc = git_commit_read(s->repo, s->commit, s->a, &commit, reterr);
+	char                     id[GIT_ID_SIZE];
+	int                      rc = git_resolve(s->repo, s->commit, id, reterr); /* a commit that is gone for good is -WEIR_ENOENT */
 
+	if (rc == 0)
+		rc = git_commit_read(s->repo, s->commit, s->a, &commit, reterr);
 	if (rc)
 		return rc;
 	s->subject = text_clean(s->a, commit.subject, 500);
