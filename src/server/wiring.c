@@ -184,8 +184,12 @@ int rooms_open(struct rooms *r, struct err *reterr)
 		rc = insight_open(r->log, r->clock, &r->insight, reterr);
 	if (!rc)
 		rc = web_open(&web, &r->web, reterr);
-	if (!rc)
+	if (!rc) {
+		struct http_pages pages = web_pages(r->web);
+
+		http_server_pages(r->http, &pages);
 		rc = routes(r, reterr);
+	}
 	return rc ? rc : subscriptions(r, reterr);
 }
 

@@ -3,6 +3,7 @@
 #define WEIR_CONFORMANCE_SUITES_H
 
 #define CONF_SUITES(X)                \
+	X(act_run_only, "act-run-only")   \
 	X(expressions, "expressions")     \
 	X(fake_leaks, "fake-leaks")       \
 	X(json_parsing, "json-parsing")   \
