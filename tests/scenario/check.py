@@ -145,6 +145,16 @@ def test_waivers():
     expect("owner" in check(repo, want=1).stdout, "a broken waivers file is a finding")
 
 
+def test_other_files():
+    repo = repository("files")
+    write(repo, ".github/workflows/ci.yml", "on: push\njobs:\n  a:\n    runs-on: x\n    stepz: []\n")
+    git(repo, "add", ".")
+    out = check(repo, "--staged", want=1).stdout
+    expect(".github/workflows/ci.yml:5" in out and "steps" in out, out)
+    git(repo, "commit", "-q", "-m", "one")
+    expect(".github/workflows/ci.yml:5" in check(repo, "..HEAD", want=1).stdout, "the same in a commit")
+
+
 def test_incomplete():
     repo = repository("incomplete")
     git(repo, "commit", "-q", "--allow-empty", "-m", "zero")
