@@ -6,6 +6,7 @@
 	X(expressions, "expressions")     \
 	X(json_parsing, "json-parsing")   \
 	X(mustache, "mustache")           \
+	X(versions, "versions")           \
 	X(yaml, "yaml")
 
 #endif
