@@ -13,6 +13,7 @@ struct maven_token {
 struct version {
 	enum version_order  order;
 	str                 key;
+	bool                any;    /* PACKAGIST: holds a "#" */
 	struct maven_token *tokens; /* MAVEN only */
 	size_t              n_tokens;
 };
@@ -36,7 +37,8 @@ void key_debian(struct buf *key, str s);
 void key_rpm(struct buf *key, str s);
 void key_alpine(struct buf *key, str s);
 void key_rubygems(struct buf *key, str s);
-void key_packagist(struct buf *key, str s);
+bool key_packagist(struct buf *key, str s); /* true: has a "#", compare with: */
+int  packagist_compare_any(str a, str b);
 void key_dotted(struct buf *key, str s, const char *separators); /* CRAN, Hackage */
 MUST_CHECK int maven_parse(struct arena *a, str s, struct version *v, struct err *reterr);
 int maven_compare(const struct version *a, const struct version *b);

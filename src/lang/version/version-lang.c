@@ -63,18 +63,20 @@ void key_rubygems(struct buf *key, str s)
 
 /* --- Packagist: PHP's version_compare(): words < dev < alpha < beta < RC < the end < numbers < pl --- */
 
+enum { PHP_WORD = 1, PHP_DEV, PHP_ALPHA, PHP_BETA, PHP_RC, PHP_ANY, PHP_END, PHP_NUMBER, PHP_PATCH };
+
 static int word_rank(str w)
 {
 	static const struct {
 		const char *prefix;
 		int         rank;
-	} table[] = { { "dev", 2 }, { "alpha", 3 }, { "a", 3 }, { "beta", 4 }, { "b", 4 }, { "RC", 5 }, { "rc", 5 },
-		      { "#", 6 },   { "pl", 8 },    { "p", 8 } };
+	} table[] = { { "dev", PHP_DEV }, { "alpha", PHP_ALPHA }, { "a", PHP_ALPHA }, { "beta", PHP_BETA }, { "b", PHP_BETA },
+		      { "RC", PHP_RC },   { "rc", PHP_RC },       { "#", PHP_ANY },   { "pl", PHP_PATCH },  { "p", PHP_PATCH } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		if (str_has_prefix(w, str_z(table[i].prefix)))
 			return table[i].rank;
-	return 1;
+	return PHP_WORD;
 }
 
 static bool is_between(char c)
@@ -82,9 +84,9 @@ static bool is_between(char c)
 	return !is_digit(c) && c != '-' && c != '_' && c != '+' && c != '.';
 }
 
-void key_packagist(struct buf *key, str s)
+bool key_packagist(struct buf *key, str s)
 {
-	enum { END = 6, NUMBER = 7 };
+	bool any = false;
 
 	if (s.ptr[0] == 'v' || s.ptr[0] == 'V')
 		s = str_sub(s, 1, s.len);
@@ -92,15 +94,54 @@ void key_packagist(struct buf *key, str s)
 		size_t n = 0;
 
 		if (is_digit(s.ptr[0])) {
-			buf_addc(key, NUMBER);
+			buf_addc(key, PHP_NUMBER);
 			key_number(key, take_digits(&s));
 			continue;
 		}
 		while (n < s.len && is_between(s.ptr[n]))
 			n++;
-		if (n)
-			buf_addc(key, (char)word_rank(str_sub(s, 0, n)));
+		if (n) {
+			int rank = word_rank(str_sub(s, 0, n));
+
+			any = any || rank == PHP_ANY;
+			buf_addc(key, (char)rank);
+		}
 		s = str_sub(s, n ? n : 1, s.len);
 	}
-	buf_addc(key, END);
+	buf_addc(key, PHP_END);
+	return any;
+}
+
+/* Takes the next part of a key: its tag, and the number behind it. The end stays where it is. */
+static int next_part(str *key, str *ret_number)
+{
+	int    tag = (unsigned char)key->ptr[0];
+	size_t n = 0;
+
+	if (tag == PHP_NUMBER)
+		n = 2 + ((size_t)(unsigned char)key->ptr[1] << 8 | (unsigned char)key->ptr[2]);
+	*ret_number = str_sub(*key, 1, n);
+	if (tag != PHP_END)
+		*key = str_sub(*key, 1 + n, key->len);
+	return tag;
+}
+
+/* '#' is as good as any number and as the end, which no key can say. */
+int packagist_compare_any(str a, str b)
+{
+	for (;;) {
+		str x, y;
+		int r = next_part(&a, &x), s = next_part(&b, &y);
+
+		if (r == PHP_END && s == PHP_END)
+			return 0;
+		if (r == PHP_ANY && (s == PHP_END || s == PHP_NUMBER))
+			continue;
+		if (s == PHP_ANY && (r == PHP_END || r == PHP_NUMBER))
+			continue;
+		if (r != s)
+			return r < s ? -1 : 1;
+		if (r == PHP_NUMBER && !str_eq(x, y))
+			return str_cmp(x, y);
+	}
 }

@@ -1,6 +1,7 @@
 /* version-maven.c - Maven's order (POM reference, "Version Order Specification"). Pure; any thread.
  *
- * Tokens are compared one by one; the shorter version is filled up with tokens that mean nothing: 0 behind a dot, "" behind a hyphen. */
+ * Tokens are compared one by one; the shorter version is filled up with tokens that mean nothing: "", or 0 where the longer one has a
+ * number behind a dot. */
 #include "lang/version/version-internal.h"
 
 static str lowered(struct arena *a, str s)
@@ -103,10 +104,10 @@ static int compare_words(str a, str b)
 	return x != y ? (x < y ? -1 : 1) : x == 7 ? str_cmp(a, b) : 0;
 }
 
-/* words < -number < .number */
+/* .word < -word < -number < .number */
 static int class_of(const struct maven_token *t)
 {
-	return !t->number ? 0 : t->hyphen ? 1 : 2;
+	return t->number ? (t->hyphen ? 2 : 3) : t->hyphen ? 1 : 0;
 }
 
 static int compare_tokens(const struct maven_token *a, const struct maven_token *b)
@@ -125,7 +126,7 @@ int maven_compare(const struct version *a, const struct version *b)
 	for (size_t i = 0; i < n; i++) {
 		const struct maven_token *x = i < a->n_tokens ? &a->tokens[i] : NULL, *y = i < b->n_tokens ? &b->tokens[i] : NULL;
 		const struct maven_token *there = x ? x : y;
-		struct maven_token        fill = { .hyphen = there->hyphen, .number = !there->hyphen, .text = STR("") };
+		struct maven_token        fill = { .hyphen = there->hyphen, .number = there->number && !there->hyphen, .text = STR("") };
 		int                       r = compare_tokens(x ? x : &fill, y ? y : &fill);
 
 		if (r)

@@ -111,39 +111,53 @@ static void key_alpine_number(struct buf *key, str digits, bool first)
 	}
 }
 
-/* In order: a suffix before the release, the end, a suffix behind it, a letter, a further number. */
+/* Dots, however many, then digits: the next number. */
+static bool next_number(str *s)
+{
+	size_t n = 0;
+
+	while (n < s->len && s->ptr[n] == '.')
+		n++;
+	if (!n || (n < s->len && !is_digit(s->ptr[n]) && !is_letter(s->ptr[n])))
+		return false;
+	*s = str_sub(*s, n, s->len);
+	return s->len && is_digit(s->ptr[0]);
+}
+
+static void key_alpine_suffixes(struct buf *key, str *s, char before, char behind)
+{
+	while (s->len && s->ptr[0] == '_') {
+		str rest = str_sub(*s, 1, s->len), name = take_letters(&rest);
+		int rank = suffix_rank(name);
+
+		if (rank < 0)
+			return;
+		buf_addc(key, rank < 4 ? before : behind);
+		buf_addc(key, (char)rank);
+		key_number(key, take_digits(&rest));
+		*s = rest;
+	}
+}
+
+/* In order: a suffix before the release, the end, a suffix behind it, a letter, a further number. What follows no rule makes a
+ * version lower than the same one without it. */
 void key_alpine(struct buf *key, str s)
 {
-	enum { SUFFIX_BEFORE = 0x02, END = 0x04, SUFFIX_BEHIND = 0x06, LETTER = 0x08, REVISION = 0x05 };
-	str digits = take_digits(&s);
+	enum { SUFFIX_BEFORE = 0x02, END = 0x04, SUFFIX_BEHIND = 0x06, LETTER = 0x08 };
 
-	key_alpine_number(key, digits, true);
-	while (s.len > 1 && s.ptr[0] == '.' && is_digit(s.ptr[1])) {
-		s = str_sub(s, 1, s.len);
+	key_alpine_number(key, take_digits(&s), true);
+	while (next_number(&s))
 		key_alpine_number(key, take_digits(&s), false);
-	}
 	if (s.len && is_letter(s.ptr[0])) {
 		buf_addc(key, LETTER);
 		buf_addc(key, s.ptr[0]);
 		s = str_sub(s, 1, s.len);
-	}
-	while (s.len && s.ptr[0] == '_') {
-		str rest = str_sub(s, 1, s.len), name = take_letters(&rest);
-		int rank = suffix_rank(name);
-
-		if (rank < 0)
-			break;
-		buf_addc(key, rank < 4 ? SUFFIX_BEFORE : SUFFIX_BEHIND);
-		buf_addc(key, (char)rank);
-		key_number(key, take_digits(&rest));
-		s = rest;
-	}
-	buf_addc(key, END);
-	if (s.len > 1 && s.ptr[0] == '-' && s.ptr[1] == 'r') {
-		s = str_sub(s, 2, s.len);
 		key_number(key, take_digits(&s));
-	} else {
-		key_number(key, STR(""));
 	}
-	key_text(key, s);
+	key_alpine_suffixes(key, &s, SUFFIX_BEFORE, SUFFIX_BEHIND);
+	buf_addc(key, END);
+	if (s.len > 1 && s.ptr[0] == '-' && s.ptr[1] == 'r')
+		s = str_sub(s, 2, s.len);
+	key_number(key, take_digits(&s));
+	buf_addc(key, s.len ? 0x01 : 0x02);
 }

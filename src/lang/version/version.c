@@ -114,7 +114,7 @@ void key_text_lower(struct buf *key, str s)
 	buf_addc(key, 0);
 }
 
-static void make_key(struct buf *key, enum version_order order, str s)
+static void make_key(struct buf *key, enum version_order order, str s, bool *ret_any)
 {
 	switch (order) {
 	case VERSION_PYPI:
@@ -133,7 +133,7 @@ static void make_key(struct buf *key, enum version_order order, str s)
 		key_rubygems(key, s);
 		return;
 	case VERSION_PACKAGIST:
-		key_packagist(key, s);
+		*ret_any = key_packagist(key, s);
 		return;
 	case VERSION_CRAN:
 		key_dotted(key, s, ".-");
@@ -163,7 +163,7 @@ int version_parse(struct arena *a, enum version_order order, str text, struct ve
 	if (order == VERSION_MAVEN) {
 		r = maven_parse(a, text, v, reterr);
 	} else {
-		make_key(&key, order, text);
+		make_key(&key, order, text, &v->any);
 		r = buf_check(&key, "version", reterr);
 		v->key = arena_str(a, buf_str(&key));
 	}
@@ -183,6 +183,8 @@ int version_compare(const struct version *a, const struct version *b)
 		BUG("versions of two orders compared");
 	if (a->order == VERSION_MAVEN)
 		return maven_compare(a, b);
+	if (a->any || b->any)
+		return packagist_compare_any(a->key, b->key);
 	r = memcmp(a->key.ptr, b->key.ptr, n);
 	return r ? r : a->key.len < b->key.len ? -1 : a->key.len > b->key.len;
 }

@@ -1,7 +1,7 @@
 /* version.h - the version orders of package ecosystems, and what advisories say with them. Pure: no clock, no I/O, no globals.
  *
- * A version is parsed once into a key of bytes; comparing two is one memcmp (Maven: a walk over its tokens, because its order is not
- * transitive for some odd texts and so has no key). Every text up to LIMIT_VERSION_BYTES has its place in every order: what does not
+ * A version is parsed once into a key of bytes; comparing two is one memcmp (Maven, and Packagist's "#": a walk over the
+ * parts, because these orders are not transitive for some odd texts and so have no key). Every text up to LIMIT_VERSION_BYTES has its place in every order: what does not
  * follow the ecosystem's rules is placed as the ecosystem's own tools place it. Any thread. */
 #ifndef WEIR_LANG_VERSION_H
 #define WEIR_LANG_VERSION_H
