@@ -191,13 +191,18 @@ int version_compare(const struct version *a, const struct version *b)
 
 /* --- OSV --- */
 
+/* "0" is before everything; at one version: what fixes, what introduces, what was affected last. */
 static int compare_events(const void *l, const void *r)
 {
+	static const int ranks[] = { [VERSION_FIXED] = 0, [VERSION_INTRODUCED] = 1, [VERSION_LAST_AFFECTED] = 2, [VERSION_LIMIT] = 3 };
 	const struct version_event *a = l, *b = r;
+	int                         c = 0;
 
-	if (!a->at || !b->at)
-		return (b->at == NULL) - (a->at == NULL) ? (a->at ? 1 : -1) : 0;
-	return version_compare(a->at, b->at);
+	if (a->at && b->at)
+		c = version_compare(a->at, b->at);
+	else if (a->at || b->at)
+		c = a->at ? 1 : -1;
+	return c ? c : ranks[a->kind] - ranks[b->kind];
 }
 
 bool version_affected(const struct version *v, struct version_event *events, size_t n)
