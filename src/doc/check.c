@@ -168,11 +168,26 @@ bool doc_is_seq(struct doc_check *c, const struct doc_node *n, const char *what)
 	return n && n->kind == DOC_SEQ;
 }
 
+/* A key that was reported as unknown and resembles `key` stands for it: one mistake, one message. */
+static bool is_misspelt(const struct doc_check *c, const struct doc_node *map, const char *key)
+{
+	const char *const only[] = { key, NULL };
+
+	for (size_t i = 0; map->kind == DOC_MAP && i < map->map.n; i++) {
+		const struct doc_pair *p = &map->map.pairs[i];
+
+		for (size_t d = 0; d < c->n_diags && doc_nearest(p->key, only); d++)
+			if (c->diags[d].line == p->line && c->diags[d].col == p->col)
+				return true;
+	}
+	return false;
+}
+
 const struct doc_node *doc_need(struct doc_check *c, const struct doc_node *map, const char *key)
 {
 	const struct doc_node *n = doc_get(map, key);
 
-	if (!n && map)
+	if (!n && map && !is_misspelt(c, map, key))
 		doc_error(c, map, "key '%s' is missing", key);
 	return n;
 }

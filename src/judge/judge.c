@@ -272,7 +272,7 @@ static void decide(const struct judge_params *p, const struct judge_input *in, c
 
 int judge_step(const struct judge_params *p, const struct judge_input *in, struct judge_verdict *ret, struct err *reterr)
 {
-	struct labels        l[JUDGE_SEGMENTS_MAX];
+	struct labels        l[JUDGE_SEGMENTS_MAX] = { 0 };
 	struct totals        t = { 0 };
 	struct judge_verdict v = { 0 };
 	size_t               n;

@@ -97,7 +97,7 @@ uint16_t http_server_port(const struct http_server *s);
 struct http_server *http_server_stop(struct http_server *s, int64_t grace_ms);
 /* Runs the handler of a FAST or WORKER route in the caller's thread, as `who` (scope and project are checked), without a socket: for surfaces that
  * render what the API answers. path_and_query is encoded as on the wire. body STR_NULL: none; else JSON. *ret: the JSON answer in `a`, NULL
- * when it had none. Every answer of 400 or more is an error with its code and message. */
+ * when it had none; an answer of another type is one DOC_STR. Every answer of 400 or more is an error with its code and message. */
 MUST_CHECK int http_server_call(struct http_server *s, const struct http_identity *who, const char *method, const char *path_and_query,
                                 str body, struct arena *a, struct doc_node **ret, struct err *reterr);
 /* OpenAPI 3.1 document of all routes. */
@@ -115,7 +115,7 @@ struct arena *http_arena(struct http_req *r); /* freed after the answer was sent
 str  http_method(const struct http_req *r);
 str  http_path(const struct http_req *r);   /* decoded, as matched */
 str  http_raw_query(const struct http_req *r);
-str  http_param(const struct http_req *r, const char *name);  /* path parameter, decoded; "rest" for *rest */
+str  http_param(const struct http_req *r, const char *name);  /* path parameter, decoded; "rest" for *rest; STR_NULL when the route has none */
 int64_t http_param_int(const struct http_req *r, const char *name);
 str  http_query(const struct http_req *r, const char *name);  /* decoded; STR_NULL when absent */
 str  http_header(const struct http_req *r, const char *name); /* STR_NULL when absent */

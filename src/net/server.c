@@ -253,6 +253,16 @@ static int call_error(const struct http_req *r, struct err *reterr)
 	return err_set(reterr, WEIR_EINTERNAL, "status %d", r->status);
 }
 
+static int text_node(struct arena *a, str text, struct doc_node **ret, struct err *reterr)
+{
+	struct doc_node *n = ARENA_NEW(a, struct doc_node);
+
+	if (n)
+		*n = (struct doc_node){ .kind = DOC_STR, .line = 1, .col = 1, .s = arena_str(a, text) };
+	*ret = n;
+	return arena_check(a, "the answer", reterr);
+}
+
 int http_server_call(struct http_server *s, const struct http_identity *who, const char *method, const char *path_and_query, str body,
                      struct arena *a, struct doc_node **ret, struct err *reterr)
 {
@@ -285,6 +295,8 @@ int http_server_call(struct http_server *s, const struct http_identity *who, con
 		e = call_error(r, reterr);
 	else if (r->out.len && r->type && !strcmp(r->type, "application/json"))
 		e = doc_parse_json(a, path_and_query, buf_str(&r->out), ret, reterr);
+	else if (r->out.len)
+		e = text_node(a, buf_str(&r->out), ret, reterr);
 	req_unref(r);
 	return e;
 }

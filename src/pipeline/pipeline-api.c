@@ -95,11 +95,11 @@ int pipeline_runs_json(struct pipeline *p, str project, str commit, size_t max, 
 	return turn_read(p, json_turn, &q, reterr);
 }
 
-static int get_runs(struct http_req *req, void *ctx, struct err *reterr)
+static int answer_runs(struct http_req *req, struct pipeline *p, str project, struct err *reterr)
 {
 	CLEANUP_BUF struct buf out = BUF_INIT(LIMIT_DOC_BYTES);
 	int64_t                max = RUNS_DEFAULT;
-	str                    project = http_param(req, "project"), limit = http_query(req, "limit"), mine = str_z(http_who(req)->project);
+	str                    limit = http_query(req, "limit"), mine = str_z(http_who(req)->project);
 
 	if (limit.len && (!str_to_i64(limit, &max) || max < 1 || max > RUNS_MAX))
 		return err_set(reterr, WEIR_EINVAL, "'limit' must be 1 to %d", RUNS_MAX);
@@ -107,10 +107,20 @@ static int get_runs(struct http_req *req, void *ctx, struct err *reterr)
 		project = mine;
 	int rc = project.len ? may_see(req, project, reterr) : 0;
 	if (rc == 0)
-		rc = pipeline_runs_json(ctx, project, http_query(req, "commit"), (size_t)max, &out, reterr);
+		rc = pipeline_runs_json(p, project, http_query(req, "commit"), (size_t)max, &out, reterr);
 	if (rc == 0)
 		answer_json(req, &out);
 	return rc;
+}
+
+static int get_all_runs(struct http_req *req, void *ctx, struct err *reterr)
+{
+	return answer_runs(req, ctx, STR_NULL, reterr);
+}
+
+static int get_project_runs(struct http_req *req, void *ctx, struct err *reterr)
+{
+	return answer_runs(req, ctx, http_param(req, "project"), reterr);
 }
 
 static int get_run(struct http_req *req, void *ctx, struct err *reterr)
@@ -275,8 +285,8 @@ static int post_dispatch(struct http_req *req, void *ctx, struct err *reterr)
 #define LEASE_DOC "{\"type\":\"object\",\"required\":[\"lease\"],\"properties\":{\"lease\":{\"type\":\"string\"}}}"
 
 static const struct http_route routes[] = {
-	{ "GET", "/api/v1/runs", HTTP_WORKER, SCOPE_READ, 0, get_runs, "Runs of all projects, newest first", NULL, NULL },
-	{ "GET", "/api/v1/projects/:project/runs", HTTP_WORKER, SCOPE_READ, 0, get_runs, "Runs of a project, newest first", NULL, NULL },
+	{ "GET", "/api/v1/runs", HTTP_WORKER, SCOPE_READ, 0, get_all_runs, "Runs of all projects, newest first", NULL, NULL },
+	{ "GET", "/api/v1/projects/:project/runs", HTTP_WORKER, SCOPE_READ, 0, get_project_runs, "Runs of a project, newest first", NULL, NULL },
 	{ "GET", "/api/v1/runs/:run", HTTP_WORKER, SCOPE_READ, 0, get_run, "A run with its jobs, steps and causes", NULL, NULL },
 	{ "GET", "/api/v1/runs/:run/jobs/:job/log", HTTP_WORKER, SCOPE_READ, 0, get_log, "Log of a job, or of one step from a byte offset on", NULL, NULL },
 	{ "GET", "/api/v1/runs/:run/stream", HTTP_SSE, SCOPE_READ, 0, pipeline_api_run_stream, "The run as JSON at each change", NULL, NULL },

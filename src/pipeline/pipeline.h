@@ -52,7 +52,7 @@ extern const struct check_ops pipeline_file_check;
 
 /* A run as the pages need it; the same JSON that GET /api/v1/runs/:run answers. -WEIR_ENOENT. */
 MUST_CHECK int pipeline_run_json(struct pipeline *p, str run, struct buf *out, struct err *reterr);
-/* Newest first; project STR_NULL: all. */
+/* {"runs":[...]}, newest first, without jobs; project STR_NULL: all; commit STR_NULL: any. */
 MUST_CHECK int pipeline_runs_json(struct pipeline *p, str project, str commit, size_t max, struct buf *out, struct err *reterr);
 /* Bytes of a step's log from offset on, at most out->max; *ret_total what the server has. */
 MUST_CHECK int pipeline_log_read(struct pipeline *p, str job, int64_t step, int64_t offset, struct buf *out, int64_t *ret_total,

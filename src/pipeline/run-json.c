@@ -86,7 +86,7 @@ static int write_job(struct turn *t, const struct job_row *j, const struct run *
 	jw_kstr(w, "key", j->key);
 	jw_kstr(w, "name", j->name);
 	jw_kstr(w, "job", r->plan->groups[j->group].id);
-	jw_kstrz(w, "state", job_state_name(j->state));
+	jw_kstrz(w, "state", run_job_state_name(j->state));
 	put_text(w, "result", str_z(plan_result_name(j->result)));
 	put_text(w, "cause", j->cause);
 	jw_kint(w, "attempt", j->attempt);
@@ -173,6 +173,8 @@ int runs_write_json(struct turn *t, str project, str commit, size_t max, struct 
 		              (int64_t)max);
 	else
 		rc = db_query(t->tx, reterr, &rows, "SELECT " RUN_COLUMNS " FROM pl_run ORDER BY id DESC LIMIT $1", "i", (int64_t)max);
+	jw_obj(w);
+	jw_key(w, "runs");
 	jw_arr(w);
 	while (rc == 0 && (rc = db_next(rows, reterr)) == 1) {
 		jw_obj(w);
@@ -180,6 +182,7 @@ int runs_write_json(struct turn *t, str project, str commit, size_t max, struct 
 		jw_end(w);
 		rc = 0;
 	}
+	jw_end(w);
 	jw_end(w);
 	return rc;
 }

@@ -138,6 +138,14 @@ struct artifact_put *artifact_put_free(struct artifact_put *p)
 	return NULL;
 }
 
+int64_t artifact_bytes(const char *data_dir, const char *digest)
+{
+	char        path[PATH_MAX];
+	struct stat st;
+
+	return path_of(data_dir, digest, path, NULL) == 0 && stat(path, &st) == 0 ? st.st_size : 0;
+}
+
 bool artifact_digest_valid(str digest)
 {
 	if (digest.len != ARTIFACT_DIGEST_SIZE - 1)

@@ -20,6 +20,7 @@ MUST_CHECK int artifact_put_add(struct artifact_put *p, str piece, struct err *r
 MUST_CHECK int artifact_put_end(struct artifact_put *p, char ret_digest[ARTIFACT_DIGEST_SIZE], int64_t *ret_bytes, struct err *reterr);
 struct artifact_put *artifact_put_free(struct artifact_put *p); /* also after end; returns NULL */
 
+int64_t artifact_bytes(const char *data_dir, const char *digest); /* size as stored; 0: not stored */
 bool artifact_digest_valid(str digest); /* 64 lower-case hex digits */
 /* Unpacks a stored version unless it is there; *ret_dir (size bytes) is its folder. Refuses (-WEIR_EREFUSED, naming the entry) absolute names, "..",
  * links that leave the folder, devices, more than LIMIT_VERSION_FILES or _BYTES. -WEIR_ENOENT when it was never stored. */

@@ -58,6 +58,28 @@ static void push_note(struct repo_store *s, const char *id, bool allowed, bool r
 	pthread_mutex_unlock(&s->lock);
 }
 
+static void push_hook_fd(struct repo_store *s, const char *id, int fd)
+{
+	struct repo_push *p;
+
+	pthread_mutex_lock(&s->lock);
+	p = map_get(&s->pushes, str_z(id));
+	if (p)
+		p->hook_fd = fd;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void repo_hook_cut(struct repo_store *s, const char *push_id)
+{
+	struct repo_push *p;
+
+	pthread_mutex_lock(&s->lock); /* the hook's thread takes its descriptor out under the lock before it closes it */
+	p = map_get(&s->pushes, str_z(push_id));
+	if (p && p->hook_fd >= 0)
+		shutdown(p->hook_fd, SHUT_RDWR);
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* "OLD NEW REF" lines into updates; texts are slices of `lines`. */
 static int updates_read(str lines, struct arena *a, struct ref_update **ret, size_t *ret_n, struct err *reterr)
 {
@@ -82,7 +104,7 @@ static int updates_read(str lines, struct arena *a, struct ref_update **ret, siz
 	return 0;
 }
 
-static int hook_serve(struct repo_store *s, str which, str id, str quarantine, str lines, struct buf *text, bool *ret_ok, struct err *reterr)
+static int hook_serve(struct repo_store *s, int fd, str which, str id, str quarantine, str lines, struct buf *text, bool *ret_ok, struct err *reterr)
 {
 	CLEANUP_ARENA struct arena a = ARENA_INIT(64 << 20);
 	struct repo_push           push;
@@ -97,7 +119,9 @@ static int hook_serve(struct repo_store *s, str which, str id, str quarantine, s
 	if (r)
 		return r;
 	if (str_eqz(which, "pre-receive")) {
+		push_hook_fd(s, push.id, fd);
 		r = repo_receive(s, &push, quarantine.len ? arena_dup(&a, quarantine) : NULL, u, n, text, ret_ok, reterr);
+		push_hook_fd(s, push.id, -1);
 		push_note(s, push.id, !r && *ret_ok, false);
 		return r;
 	}
@@ -118,7 +142,7 @@ static void hook_answer(struct hook_call *c, const struct buf *request)
 	if (!str_cut(rest, 0, &which, &rest) || !str_cut(rest, 0, &id, &rest) || !str_cut(rest, 0, &quarantine, &rest))
 		r = err_set(&e, WEIR_EPARSE, "a hook sent something that is no hook's message");
 	else
-		r = hook_serve(c->h->s, which, id, quarantine, rest, &text, &ok, &e);
+		r = hook_serve(c->h->s, c->fd, which, id, quarantine, rest, &text, &ok, &e);
 	if (r) {
 		log_error("repo", "%.*s hook: %s", STR_ARG(which), e.msg);
 		buf_addf(&text, "weir could not look at this push: %s\n  do: push again; if it comes again, show this line to who runs the server\n", e.msg);

@@ -7,6 +7,7 @@
 #include "repo/repo-internal.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/vec.h"
@@ -17,7 +18,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-enum { CGI_HEADER_MAX = 16 << 10, CGI_PIECE = 64 << 10, EARLY_MAX = 8 << 20, GONE_LOOK_MS = 1000, KILL_AFTER_MS = 5000 };
+enum { CGI_HEADER_MAX = 16 << 10, CGI_PIECE = 64 << 10, EARLY_MAX = 8 << 20, GONE_LOOK_MS = 1000, END_WITHIN_MS = 10000, KILL_AFTER_MS = 5000 };
 
 struct cgi {
 	struct http_req *req;
@@ -223,14 +224,32 @@ static int cgi_answer(struct cgi *c, struct err *reterr)
 	return r;
 }
 
-/* The client is gone or a limit was met. git takes its quarantine away on SIGTERM; hooks and helpers are in its group. */
 static void cgi_kill(struct cgi *c)
 {
-	kill(-c->pid, SIGTERM);
-	if (proc_wait_timeout(c->pid, KILL_AFTER_MS, NULL, NULL) == 0)
+	int status;
+
+	kill(-c->pid, SIGTERM); /* hooks and helpers are in its group */
+	if (proc_wait_timeout(c->pid, KILL_AFTER_MS, &status, NULL) == 0)
 		c->pid = 0;
 	else
 		kill(-c->pid, SIGKILL);
+}
+
+/* Ends a push whose client is gone. Killed by a signal, git would leave its quarantine behind; so its input ends, a hook that waits for the gate
+ * hears no, and what git still says is dropped, until it has cleaned up by itself. True: it has ended its output. */
+static bool cgi_end_push(struct cgi *c, struct repo_store *s, const struct repo_push *push)
+{
+	usec_t        until = clock_mono_now() + END_WITHIN_MS * USEC_PER_MSEC;
+	struct pollfd p = { c->out, POLLIN, 0 };
+
+	base_cleanup_fd(&c->in);
+	while (clock_mono_now() < until) {
+		repo_hook_cut(s, push->id);
+		buf_clear(&c->early);
+		if (poll(&p, 1, 100) > 0 && cgi_take(c, &c->early, "the rest of git's answer", NULL) <= 0)
+			return true;
+	}
+	return false;
 }
 
 static int cgi_run(struct repo_store *s, struct http_req *req, str project, str rest, const struct repo_push *push, struct err *reterr)
@@ -243,7 +262,7 @@ static int cgi_run(struct repo_store *s, struct http_req *req, str project, str 
 	if (!r)
 		r = cgi_answer(&c, reterr);
 	base_cleanup_fd(&c.in);
-	if (r && c.pid > 0)
+	if (r && c.pid > 0 && !(push && c.out >= 0 && cgi_end_push(&c, s, push)))
 		cgi_kill(&c);
 	base_cleanup_fd(&c.out);
 	if (c.pid > 0 && proc_wait(c.pid, &status, NULL))
@@ -269,7 +288,7 @@ static void push_mend(struct repo_store *s, const struct repo_push *push, str pr
 /* A push under way is known by its random id, so that only its own hooks can speak for it. */
 static int push_run(struct repo_store *s, struct http_req *req, str project, str rest, struct err *reterr)
 {
-	struct repo_push push = { .is_admin = http_may(req, SCOPE_ADMIN) };
+	struct repo_push push = { .hook_fd = -1, .is_admin = http_may(req, SCOPE_ADMIN) };
 	bool             kept;
 	int              r = repo_reconcile(s, project, reterr);
 
@@ -286,6 +305,8 @@ static int push_run(struct repo_store *s, struct http_req *req, str project, str
 	r = cgi_run(s, req, project, rest, &push, reterr);
 	pthread_mutex_lock(&s->lock);
 	map_del(&s->pushes, str_z(push.id));
+	if (r)
+		repo_quarantines_clear(s, project);
 	pthread_mutex_unlock(&s->lock);
 	push_mend(s, &push, project);
 	return r;

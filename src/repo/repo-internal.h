@@ -18,7 +18,9 @@ struct repo_push { /* a git process under way that may move refs; hooks take a c
 	char project[LIMIT_NAME_BYTES + 1];
 	char actor[80]; /* "token:alice" */
 	bool is_admin;
-	bool allowed, recorded; /* what its hooks did, under the store's lock */
+	/* under the store's lock: */
+	bool allowed, recorded; /* what its hooks did */
+	int  hook_fd;           /* connection of its pre-receive hook while the gate looks, else -1 */
 };
 
 struct repo_hooks; /* listener, hook-server.c */
@@ -45,6 +47,9 @@ struct ref_update {
 /* repo.c */
 bool repo_name_ok(str name);
 MUST_CHECK int repo_path_of(struct repo_store *s, str project, char *out, size_t size, struct err *reterr);
+
+/* Removes the quarantine folders that killed pushes left, unless a push of the project is under way. Call with the store's lock held. */
+void repo_quarantines_clear(struct repo_store *s, str project);
 
 /* repo-store.c: SQL of the room */
 extern const struct db_migration repo_migrations[];
@@ -88,6 +93,8 @@ void repo_findings_json(const struct verdict *v, struct jw *w);
 /* hook-server.c */
 MUST_CHECK int repo_hooks_start(struct repo_store *s, struct repo_hooks **ret, struct err *reterr);
 struct repo_hooks *repo_hooks_stop(struct repo_hooks *h);
+/* Cuts the connection of the push's hook, if it has one: the hook says no to git. */
+void repo_hook_cut(struct repo_store *s, const char *push_id);
 
 /* repo-http.c */
 int repo_http_serve(struct http_req *req, void *store, struct err *reterr);

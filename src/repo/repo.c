@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <unistd.h>
 
@@ -160,6 +161,34 @@ int repo_archive(struct repo_store *s, str name, str actor, struct err *reterr)
 	return db_write(s->cfg.db, archive_tx, &c, reterr);
 }
 
+static bool is_pushed_to(struct repo_store *s, str project)
+{
+	for (struct map_entry *e = map_next(&s->pushes, NULL); e; e = map_next(&s->pushes, e))
+		if (str_eqz(project, ((struct repo_push *)e->value)->project))
+			return true;
+	return false;
+}
+
+void repo_quarantines_clear(struct repo_store *s, str project)
+{
+	char           path[PATH_MAX], folder[PATH_MAX];
+	struct dirent *d;
+	struct err     e = { 0 };
+	DIR           *dir;
+
+	if (is_pushed_to(s, project) || repo_path_of(s, project, path, sizeof(path), NULL) || fs_join(folder, sizeof(folder), NULL, path, "objects"))
+		return;
+	dir = opendir(folder);
+	while (dir && (d = readdir(dir))) {
+		if (strncmp(d->d_name, "tmp_objdir-", strlen("tmp_objdir-")) || fs_join(path, sizeof(path), NULL, folder, d->d_name))
+			continue;
+		if (fs_remove_tree(path, &e))
+			log_warn("repo", "%s", e.msg);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 /* --- for other rooms --- */
 
 static int source_path(void *ctx, str project, char *out, size_t size, struct err *reterr)
@@ -272,6 +301,9 @@ int repo_start(struct repo_store *s, struct err *reterr)
 	for (size_t i = 0; !r && i < n; i++) {
 		struct err e = { 0 };
 
+		pthread_mutex_lock(&s->lock);
+		repo_quarantines_clear(s, p[i].name);
+		pthread_mutex_unlock(&s->lock);
 		if (repo_reconcile(s, p[i].name, &e)) /* one broken repository must not keep the others away */
 			log_error("repo", "project %.*s: %s", STR_ARG(p[i].name), e.msg);
 	}

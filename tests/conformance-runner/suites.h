@@ -3,9 +3,12 @@
 #define WEIR_CONFORMANCE_SUITES_H
 
 #define CONF_SUITES(X)                \
+	X(act_run_only, "act-run-only")   \
 	X(expressions, "expressions")     \
+	X(fake_leaks, "fake-leaks")       \
 	X(json_parsing, "json-parsing")   \
 	X(mustache, "mustache")           \
+	X(secret_rules, "secret-rules")   \
 	X(versions, "versions")           \
 	X(yaml, "yaml")
 

@@ -57,6 +57,13 @@ static void test_maps_and_lists(void **s UNUSED)
 	assert_non_null(doc_need(&f.check, f.doc, "health"));
 	expect(&f, NULL);
 	arena_fini(&f.arena);
+	setup(&f, "heath: 2\n"); /* one mistake, one message */
+	assert_true(doc_is_map(&f.check, f.doc, "service", known));
+	assert_null(doc_need(&f.check, f.doc, "health"));
+	expect(&f, "f.yml:1:1: unknown key 'heath' (did you mean 'health'?)");
+	assert_null(doc_need(&f.check, f.doc, "health")); /* not reported as unknown: the missing key is */
+	expect(&f, "f.yml:1:1: key 'health' is missing");
+	arena_fini(&f.arena);
 	setup(&f, "zzzzzz: 1\n");
 	assert_true(doc_is_map(&f.check, f.doc, "service", known));
 	expect(&f, "f.yml:1:1: unknown key 'zzzzzz' in service (known: health, port, name)");

@@ -11,6 +11,7 @@ static char              dir[256], url[512];
 static struct db        *db;
 static struct event_log *events;
 static struct pipeline  *p;
+static struct token_store *tokens;
 static usec_t            now;
 static uint64_t          rng;
 
@@ -38,14 +39,17 @@ static void server_start(void)
 
 	assert_ok(db_open(url, &db, &e), &e);
 	assert_ok(event_log_open(db, dir, &virtual_clock, &events, &e), &e);
+	assert_ok(token_store_open(db, events, dir, &virtual_clock, &tokens, &e), &e);
 	cfg.db = db;
 	cfg.log = events;
+	cfg.tokens = tokens;
 	assert_ok(pipeline_open(&cfg, &p, &e), &e);
 	assert_ok(scheduler_renew_all(p, &e), &e);
 }
 static void server_stop(void)
 {
 	p = pipeline_close(p);
+	tokens = token_store_close(tokens);
 	events = event_log_close(events);
 	db = db_close(db);
 }
@@ -159,7 +163,7 @@ static int look_turn(struct turn *t, void *arg, struct err *reterr)
 		return rc;
 	at += (size_t)snprintf(l->text, sizeof(l->text), "%s %s: %.*s;", run_state_name(r->state), plan_result_name(r->result), STR_ARG(r->cause));
 	for (size_t i = 0; i < r->n_jobs && at < sizeof(l->text); i++)
-		at += (size_t)snprintf(l->text + at, sizeof(l->text) - at, " %.*s=%s%s%s%.*s;", STR_ARG(r->jobs[i].key), job_state_name(r->jobs[i].state),
+		at += (size_t)snprintf(l->text + at, sizeof(l->text) - at, " %.*s=%s%s%s%.*s;", STR_ARG(r->jobs[i].key), run_job_state_name(r->jobs[i].state),
 		                       r->jobs[i].state == JOB_FINISHED ? "/" : "", plan_result_name(r->jobs[i].result), STR_ARG(r->jobs[i].cause));
 	return 0;
 }

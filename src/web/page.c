@@ -1,0 +1,108 @@
+/* page.c - building and rendering one page (see page.h). Worker threads; a page lives in its request. */
+#include "base/base.h"
+#include "base/map.h"
+#include "web/page.h"
+
+#define PAGE_BYTES_MAX (16 << 20) /* data or text of one page */
+
+void page_init(struct page *p, struct web *web, struct http_req *req, const char *title, const char *section)
+{
+	const struct http_identity *who = http_who(req);
+
+	*p = (struct page){ .web = web, .req = req, .a = http_arena(req), .now = clock_wall_now() };
+	buf_init(&p->json, PAGE_BYTES_MAX);
+	jw_init(&p->w, &p->json);
+	jw_obj(&p->w);
+	jw_kstrz(&p->w, "title", title);
+	jw_key(&p->w, "section");
+	jw_obj(&p->w);
+	jw_kbool(&p->w, section, true);
+	jw_end(&p->w);
+	if (who->scope != SCOPE_NONE) {
+		jw_key(&p->w, "who");
+		jw_obj(&p->w);
+		jw_kstrz(&p->w, "name", who->name);
+		jw_kstrz(&p->w, "scope", scope_name(who->scope));
+		jw_end(&p->w);
+	}
+	jw_kbool(&p->w, "may_release", http_may(req, SCOPE_RELEASE));
+}
+
+void page_fini(struct page *p) { buf_fini(&p->json); }
+
+static int ask(struct page *p, struct doc_node **ret, struct err *reterr, const char *path)
+{
+	if (!path)
+		return arena_check(p->a, "a path", reterr);
+	return p->web->ops.api(p->web->ops.ctx, http_who(p->req), "GET", path, STR_NULL, p->a, ret, reterr);
+}
+
+static const char *format(struct arena *a, const char *fmt, va_list ap)
+{
+	struct buf b CLEANUP_BUF = BUF_INIT(16 << 10);
+
+	buf_addv(&b, fmt, ap);
+	return b.failed ? NULL : arena_dup(a, buf_str(&b));
+}
+
+int page_ask(struct page *p, struct doc_node **ret, struct err *reterr, const char *path_fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, path_fmt);
+	const char *path = format(p->a, path_fmt, ap);
+	va_end(ap);
+	return ask(p, ret, reterr, path);
+}
+
+int page_ask_maybe(struct page *p, struct doc_node **ret, struct err *reterr, const char *path_fmt, ...)
+{
+	va_list ap;
+	int     r;
+
+	va_start(ap, path_fmt);
+	const char *path = format(p->a, path_fmt, ap);
+	va_end(ap);
+	r = ask(p, ret, reterr, path);
+	if (r != -WEIR_ENOENT && r != -WEIR_EPERM)
+		return r;
+	*ret = NULL;
+	return 0;
+}
+
+void page_add(struct page *p, const char *key, const struct doc_node *n)
+{
+	jw_key(&p->w, key);
+	view_write(&p->w, n, p->now);
+}
+
+const char *page_url(struct page *p, str s)
+{
+	struct buf b CLEANUP_BUF = BUF_INIT(4096);
+	const char *text;
+
+	buf_add_url(&b, s);
+	text = arena_dup(p->a, buf_str(&b));
+	return text ? text : "";
+}
+
+static const struct mustache *partial(void *ctx, str name) { return map_get(ctx, name); }
+
+int page_show(struct page *p, const char *template_name, struct err *reterr)
+{
+	struct mustache_env    env = { .escape = MUSTACHE_HTML, .partial = partial, .ctx = p->web->templates };
+	const struct mustache *t = map_get(p->web->templates, str_z(template_name));
+	struct doc_node       *data;
+	int                    r;
+
+	jw_end(&p->w);
+	if (!t)
+		BUG("there is no template '%s'", template_name);
+	r = buf_check(&p->json, "the page's data", reterr);
+	if (!r)
+		r = doc_parse_json(p->a, template_name, buf_str(&p->json), &data, reterr);
+	if (r)
+		return r;
+	http_type(p->req, "text/html; charset=utf-8");
+	return mustache_render(t, data, &env, http_out(p->req), reterr);
+}

@@ -1,0 +1,50 @@
+/* page.h - inside src/web: one page under construction. */
+#ifndef WEIR_WEB_PAGE_H
+#define WEIR_WEB_PAGE_H
+
+#include "lang/mustache/mustache.h"
+#include "web/view.h"
+#include "web/web.h"
+
+struct web {
+	struct web_ops ops;
+	struct arena   arena; /* templates */
+	struct map    *templates; /* name without ".mustache" -> struct mustache */
+};
+
+struct page { /* the template's data, written as JSON and read back as a tree */
+	struct web      *web;
+	struct http_req *req;
+	struct arena    *a;
+	struct buf       json;
+	struct jw        w;
+	usec_t           now;
+};
+void page_init(struct page *p, struct web *web, struct http_req *req, const char *title, const char *section);
+void page_fini(struct page *p);
+#define CLEANUP_PAGE CLEANUP(page_fini)
+
+/* Asks the API as the person who looks. */
+MUST_CHECK int page_ask(struct page *p, struct doc_node **ret, struct err *reterr, const char *path_fmt, ...) PRINTF(4, 5);
+/* As page_ask; *ret NULL when this server or person does not have it (not found, not allowed). */
+MUST_CHECK int page_ask_maybe(struct page *p, struct doc_node **ret, struct err *reterr, const char *path_fmt, ...) PRINTF(4, 5);
+/* Adds key: enriched node. */
+void page_add(struct page *p, const char *key, const struct doc_node *n);
+/* A path component, encoded, in the page's arena. */
+const char *page_url(struct page *p, str s);
+/* Renders the template over everything that was added; the answer is complete then. */
+MUST_CHECK int page_show(struct page *p, const char *template_name, struct err *reterr);
+
+/* pages.c and acts.c: handlers */
+int page_home(struct http_req *r, void *web, struct err *reterr);
+int page_project(struct http_req *r, void *web, struct err *reterr);
+int page_change(struct http_req *r, void *web, struct err *reterr);
+int page_run(struct http_req *r, void *web, struct err *reterr);
+int page_release(struct http_req *r, void *web, struct err *reterr);
+int page_events(struct http_req *r, void *web, struct err *reterr);
+int page_insights(struct http_req *r, void *web, struct err *reterr);
+int page_release_act(struct http_req *r, void *web, struct err *reterr);
+int page_rollback(struct http_req *r, void *web, struct err *reterr);
+int page_asset(struct http_req *r, void *web, struct err *reterr);
+
+#endif

@@ -1,0 +1,200 @@
+/* view.c - see view.h. */
+#include "base/base.h"
+#include "web/view.h"
+
+#include <math.h>
+
+static const struct {
+	const char *word, *class;
+} state_classes[] = {
+	{ "success", "good" },   { "accepted", "good" },  { "active", "good" },    { "pass", "good" },       { "good", "good" },
+	{ "healthy", "good" },   { "promoted", "good" },  { "finished", "good" },  { "done", "good" },       { "running-well", "good" },
+	{ "failure", "bad" },    { "refused", "bad" },    { "fail", "bad" },       { "worse", "bad" },       { "rolled_back", "bad" },
+	{ "rolled-back", "bad" }, { "failed", "bad" },    { "rolling-back", "bad" }, { "error", "bad" },     { "timed_out", "bad" },
+	{ "running", "live" },   { "canary", "live" },    { "starting", "live" },  { "baking", "live" },     { "bake", "live" },
+	{ "promoting", "live" }, { "queued", "held" },    { "waiting", "held" },   { "held", "held" },       { "paused", "held" },
+	{ "cannot-judge", "held" }, { "worse-hold", "held" }, { "pending", "held" }, { "cancelled", "idle" }, { "skipped", "idle" },
+	{ "archived", "idle" },  { "superseded", "idle" }, { "undecided", "live" },
+};
+
+const char *view_state_class(str state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(state_classes); i++)
+		if (str_eq_nocase(state, str_z(state_classes[i].word)))
+			return state_classes[i].class;
+	return "idle";
+}
+
+static bool is_hex_id(str s)
+{
+	if (s.len < 40 || s.len > 64)
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if (!strchr("0123456789abcdef", s.ptr[i]))
+			return false;
+	return true;
+}
+
+static void key_with(struct jw *w, str key, const char *tail)
+{
+	char   name[160];
+	size_t n = key.len < 128 ? key.len : 128;
+
+	memcpy(name, key.ptr, n);
+	snprintf(name + n, sizeof(name) - n, "%s", tail);
+	jw_key(w, name);
+}
+
+static void write_percent(struct jw *w, str key, double share)
+{
+	key_with(w, key, "_percent");
+	if (share > 0 && share < 0.001)
+		jw_fmt(w, "%.3f%%", share * 100);
+	else if (fabs(share * 100 - round(share * 100)) < 1e-9)
+		jw_fmt(w, "%.0f%%", share * 100);
+	else
+		jw_fmt(w, "%.2f%%", share * 100);
+}
+
+static void write_ago(struct jw *w, str key, usec_t at, usec_t now)
+{
+	char text[32], when[CLOCK_RFC3339_SIZE];
+
+	key_with(w, key, "_ago");
+	if (now - at < USEC_PER_SEC && at - now < USEC_PER_SEC)
+		jw_strz(w, "now");
+	else
+		jw_fmt(w, at <= now ? "%s ago" : "in %s", clock_human((at <= now ? now - at : at - now) / USEC_PER_SEC * USEC_PER_SEC, text));
+	clock_rfc3339(at, when);
+	key_with(w, key, "_local");
+	jw_fmt(w, "%.10s %.8s UTC", when, when + 11);
+	key_with(w, key, "_iso");
+	jw_strz(w, when);
+}
+
+static bool is_time_number(str key, int64_t v) /* microseconds since 1970, in this century */
+{
+	return (str_has_suffix(key, STR("_at")) || str_has_suffix(key, STR("_since")) || str_eqz(key, "entered") || str_eqz(key, "time")) && v > 1000000000 * USEC_PER_SEC &&
+	       v < 8000000000 * USEC_PER_SEC;
+}
+
+static void write_text_extras(struct jw *w, str key, str s, usec_t now)
+{
+	usec_t at;
+
+	if (s.len >= 20 && s.len <= 35 && clock_parse_rfc3339(s, &at)) {
+		write_ago(w, key, at, now);
+	} else if (str_eqz(key, "state") || str_eqz(key, "result") || str_eqz(key, "verdict") || str_eqz(key, "call") || str_eqz(key, "status")) {
+		key_with(w, key, "_class");
+		jw_strz(w, view_state_class(s));
+	} else if (is_hex_id(s)) {
+		key_with(w, key, "_short");
+		jw_str(w, str_sub(s, 0, 10));
+	} else if (str_eqz(key, "ref")) {
+		jw_key(w, "ref_short");
+		jw_str(w, str_has_prefix(s, STR("refs/heads/")) ? str_sub(s, 11, s.len) : str_has_prefix(s, STR("refs/tags/")) ? str_sub(s, 10, s.len) : s);
+	}
+}
+
+static void write_bytes(struct jw *w, str key, int64_t n)
+{
+	key_with(w, key, "_human");
+	if (n < 1024)
+		jw_fmt(w, "%lld B", (long long)n);
+	else if (n < 1 << 20)
+		jw_fmt(w, "%.1f KiB", (double)n / 1024);
+	else
+		jw_fmt(w, "%.1f MiB", (double)n / (1 << 20));
+}
+
+/* An event's data as a list of key and text, with links where the value names a thing that has a page. */
+static void write_data_list(struct jw *w, const struct doc_node *map)
+{
+	jw_key(w, "data_list");
+	jw_arr(w);
+	for (size_t i = 0; i < map->map.n; i++) {
+		const struct doc_pair *pair = &map->map.pairs[i];
+		str                    s = pair->value->kind == DOC_STR ? pair->value->s : pair->value->text;
+
+		if (pair->value->kind == DOC_MAP || pair->value->kind == DOC_SEQ || !s.len || pair->value->kind == DOC_NULL)
+			continue;
+		jw_obj(w);
+		jw_kstr(w, "key", pair->key);
+		jw_kstr(w, "value", is_hex_id(s) ? str_sub(s, 0, 10) : str_sub(s, 0, 200));
+		if (str_eqz(pair->key, "run") || str_eqz(pair->key, "release")) {
+			jw_key(w, "href");
+			jw_fmt(w, "/%.*ss/%.*s", STR_ARG(pair->key), STR_ARG(s));
+		}
+		jw_end(w);
+	}
+	jw_end(w);
+}
+
+static void write_extras(struct jw *w, str key, const struct doc_node *v, usec_t now)
+{
+	bool is_share = str_eqz(key, "share") || str_has_prefix(key, STR("rate")) || str_has_suffix(key, STR("_share")) || str_has_suffix(key, STR("_rate"));
+
+	switch (v->kind) {
+	case DOC_STR: write_text_extras(w, key, v->s, now); break;
+	case DOC_INT:
+		if (is_time_number(key, v->i))
+			write_ago(w, key, v->i, now);
+		else if (str_has_suffix(key, STR("bytes")))
+			write_bytes(w, key, v->i);
+		else if (is_share)
+			write_percent(w, key, (double)v->i);
+		break;
+	case DOC_REAL:
+		if (is_share)
+			write_percent(w, key, v->d);
+		break;
+	case DOC_SEQ:
+		key_with(w, key, "_n");
+		jw_int(w, (int64_t)v->seq.n);
+		key_with(w, key, "_any");
+		jw_bool(w, v->seq.n > 0);
+		break;
+	case DOC_NONE:
+	case DOC_NULL:
+	case DOC_BOOL: break;
+	case DOC_MAP:
+		if (str_eqz(key, "data"))
+			write_data_list(w, v);
+		break;
+	}
+}
+
+static void write_took(struct jw *w, const struct doc_node *map)
+{
+	usec_t from, to;
+	char   text[32];
+
+	if (clock_parse_rfc3339(doc_get_str(map, "started"), &from) && clock_parse_rfc3339(doc_get_str(map, "ended"), &to) && to >= from)
+		jw_kstrz(w, "took", clock_human(to - from, text));
+}
+
+void view_write(struct jw *w, const struct doc_node *n, usec_t now)
+{
+	if (!n || (n->kind != DOC_MAP && n->kind != DOC_SEQ)) {
+		if (n)
+			jw_node(w, n);
+		else
+			jw_null(w);
+		return;
+	}
+	if (n->kind == DOC_SEQ) {
+		jw_arr(w);
+		for (size_t i = 0; i < n->seq.n; i++)
+			view_write(w, n->seq.items[i], now);
+		jw_end(w);
+		return;
+	}
+	jw_obj(w);
+	for (size_t i = 0; i < n->map.n; i++) {
+		jw_key_n(w, n->map.pairs[i].key);
+		view_write(w, n->map.pairs[i].value, now);
+		write_extras(w, n->map.pairs[i].key, n->map.pairs[i].value, now);
+	}
+	write_took(w, n);
+	jw_end(w);
+}

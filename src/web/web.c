@@ -1,0 +1,141 @@
+/* web.c - the room's life, its routes, its assets, and the pages that net itself must answer (see web.h). */
+#include "base/base.h"
+#include "base/embed.h"
+#include "base/map.h"
+#include "web/page.h"
+
+extern const struct embed_file web_files[];
+extern const size_t            web_files_n;
+
+static int templates_parse(struct web *w, struct err *reterr)
+{
+	for (size_t i = 0; i < web_files_n; i++) {
+		str              name = str_z(web_files[i].name);
+		struct mustache *t;
+		int              r;
+
+		if (!str_has_prefix(name, STR("templates/")))
+			continue;
+		name = str_sub(name, 10, name.len - 10 - strlen(".mustache"));
+		r = mustache_parse(&w->arena, web_files[i].name, web_files[i].data, &t, reterr);
+		if (r)
+			return r;
+		if (!map_put(w->templates, name, t, NULL))
+			return err_set(reterr, WEIR_ENOMEM, "no memory for templates");
+	}
+	return 0;
+}
+
+int web_open(const struct web_ops *ops, struct web **ret, struct err *reterr)
+{
+	struct web *w = calloc(1, sizeof(*w));
+	int         r;
+
+	if (w)
+		w->templates = calloc(1, sizeof(*w->templates));
+	if (!w || !w->templates) {
+		free(w);
+		return err_set(reterr, WEIR_ENOMEM, "no memory for the pages");
+	}
+	w->ops = *ops;
+	arena_init(&w->arena, 16 << 20);
+	map_init(w->templates);
+	r = templates_parse(w, reterr);
+	if (r) {
+		web_close(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+struct web *web_close(struct web *w)
+{
+	if (!w)
+		return NULL;
+	map_fini(w->templates);
+	free(w->templates);
+	arena_fini(&w->arena);
+	free(w);
+	return NULL;
+}
+
+/* --- assets --- */
+
+static const char *type_of(str name)
+{
+	static const char *const types[][2] = {
+		{ ".css", "text/css; charset=utf-8" },     { ".js", "text/javascript; charset=utf-8" }, { ".svg", "image/svg+xml" },
+		{ ".txt", "text/plain; charset=utf-8" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (str_has_suffix(name, str_z(types[i][0])))
+			return types[i][1];
+	return "application/octet-stream";
+}
+
+int page_asset(struct http_req *r, void *web UNUSED, struct err *reterr)
+{
+	str name = http_param(r, "rest");
+
+	for (size_t i = 0; i < web_files_n; i++) {
+		str have = str_z(web_files[i].name);
+
+		if (str_has_prefix(have, STR("assets/")) && str_eq(str_sub(have, 7, have.len), name))
+			return http_static(r, type_of(name), web_files[i].data, false);
+	}
+	return err_set(reterr, WEIR_ENOENT, "there is no asset '%.*s'", STR_ARG(name));
+}
+
+/* --- pages of net --- */
+
+/* Errors inside an error page leave the plain text: there is nothing better to say. */
+static void net_error_page(void *ctx, struct http_req *r, int status, const char *code, str message)
+{
+	struct page p CLEANUP_PAGE;
+	struct err  e;
+
+	page_init(&p, ctx, r, status == 404 ? "Not here" : "That did not work", "none");
+	jw_kint(&p.w, "status", status);
+	jw_kstrz(&p.w, "code", code);
+	jw_kstr(&p.w, "message", message);
+	if (page_show(&p, "error", &e)) {
+		buf_clear(http_out(r));
+		http_type(r, "text/plain; charset=utf-8");
+		buf_add_str(http_out(r), message);
+	}
+}
+
+static void net_login_page(void *ctx, struct http_req *r, str message, str next)
+{
+	struct page p CLEANUP_PAGE;
+	struct err  e;
+
+	page_init(&p, ctx, r, "Log in", "none");
+	jw_kstr(&p.w, "message", message);
+	jw_kstr(&p.w, "next", next);
+	if (page_show(&p, "login", &e))
+		buf_addz(http_out(r), "the page cannot be shown");
+}
+
+struct http_pages web_pages(struct web *w) { return (struct http_pages){ net_error_page, net_login_page, w }; }
+
+static const struct http_route routes[] = {
+	{ "GET", "/", HTTP_WORKER, SCOPE_READ, 0, page_home, "Projects and what their services do.", NULL, NULL },
+	{ "GET", "/projects/:project", HTTP_WORKER, SCOPE_READ, 0, page_project, "A project.", NULL, NULL },
+	{ "GET", "/projects/:project/changes/:seq:int", HTTP_WORKER, SCOPE_READ, 0, page_change, "A push with its findings.", NULL, NULL },
+	{ "GET", "/runs/:run", HTTP_WORKER, SCOPE_READ, 0, page_run, "A run with its jobs and logs.", NULL, NULL },
+	{ "GET", "/releases/:release", HTTP_WORKER, SCOPE_READ, 0, page_release, "A release with its evidence.", NULL, NULL },
+	{ "POST", "/releases/:release/:action", HTTP_WORKER, SCOPE_RELEASE, 4096, page_release_act, "Steers a release.", NULL, NULL },
+	{ "POST", "/projects/:project/rollback", HTTP_WORKER, SCOPE_RELEASE, 4096, page_rollback, "Takes a service's last release back.", NULL, NULL },
+	{ "GET", "/activity", HTTP_WORKER, SCOPE_READ, 0, page_events, "The event log.", NULL, NULL },
+	{ "GET", "/insights", HTTP_WORKER, SCOPE_READ, 0, page_insights, "Delivery metrics.", NULL, NULL },
+	{ "GET", "/assets/*rest", HTTP_FAST, SCOPE_NONE, 0, page_asset, "Styles and scripts.", NULL, NULL },
+};
+
+const struct http_route *web_routes(size_t *ret_n)
+{
+	*ret_n = ARRAY_SIZE(routes);
+	return routes;
+}
