@@ -14,6 +14,7 @@
 	X(secret_rules, "secret-rules")   \
 	X(starter_workflows, "starter-workflows") \
 	X(workflow_reader, "workflow-reader") \
+	X(versions, "versions")           \
 	X(yaml, "yaml")
 
 #endif
