@@ -327,9 +327,13 @@ static void test_killed_runner(void **state)
 			struct jobs mine = j;
 
 			open_job(&mine, STR_NULL);
-			_exit(job_run(mine.job, &err) ? 1 : 0);
+			int rc = job_run(mine.job, &err);
+
+			if (rc)
+				fprintf(stderr, "%s\n", err.msg);
+			_exit(rc ? 1 : 0);
 		}
-		clock_sleep_ms(20 + 37 * lives % 400);
+		clock_sleep_ms(20 + 37 * lives % 400 + 10 * lives); /* longer and longer: a busy machine gets there, too */
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
 		over = WIFEXITED(status) && WEXITSTATUS(status) == 0;
