@@ -64,6 +64,9 @@
 #define LIMIT_SSE_PULL_BYTES     (1 << 20)   /* messages of one turn of one event stream */
 #define LIMIT_WAIVERS            1000        /* entries of .weir/waivers.yaml: each finding is held against each */
 #define LIMIT_FINDINGS           1000        /* findings of one verdict; more are counted */
+#define LIMIT_INSIGHT_BYTES      (512 << 20) /* texts of all changes and deployments that measurements look at */
+#define LIMIT_INSIGHT_FEW        20          /* below so many rows a figure is marked "too few" */
+#define LIMIT_INSIGHT_DAYS       3660        /* longest window of measurements: ten years */
 #define LIMIT_JOB_MASKS          10000       /* texts that one job masks: each log byte is compared with those that begin alike */
 #define LIMIT_STEP_FILE_BYTES    (1 << 20)   /* GITHUB_ENV, GITHUB_OUTPUT, ... and the summary of one step, as GitHub has it */
 

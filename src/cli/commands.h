@@ -34,9 +34,21 @@
 	X(cmd_dispatch)          \
 	X(cmd_log)               \
 	X(cmd_log_verify)        \
+	X(cmd_insights)          \
 	X(cmd_check)             \
 	X(cmd_hook_install)      \
 	X(cmd_hook_uninstall)    \
+	X(cmd_services)          \
+	X(cmd_releases)          \
+	X(cmd_release_show)      \
+	X(cmd_rollback)          \
+	X(cmd_abort)             \
+	X(cmd_pause)             \
+	X(cmd_resume)            \
+	X(cmd_promote)           \
+	X(cmd_judge_replay)      \
+	X(cmd_guard_service)     \
+	X(cmd_action_release)    \
 	/* end of the table */
 
 #define X(var) extern const struct cli_command var;

@@ -61,6 +61,18 @@ MUST_CHECK int event_read_all(struct event_log *log, int64_t after_pos, size_t m
 /* Newest events first, for pages: project STR_NULL means all; before_pos 0 means from the newest. */
 MUST_CHECK int event_read_newest(struct event_log *log, str project, int64_t before_pos, size_t max, struct arena *a,
                                  struct event **ret, int64_t *ret_next_pos, size_t *ret_n, struct err *reterr);
+/* What the three above are made of: any project, types and order. At most LIMIT_EVENT_READ. */
+enum event_order { EVENT_BY_SEQ, EVENT_BY_POS, EVENT_NEWEST };
+struct event_filter {
+	str                    project; /* STR_NULL: all */
+	const enum event_type *types;
+	size_t                 n_types; /* 0: all */
+	enum event_order       order;
+	int64_t                after;   /* seq or pos, exclusive; NEWEST: before this pos, 0 from the end */
+	size_t                 max;
+};
+MUST_CHECK int event_select(struct event_log *log, const struct event_filter *f, struct arena *a, struct event **ret,
+                            size_t *ret_n, struct err *reterr);
 /* Called (quickly, from a db thread) after new events were committed. */
 MUST_CHECK int event_on_commit(struct event_log *log, void (*fn)(void *ctx), void *ctx, struct err *reterr);
 

@@ -46,17 +46,6 @@ MUST_CHECK int event_sequence(struct event_log *log, struct err *reterr);
 bool event_wait(struct event_log *log, uint64_t *generation, usec_t until);
 
 /* --- read.c --- */
-enum event_order { EVENT_BY_SEQ, EVENT_BY_POS, EVENT_NEWEST };
-struct event_filter {
-	str                    project; /* STR_NULL: all */
-	const enum event_type *types;
-	size_t                 n_types; /* 0: all */
-	enum event_order       order;
-	int64_t                after;   /* seq or pos, exclusive; NEWEST: before, 0 from the end */
-	size_t                 max;
-};
-MUST_CHECK int event_select(struct event_log *log, const struct event_filter *f, struct arena *a, struct event **ret,
-                            size_t *ret_n, struct err *reterr);
 /* The present row of a query of EVENT_COLUMNS, copied. */
 #define EVENT_COLUMNS "e.project, e.seq, e.time, e.type, e.actor, e.data, e.hash"
 MUST_CHECK int event_of_row(struct db_rows *rows, struct arena *a, struct event *ret, struct err *reterr);

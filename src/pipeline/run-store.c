@@ -42,7 +42,7 @@ const char *run_state_name(enum run_state s)
 {
 	return run_states[s];
 }
-const char *job_state_name(enum job_state s)
+const char *run_job_state_name(enum job_state s)
 {
 	return job_states[s];
 }

@@ -33,9 +33,8 @@ static int receive_check(void *ctx, const struct change *c, struct arena *a, str
 static int subscriptions(struct rooms *r, struct err *reterr)
 {
 	static const enum event_type changes[] = { EVENT_CHANGE_ACCEPTED };
-	int rc = event_subscribe(r->log, "pipeline", changes, ARRAY_SIZE(changes), true, pipeline_on_change, r->pipeline, reterr);
 
-	return rc ? rc : insight_subscribe(r->insight, reterr);
+	return event_subscribe(r->log, "pipeline", changes, ARRAY_SIZE(changes), true, pipeline_on_change, r->pipeline, reterr);
 }
 
 /* --- who is served --- */
@@ -182,11 +181,15 @@ int rooms_open(struct rooms *r, struct err *reterr)
 	if (!rc)
 		rc = release_room(r, reterr);
 	if (!rc)
-		rc = insight_open(r->db, r->log, r->clock, &r->insight, reterr);
+		rc = insight_open(r->log, r->clock, &r->insight, reterr);
 	if (!rc)
 		rc = web_open(&web, &r->web, reterr);
-	if (!rc)
+	if (!rc) {
+		struct http_pages pages = web_pages(r->web);
+
+		http_server_pages(r->http, &pages);
 		rc = routes(r, reterr);
+	}
 	return rc ? rc : subscriptions(r, reterr);
 }
 
