@@ -14,7 +14,8 @@ static const struct {
 	{ "running", "live" },   { "canary", "live" },    { "starting", "live" },  { "baking", "live" },     { "bake", "live" },
 	{ "promoting", "live" }, { "queued", "held" },    { "waiting", "held" },   { "held", "held" },       { "paused", "held" },
 	{ "cannot-judge", "held" }, { "worse-hold", "held" }, { "pending", "held" }, { "cancelled", "idle" }, { "skipped", "idle" },
-	{ "archived", "idle" },  { "superseded", "idle" }, { "undecided", "live" },
+	{ "archived", "idle" },  { "superseded", "idle" }, { "undecided", "live" }, { "live", "good" },    { "returning", "bad" },   { "aborted", "bad" },
+	{ "empty", "idle" },
 };
 
 const char *view_state_class(str state)
@@ -72,11 +73,8 @@ static void write_ago(struct jw *w, str key, usec_t at, usec_t now)
 	jw_strz(w, when);
 }
 
-static bool is_time_number(str key, int64_t v) /* microseconds since 1970, in this century */
-{
-	return (str_has_suffix(key, STR("_at")) || str_has_suffix(key, STR("_since")) || str_eqz(key, "entered") || str_eqz(key, "time")) && v > 1000000000 * USEC_PER_SEC &&
-	       v < 8000000000 * USEC_PER_SEC;
-}
+/* Microseconds of the years 2001 to 2223: no count and no size of weir is so large. */
+static bool is_time_number(int64_t v) { return v > 1000000000 * USEC_PER_SEC && v < 8000000000 * USEC_PER_SEC; }
 
 static void write_text_extras(struct jw *w, str key, str s, usec_t now)
 {
@@ -137,7 +135,7 @@ static void write_extras(struct jw *w, str key, const struct doc_node *v, usec_t
 	switch (v->kind) {
 	case DOC_STR: write_text_extras(w, key, v->s, now); break;
 	case DOC_INT:
-		if (is_time_number(key, v->i))
+		if (is_time_number(v->i))
 			write_ago(w, key, v->i, now);
 		else if (str_has_suffix(key, STR("bytes")))
 			write_bytes(w, key, v->i);
@@ -147,6 +145,8 @@ static void write_extras(struct jw *w, str key, const struct doc_node *v, usec_t
 	case DOC_REAL:
 		if (is_share)
 			write_percent(w, key, v->d);
+		key_with(w, key, "_round");
+		jw_fmt(w, "%.2f", v->d);
 		break;
 	case DOC_SEQ:
 		key_with(w, key, "_n");
@@ -173,6 +173,43 @@ static void write_took(struct jw *w, const struct doc_node *map)
 		jw_kstrz(w, "took", clock_human(to - from, text));
 }
 
+static void write_rate(struct jw *w, const struct doc_node *map, const char *arm)
+{
+	char    requests[32], failed[32], rate[32];
+	int64_t n, bad;
+
+	snprintf(requests, sizeof(requests), "requests_%s", arm);
+	snprintf(failed, sizeof(failed), "failed_%s", arm);
+	snprintf(rate, sizeof(rate), "failing_%s", arm);
+	n = doc_get_int(map, requests, 0);
+	bad = doc_get_int(map, failed, -1);
+	if (n <= 0 || bad < 0)
+		return;
+	jw_knum(w, rate, (double)bad / (double)n);
+	write_percent(w, str_z(rate), (double)bad / (double)n);
+}
+
+/* A measured figure in its unit, as people say it. */
+static void write_figure(struct jw *w, const struct doc_node *map)
+{
+	const struct doc_node *value = doc_get(map, "value");
+	str                    unit = doc_get_str(map, "unit");
+	double                 v = doc_get_num(map, "value", 0);
+	char                   text[32];
+
+	if (!value || !unit.len)
+		return;
+	jw_key(w, "text");
+	if (value->kind != DOC_REAL && value->kind != DOC_INT)
+		jw_strz(w, "nothing to measure yet");
+	else if (str_eqz(unit, "seconds"))
+		jw_strz(w, clock_human((usec_t)(v * USEC_PER_SEC), text));
+	else if (str_eqz(unit, "ratio"))
+		jw_fmt(w, "%.0f%%", v * 100);
+	else
+		jw_fmt(w, "%.3g %.*s", v, STR_ARG(unit));
+}
+
 void view_write(struct jw *w, const struct doc_node *n, usec_t now)
 {
 	if (!n || (n->kind != DOC_MAP && n->kind != DOC_SEQ)) {
@@ -196,5 +233,8 @@ void view_write(struct jw *w, const struct doc_node *n, usec_t now)
 		write_extras(w, n->map.pairs[i].key, n->map.pairs[i].value, now);
 	}
 	write_took(w, n);
+	write_rate(w, n, "canary");
+	write_rate(w, n, "stable");
+	write_figure(w, n);
 	jw_end(w);
 }
