@@ -7,12 +7,18 @@ static void add_services(struct page *p, const struct doc_node *services, str pr
 {
 	const struct doc_node *all = doc_get(services, "services");
 
+	bool                   any = false;
+
 	jw_key(&p->w, "services");
 	jw_arr(&p->w);
-	for (size_t i = 0; i < doc_len(all); i++)
-		if (str_eq(doc_get_str(doc_at(all, i), "project"), project))
-			view_write(&p->w, doc_at(all, i), p->now);
+	for (size_t i = 0; i < doc_len(all); i++) {
+		if (!str_eq(doc_get_str(doc_at(all, i), "project"), project))
+			continue;
+		view_write(&p->w, doc_at(all, i), p->now);
+		any = true;
+	}
 	jw_end(&p->w);
+	jw_kbool(&p->w, "services_any", any);
 }
 
 static void add_projects(struct page *p, const struct doc_node *projects, const struct doc_node *services)
@@ -80,6 +86,7 @@ enum { CODE_AROUND = 2 /* lines shown before and after a finding's */ };
 static void write_code_lines(struct jw *w, str text, int64_t line)
 {
 	int64_t n = 0;
+	bool    any = false;
 	str     one;
 
 	jw_key(w, "code");
@@ -93,8 +100,10 @@ static void write_code_lines(struct jw *w, str text, int64_t line)
 		jw_kstr(w, "text", str_sub(one, 0, 400));
 		jw_kbool(w, "hit", n == line);
 		jw_end(w);
+		any = true;
 	}
 	jw_end(w);
+	jw_kbool(w, "code_any", any);
 }
 
 /* The lines around a finding, of the commit that was offered. A refused push's objects are gone, and a credential's line is

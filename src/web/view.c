@@ -59,13 +59,21 @@ static void write_percent(struct jw *w, str key, double share)
 
 static void write_ago(struct jw *w, str key, usec_t at, usec_t now)
 {
-	char text[32], when[CLOCK_RFC3339_SIZE];
+	static const struct {
+		int64_t     seconds;
+		const char *unit;
+	} units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "m" }, { 1, "s" } };
+	char    when[CLOCK_RFC3339_SIZE];
+	int64_t s = (at <= now ? now - at : at - now) / USEC_PER_SEC;
+	size_t  u = 0;
 
+	while (u + 1 < ARRAY_SIZE(units) && s < 2 * units[u].seconds)
+		u++;
 	key_with(w, key, "_ago");
-	if (now - at < USEC_PER_SEC && at - now < USEC_PER_SEC)
+	if (!s)
 		jw_strz(w, "now");
 	else
-		jw_fmt(w, at <= now ? "%s ago" : "in %s", clock_human((at <= now ? now - at : at - now) / USEC_PER_SEC * USEC_PER_SEC, text));
+		jw_fmt(w, at <= now ? "%lld%s ago" : "in %lld%s", (long long)(s / units[u].seconds), units[u].unit);
 	clock_rfc3339(at, when);
 	key_with(w, key, "_local");
 	jw_fmt(w, "%.10s %.8s UTC", when, when + 11);
@@ -105,6 +113,14 @@ static void write_bytes(struct jw *w, str key, int64_t n)
 		jw_fmt(w, "%.1f MiB", (double)n / (1 << 20));
 }
 
+static bool is_id(str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!memchr("0123456789ABCDEFGHJKMNPQRSTVWXYZ", s.ptr[i], 32))
+			return false;
+	return true;
+}
+
 /* An event's data as a list of key and text, with links where the value names a thing that has a page. */
 static void write_data_list(struct jw *w, const struct doc_node *map)
 {
@@ -118,7 +134,10 @@ static void write_data_list(struct jw *w, const struct doc_node *map)
 			continue;
 		jw_obj(w);
 		jw_kstr(w, "key", pair->key);
-		jw_kstr(w, "value", is_hex_id(s) ? str_sub(s, 0, 10) : str_sub(s, 0, 200));
+		if (s.len == 26 && pair->value->kind == DOC_STR && is_id(s))
+			jw_fmt((jw_key(w, "value"), w), "…%.*s", 6, s.ptr + 20); /* the random end tells ids apart */
+		else
+			jw_kstr(w, "value", is_hex_id(s) ? str_sub(s, 0, 10) : str_sub(s, 0, 200));
 		if (str_eqz(pair->key, "run") || str_eqz(pair->key, "release")) {
 			jw_key(w, "href");
 			jw_fmt(w, "/%.*ss/%.*s", STR_ARG(pair->key), STR_ARG(s));
@@ -210,6 +229,14 @@ static void write_figure(struct jw *w, const struct doc_node *map)
 		jw_fmt(w, "%.3g %.*s", v, STR_ARG(unit));
 }
 
+void view_write_pair(struct jw *w, str key, const struct doc_node *n, usec_t now)
+{
+	jw_key_n(w, key);
+	view_write(w, n, now);
+	if (n)
+		write_extras(w, key, n, now);
+}
+
 void view_write(struct jw *w, const struct doc_node *n, usec_t now)
 {
 	if (!n || (n->kind != DOC_MAP && n->kind != DOC_SEQ)) {
@@ -228,9 +255,7 @@ void view_write(struct jw *w, const struct doc_node *n, usec_t now)
 	}
 	jw_obj(w);
 	for (size_t i = 0; i < n->map.n; i++) {
-		jw_key_n(w, n->map.pairs[i].key);
-		view_write(w, n->map.pairs[i].value, now);
-		write_extras(w, n->map.pairs[i].key, n->map.pairs[i].value, now);
+		view_write_pair(w, n->map.pairs[i].key, n->map.pairs[i].value, now);
 	}
 	write_took(w, n);
 	write_rate(w, n, "canary");

@@ -18,6 +18,8 @@
  *   data (of an event)                   data_list [{key, value, href?}]
  * and every list that is not empty gets KEY_any true, and KEY_n with its length. */
 void view_write(struct jw *w, const struct doc_node *n, usec_t now);
+/* Writes the pair key: n, and what view_write() puts beside it. */
+void view_write_pair(struct jw *w, str key, const struct doc_node *n, usec_t now);
 const char *view_state_class(str state);
 
 #endif
