@@ -6,18 +6,13 @@
 #include "base/proc.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/planning.h"
 #include "pipeline/plan.h"
 
 #include <dirent.h>
 #include <unistd.h>
 
 static const char *const dirs[] = { ".github/workflows", ".forgejo/workflows", ".gitea/workflows", ".weir/workflows" };
-enum { FILES_MAX = 256 };
-
-struct files {
-	str    v[FILES_MAX];
-	size_t n;
-};
 
 static int compare_files(const void *a, const void *b)
 {
@@ -38,7 +33,7 @@ static bool is_wanted(const char *want, str path)
 	return str_eqz(path, want) || str_eqz(base, want) || (base.len > strlen(want) && str_has_prefix(base, str_z(want)) && base.ptr[strlen(want)] == '.');
 }
 
-static int find_files(struct cli *c, struct files *f, struct err *reterr)
+int planning_find(struct cli *c, struct planning_files *f, struct err *reterr)
 {
 	const char *want = cli_arg(c, 0);
 
@@ -48,7 +43,7 @@ static int find_files(struct cli *c, struct files *f, struct err *reterr)
 		for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
 			str path = str_z(arena_printf(cli_arena(c), "%s/%s", dirs[i], e->d_name));
 
-			if (workflow_is_path(path) && is_wanted(want, path) && f->n < FILES_MAX)
+			if (workflow_is_path(path) && is_wanted(want, path) && f->n < PLANNING_FILES_MAX)
 				f->v[f->n++] = path;
 		}
 		if (d)
@@ -77,7 +72,7 @@ static str git_line(struct cli *c, const char *const *argv)
 	return arena_str(cli_arena(c), line);
 }
 
-static int make_input(struct cli *c, struct plan_input *in, struct err *reterr)
+int planning_input(struct cli *c, struct plan_input *in, struct err *reterr)
 {
 	static const char *const head[] = { "git", "rev-parse", "-q", "--verify", "HEAD", NULL };
 	static const char *const ref[] = { "git", "symbolic-ref", "-q", "HEAD", NULL };
@@ -151,12 +146,12 @@ static int plan_one(struct cli *c, str file, const struct plan_input *in, struct
 
 static int run_plan(struct cli *c, struct err *reterr)
 {
-	struct files      *f = ARENA_NEW(cli_arena(c), struct files);
+	struct planning_files      *f = ARENA_NEW(cli_arena(c), struct planning_files);
 	struct plan_input  in;
-	int                rc = f ? find_files(c, f, reterr) : arena_check(cli_arena(c), "plan", reterr);
+	int                rc = f ? planning_find(c, f, reterr) : arena_check(cli_arena(c), "plan", reterr);
 
 	if (rc == 0)
-		rc = make_input(c, &in, reterr);
+		rc = planning_input(c, &in, reterr);
 	if (rc == 0 && cli_wants_json(c))
 		jw_arr(cli_json(c));
 	for (size_t i = 0; rc == 0 && i < f->n; i++)

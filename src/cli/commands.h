@@ -23,6 +23,9 @@
 	X(cmd_project_show)      \
 	X(cmd_project_archive)   \
 	X(cmd_plan)              \
+	X(cmd_run)               \
+	X(cmd_runner)            \
+	X(cmd_guard)             \
 	X(cmd_runs)              \
 	X(cmd_runs_show)         \
 	X(cmd_runs_log)          \
@@ -35,6 +38,17 @@
 	X(cmd_check)             \
 	X(cmd_hook_install)      \
 	X(cmd_hook_uninstall)    \
+	X(cmd_services)          \
+	X(cmd_releases)          \
+	X(cmd_release_show)      \
+	X(cmd_rollback)          \
+	X(cmd_abort)             \
+	X(cmd_pause)             \
+	X(cmd_resume)            \
+	X(cmd_promote)           \
+	X(cmd_judge_replay)      \
+	X(cmd_guard_service)     \
+	X(cmd_action_release)    \
 	/* end of the table */
 
 #define X(var) extern const struct cli_command var;

@@ -258,6 +258,8 @@ static const struct expr_value *github_context(struct arena *a, const struct pla
 	put(&b, "run_attempt", expr_number(a, (double)in->run_attempt));
 	put_str(&b, "server_url", in->server_url);
 	put_str(&b, "api_url", in->server_url.len ? str_z(arena_printf(a, "%.*s/api/v1", STR_ARG(in->server_url))) : STR(""));
+	/* the same place in every sandbox, so that env of the workflow may name it */
+	put_str(&b, "workspace", str_z(arena_printf(a, "/home/runner/work/%.*s/%.*s", STR_ARG(in->project), STR_ARG(in->project))));
 	put_str(&b, "token", token);
 	if (group)
 		put_str(&b, "job", group->id);

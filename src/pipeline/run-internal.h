@@ -39,7 +39,7 @@ enum group_state { GROUP_WAIT, GROUP_RUN, GROUP_DONE };
 enum job_state { JOB_BLOCKED, JOB_QUEUED, JOB_RUNNING, JOB_FINISHED };       /* blocked: for max-parallel or concurrency */
 enum step_state { STEP_QUEUED, STEP_RUNNING, STEP_SUCCESS, STEP_FAILURE, STEP_SKIPPED, STEP_CANCELLED };
 const char *run_state_name(enum run_state s);
-const char *job_state_name(enum job_state s);
+const char *run_job_state_name(enum job_state s);
 const char *step_state_name(enum step_state s);
 int step_state_find(str name); /* -1 */
 
@@ -81,6 +81,8 @@ struct turn {
 };
 
 /* --- run-store.c --- */
+/* A copy that the database takes: at most max bytes, UTF-8, no NUL; what is neither becomes '?'. */
+str text_clean(struct arena *a, str s, size_t max);
 extern const struct db_migration pipeline_migrations[];
 extern const size_t              pipeline_n_migrations;
 

@@ -328,7 +328,7 @@ int runner_state_turn(struct turn *t, void *arg, struct err *reterr)
 	jw_obj(&w);
 	jw_kstr(&w, "job", j.id);
 	jw_kint(&w, "attempt", j.attempt);
-	jw_kstrz(&w, "state", job_state_name(j.state));
+	jw_kstrz(&w, "state", run_job_state_name(j.state));
 	jw_kbool(&w, "cancel", j.cancel);
 	jw_kstr(&w, "cause", j.cancel_cause);
 	rc = write_step_states(t, &j, run, &w, reterr);

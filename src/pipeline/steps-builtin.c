@@ -185,7 +185,7 @@ static int checkout_prepare(struct step_eval *e, size_t i, struct env_list *env,
 		r = git_token(e, env, url, reterr);
 	}
 	if (!r)
-		r = step_file(e->job, i, "script", copy ? STR(copy_script) : STR(clone_script), 0755, reterr);
+		r = step_file(e->job, i, "script", str_z(copy ? copy_script : clone_script), 0755, reterr);
 	ret->argv = ARENA_ARRAY(e->a, 4, const char *);
 	if (!r && ret->argv) {
 		ret->argv[0] = "/bin/sh";

@@ -226,7 +226,7 @@ int eval_init(struct step_eval *e, struct job *j, struct arena *a, const struct 
 	int                      r = 0;
 
 	*e = (struct step_eval){ .job = j, .a = a };
-	e->ops = (struct expr_ops){ st_success, st_failure, st_cancelled, st_hash, j };
+	e->ops = (struct expr_ops){ .success = st_success, .failure = st_failure, .cancelled = st_cancelled, .hash_files = st_hash, .ctx = j };
 	e->env_all.names = names;
 	e->env_all.ops = &e->ops;
 	e->env = base_env(j, a);

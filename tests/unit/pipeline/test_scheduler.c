@@ -163,7 +163,7 @@ static int look_turn(struct turn *t, void *arg, struct err *reterr)
 		return rc;
 	at += (size_t)snprintf(l->text, sizeof(l->text), "%s %s: %.*s;", run_state_name(r->state), plan_result_name(r->result), STR_ARG(r->cause));
 	for (size_t i = 0; i < r->n_jobs && at < sizeof(l->text); i++)
-		at += (size_t)snprintf(l->text + at, sizeof(l->text) - at, " %.*s=%s%s%s%.*s;", STR_ARG(r->jobs[i].key), job_state_name(r->jobs[i].state),
+		at += (size_t)snprintf(l->text + at, sizeof(l->text) - at, " %.*s=%s%s%s%.*s;", STR_ARG(r->jobs[i].key), run_job_state_name(r->jobs[i].state),
 		                       r->jobs[i].state == JOB_FINISHED ? "/" : "", plan_result_name(r->jobs[i].result), STR_ARG(r->jobs[i].cause));
 	return 0;
 }

@@ -1,0 +1,461 @@
+/* local.c - the local queue of `weir run` (see local.h).
+ *
+ * Guarantees: a job starts when all it needs has ended and plan_decide() says so; at most jobs_max run; every process that was started has
+ * ended when local_run() returns. */
+#include "base/base.h"
+#include "base/fs.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "pipeline/local.h"
+#include "pipeline/sandbox.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <unistd.h>
+
+struct local_job {
+	struct local      *l;
+	const struct plan_job *plan;
+	struct job        *job;
+	char               dir[1024];
+	pthread_t          thread;
+	bool               running, ended;
+	size_t             shown;      /* step whose output is being shown */
+	bool               shown_start;
+	int64_t            shown_bytes;
+	struct job_result  result;
+	struct err         err;
+	int                rc;
+	bool               done;       /* job_run() returned; under l->lock */
+	unsigned           slot;
+	struct doc_node   *outputs;
+};
+struct local_group {
+	struct plan_group plan; /* once expanded */
+	struct local_job *jobs;
+	size_t            n_jobs, n_started, n_ended;
+	bool              expanded, wanted, over;
+	enum plan_result  result;
+};
+struct local {
+	const struct local_config *cfg;
+	const struct plan  *plan;
+	struct arena       *arena;
+	struct local_group *groups;
+	struct plan_state  *state;
+	unsigned            running, max;
+	uint64_t            slots; /* bits in use */
+	bool                cancelled;
+	pthread_mutex_t     lock;
+	pthread_cond_t      cond;
+	uint64_t            changes;
+};
+
+static void on_change(void *ctx)
+{
+	struct local *l = ctx;
+
+	pthread_mutex_lock(&l->lock);
+	l->changes++;
+	pthread_cond_signal(&l->cond);
+	pthread_mutex_unlock(&l->lock);
+}
+
+static void *job_thread(void *arg)
+{
+	struct local_job *lj = arg;
+	int               rc = job_run(lj->job, &lj->err);
+
+	pthread_mutex_lock(&lj->l->lock);
+	lj->rc = rc;
+	lj->done = true;
+	lj->l->changes++;
+	pthread_cond_signal(&lj->l->cond);
+	pthread_mutex_unlock(&lj->l->lock);
+	return NULL;
+}
+
+static int start_job(struct local *l, struct local_job *lj, struct err *reterr)
+{
+	CLEANUP_BUF struct buf spec = BUF_INIT(8 << 20);
+	struct job_config      jc = { .exe = l->cfg->exe, .source = l->cfg->source, .local = true, .changed = on_change, .changed_ctx = l };
+	const struct local_group *g = &l->groups[lj->plan->group];
+	struct plan_job_extra  x = { .job = STR("local"), .lease = STR("local"), .lease_ms = 30000, .attempt = 1, .job_total = g->n_jobs };
+	char                   id[80];
+	int                    r;
+
+	snprintf(id, sizeof(id), "local-%d-%zu-%zu", (int)getpid(), lj->plan->group, lj->plan->index);
+	x.job = str_z(id);
+	r = plan_job_spec(l->arena, l->plan, lj->plan, l->state, &x, &spec, reterr);
+	if (!r && snprintf(lj->dir, sizeof(lj->dir), "%s/%s", l->cfg->dir, id) >= (int)sizeof(lj->dir))
+		r = err_set(reterr, WEIR_ELIMIT, "the path of the jobs' folder is too long");
+	while (lj->slot < 63 && (l->slots >> lj->slot) & 1)
+		lj->slot++;
+	jc.dir = lj->dir;
+	jc.slot = lj->slot;
+	if (!r)
+		r = job_open(&jc, buf_str(&spec), &lj->job, reterr);
+	if (!r && pthread_create(&lj->thread, NULL, job_thread, lj))
+		r = err_set(reterr, WEIR_ENOMEM, "cannot start a thread for a job");
+	if (r)
+		return r;
+	lj->running = true;
+	l->slots |= UINT64_C(1) << lj->slot;
+	l->running++;
+	if (l->cfg->job_started)
+		l->cfg->job_started(l->cfg->ctx, lj->plan);
+	return 0;
+}
+
+/* --- showing what happened --- */
+
+static int show_log(struct local *l, struct local_job *lj, struct err *reterr)
+{
+	char    tmp[32 << 10];
+	ssize_t n;
+
+	while ((n = job_read_log(lj->job, lj->shown, lj->shown_bytes, tmp, sizeof(tmp), reterr)) > 0) {
+		lj->shown_bytes += n;
+		if (l->cfg->log)
+			l->cfg->log(l->cfg->ctx, lj->plan, lj->shown, str_n(tmp, (size_t)n));
+	}
+	return (int)n;
+}
+
+static int show(struct local *l, struct local_job *lj, struct err *reterr)
+{
+	while (lj->shown < job_n_steps(lj->job)) {
+		struct job_view v;
+		int             r;
+
+		job_get_view(lj->job, lj->shown, &v);
+		if (v.state == JOB_QUEUED)
+			return 0;
+		if (!lj->shown_start && l->cfg->step_started)
+			l->cfg->step_started(l->cfg->ctx, lj->plan, lj->shown, &v);
+		lj->shown_start = true;
+		r = show_log(l, lj, reterr);
+		if (r || !v.ended)
+			return r;
+		if (l->cfg->step_ended)
+			l->cfg->step_ended(l->cfg->ctx, lj->plan, lj->shown, &v);
+		lj->shown++;
+		lj->shown_start = false;
+		lj->shown_bytes = 0;
+	}
+	return 0;
+}
+
+/* --- ends --- */
+
+static enum plan_result result_of(enum job_state s)
+{
+	return s == JOB_SUCCESS ? RESULT_SUCCESS : s == JOB_CANCELLED ? RESULT_CANCELLED : RESULT_FAILURE;
+}
+
+static int end_one(struct local *l, struct local_job *lj, struct err *reterr)
+{
+	CLEANUP_BUF struct buf outputs = BUF_INIT(4 << 20);
+	struct local_group    *g = &l->groups[lj->plan->group];
+	int                    r;
+
+	pthread_join(lj->thread, NULL);
+	lj->running = false;
+	lj->ended = true;
+	l->running--;
+	l->slots &= ~(UINT64_C(1) << lj->slot);
+	g->n_ended++;
+	r = show(l, lj, reterr);
+	if (!r && lj->rc) {
+		*reterr = lj->err;
+		r = lj->rc;
+	}
+	job_get_result(lj->job, &lj->result);
+	job_get_outputs(lj->job, &outputs);
+	if (!r)
+		r = doc_parse_json(l->arena, "outputs", buf_str(&outputs), &lj->outputs, reterr);
+	if (!r && l->cfg->job_ended)
+		l->cfg->job_ended(l->cfg->ctx, lj->plan, &lj->result);
+	if (!r && !l->cfg->keep)
+		r = job_remove(lj->job, reterr);
+	lj->job = job_close(lj->job);
+	if (!r && g->n_jobs > 1 && g->plan.fail_fast && lj->result.state == JOB_FAILURE && !lj->plan->continue_on_error)
+		for (size_t i = 0; i < g->n_jobs; i++)
+			if (g->jobs[i].running)
+				job_cancel(g->jobs[i].job, "fail-fast: another job of the matrix failed");
+	return r;
+}
+
+/* Outputs of a matrix: the later job's value wins where it is not empty, as at GitHub. */
+static void group_outputs(struct local *l, size_t gi)
+{
+	struct local_group *g = &l->groups[gi];
+	struct map          all = MAP_INIT;
+	VEC(struct expr_pair) pairs = VEC_INIT;
+
+	for (size_t i = 0; i < g->n_jobs; i++) {
+		const struct doc_node *o = g->jobs[i].outputs;
+
+		for (size_t k = 0; k < doc_len(o); k++)
+			if (o->map.pairs[k].value->text.len || !map_has(&all, o->map.pairs[k].key))
+				if (!map_put(&all, o->map.pairs[k].key, o->map.pairs[k].value, NULL))
+					break;
+	}
+	for (struct map_entry *e = map_next(&all, NULL); e; e = map_next(&all, e)) {
+		const struct doc_node *v = e->value;
+
+		if (!VEC_PUSH(&pairs, ((struct expr_pair){ arena_str(l->arena, str_n(e->key, e->key_len)), expr_string(l->arena, v->text) })))
+			break;
+	}
+	l->state[gi].outputs = expr_object(l->arena, pairs.v, pairs.n);
+	VEC_FINI(&pairs);
+	map_fini(&all);
+}
+
+static int end_group(struct local *l, size_t gi, struct err *reterr)
+{
+	struct local_group *g = &l->groups[gi];
+	enum plan_result   *results = ARENA_ARRAY(l->arena, g->n_jobs + 1, enum plan_result);
+	bool               *soft = ARENA_ARRAY(l->arena, g->n_jobs + 1, bool);
+
+	if (!results || !soft)
+		return arena_check(l->arena, "results", reterr);
+	for (size_t i = 0; i < g->n_jobs; i++) {
+		results[i] = g->jobs[i].ended ? result_of(g->jobs[i].result.state) : RESULT_CANCELLED;
+		soft[i] = g->jobs[i].plan->continue_on_error;
+	}
+	g->over = true;
+	g->result = l->state[gi].result = plan_group_result(results, soft, g->n_jobs);
+	group_outputs(l, gi);
+	return 0;
+}
+
+/* --- scheduling --- */
+
+static bool stopped_matrix(const struct local *l, size_t gi)
+{
+	const struct local_group *g = &l->groups[gi];
+
+	for (size_t i = 0; i < g->n_jobs; i++)
+		if (g->jobs[i].ended && g->jobs[i].result.state == JOB_FAILURE && !g->jobs[i].plan->continue_on_error && g->plan.fail_fast)
+			return true;
+	return l->cancelled;
+}
+
+static int start_group(struct local *l, size_t gi, struct err *reterr)
+{
+	struct local_group *g = &l->groups[gi];
+	int                 r;
+
+	while (g->n_started < g->n_jobs && l->running < l->max) {
+		if (stopped_matrix(l, gi)) {
+			g->n_ended += g->n_jobs - g->n_started;
+			g->n_started = g->n_jobs;
+			break;
+		}
+		if (g->plan.max_parallel && (int64_t)(g->n_started - g->n_ended) >= g->plan.max_parallel)
+			break;
+		r = start_job(l, &g->jobs[g->n_started++], reterr);
+		if (r)
+			return r;
+	}
+	return g->n_ended == g->n_jobs ? end_group(l, gi, reterr) : 0;
+}
+
+static int expand(struct local *l, size_t gi, struct err *reterr)
+{
+	struct local_group *g = &l->groups[gi];
+	int                 r = plan_expand(l->arena, l->plan, gi, l->state, &g->plan, reterr);
+	size_t              n = g->plan.n_jobs;
+
+	if (r)
+		return r;
+	g->jobs = ARENA_ARRAY(l->arena, n + 1, struct local_job);
+	if (!g->jobs)
+		return arena_check(l->arena, "jobs", reterr);
+	for (size_t i = 0; i < n; i++)
+		g->jobs[i] = (struct local_job){ .l = l, .plan = &g->plan.jobs[i] };
+	g->n_jobs = n;
+	g->expanded = true;
+	return 0;
+}
+
+static int decide(struct local *l, size_t gi, struct err *reterr)
+{
+	struct local_group *g = &l->groups[gi];
+	enum plan_call      call;
+	str                 cause = STR_NULL;
+	int                 r = plan_decide(l->arena, l->plan, gi, l->state, l->cancelled, &call, &cause, reterr);
+
+	if (r || call == PLAN_WAIT)
+		return r;
+	if (call == PLAN_SKIP) {
+		g->over = true;
+		g->result = l->state[gi].result = l->cancelled ? RESULT_CANCELLED : RESULT_SKIPPED;
+		if (l->cfg->group_skipped)
+			l->cfg->group_skipped(l->cfg->ctx, l->plan->groups[gi].id, cause);
+		return 0;
+	}
+	return expand(l, gi, reterr);
+}
+
+/* One turn over all groups. *ret_over: nothing is left to do. */
+static int turn(struct local *l, bool *ret_over, struct err *reterr)
+{
+	int r = 0;
+
+	*ret_over = true;
+	for (size_t k = 0; !r && k < l->plan->n_groups; k++) {
+		size_t              gi = l->plan->order[k];
+		struct local_group *g = &l->groups[gi];
+
+		if (!g->wanted || g->over)
+			continue;
+		if (!g->expanded)
+			r = decide(l, gi, reterr);
+		if (!r && g->expanded && !g->over)
+			r = start_group(l, gi, reterr);
+		*ret_over &= g->over;
+	}
+	return r;
+}
+
+static int collect(struct local *l, struct err *reterr)
+{
+	int r = 0;
+
+	for (size_t gi = 0; !r && gi < l->plan->n_groups; gi++)
+		for (size_t i = 0; !r && i < l->groups[gi].n_started; i++) {
+			struct local_job *lj = &l->groups[gi].jobs[i];
+			bool              done;
+
+			if (!lj->running)
+				continue;
+			pthread_mutex_lock(&l->lock);
+			done = lj->done;
+			pthread_mutex_unlock(&l->lock);
+			r = done ? end_one(l, lj, reterr) : show(l, lj, reterr);
+		}
+	return r;
+}
+
+static void cancel_all(struct local *l, const char *why)
+{
+	l->cancelled = true;
+	for (size_t gi = 0; gi < l->plan->n_groups; gi++)
+		for (size_t i = 0; i < l->groups[gi].n_started; i++)
+			if (l->groups[gi].jobs[i].running)
+				job_cancel(l->groups[gi].jobs[i].job, why);
+}
+
+static void wait_change(struct local *l, uint64_t seen)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_nsec += 100000000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&l->lock);
+	while (l->changes == seen)
+		if (pthread_cond_timedwait(&l->cond, &l->lock, &t))
+			break;
+	pthread_mutex_unlock(&l->lock);
+}
+
+static int loop(struct local *l, struct err *reterr)
+{
+	bool over = false;
+	int  r = 0;
+
+	while (!r && !over) {
+		uint64_t seen;
+
+		pthread_mutex_lock(&l->lock);
+		seen = l->changes;
+		pthread_mutex_unlock(&l->lock);
+		r = collect(l, reterr);
+		if (!r)
+			r = turn(l, &over, reterr);
+		if (!r && !l->cancelled && l->cfg->stop && l->cfg->stop(l->cfg->ctx))
+			cancel_all(l, "interrupted");
+		if (!r && !over && seen == l->changes)
+			wait_change(l, seen);
+	}
+	while (l->running) { /* an error: what still runs is stopped before we go */
+		struct err ignored;
+
+		cancel_all(l, "weir run failed");
+		clock_sleep_ms(20);
+		if (collect(l, &ignored))
+			continue;
+	}
+	return r;
+}
+
+static int want(struct local *l, str id, struct err *reterr)
+{
+	for (size_t gi = 0; gi < l->plan->n_groups; gi++) {
+		const struct plan_group *g = &l->plan->groups[gi];
+
+		if (!str_eq(g->id, id))
+			continue;
+		if (l->groups[gi].wanted)
+			return 0;
+		l->groups[gi].wanted = true;
+		for (size_t k = 0; k < g->n_needs; k++) {
+			int r = want(l, l->plan->groups[g->needs[k]].id, reterr);
+
+			if (r)
+				return r;
+		}
+		return 0;
+	}
+	return err_set(reterr, WEIR_ENOENT, "the workflow has no job '%.*s'", STR_ARG(id));
+}
+
+static enum plan_result overall(const struct local *l)
+{
+	enum plan_result all = RESULT_SKIPPED;
+
+	for (size_t gi = 0; gi < l->plan->n_groups; gi++) {
+		enum plan_result r = l->groups[gi].result;
+
+		if (r == RESULT_FAILURE || (r == RESULT_CANCELLED && all != RESULT_FAILURE) || (r == RESULT_SUCCESS && all == RESULT_SKIPPED))
+			all = r;
+	}
+	return all;
+}
+
+int local_run(struct arena *a, const struct plan *p, const struct local_config *cfg, enum plan_result *ret, struct err *reterr)
+{
+	long         cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	struct local l = { .cfg = cfg, .plan = p, .arena = a, .max = cfg->jobs_max ? cfg->jobs_max : cpus > 0 ? (unsigned)cpus : 1 };
+	int          r = 0;
+
+	*ret = RESULT_SKIPPED;
+	if (!p->runs)
+		return 0;
+	if (l.max > 60)
+		l.max = 60;
+	l.groups = ARENA_ARRAY(a, p->n_groups + 1, struct local_group);
+	l.state = ARENA_ARRAY(a, p->n_groups + 1, struct plan_state);
+	if (!l.groups || !l.state)
+		return arena_check(a, "plan", reterr);
+	pthread_mutex_init(&l.lock, NULL);
+	pthread_cond_init(&l.cond, NULL);
+	if (cfg->only)
+		r = want(&l, str_z(cfg->only), reterr);
+	for (size_t i = 0; !cfg->only && i < p->n_groups; i++)
+		l.groups[i].wanted = true;
+	if (!r)
+		r = fs_mkdirs(cfg->dir, 0700, reterr);
+	if (!r)
+		r = loop(&l, reterr);
+	*ret = overall(&l);
+	pthread_cond_destroy(&l.cond);
+	pthread_mutex_destroy(&l.lock);
+	return r;
+}

@@ -1,0 +1,101 @@
+/* Judging one candidate: entropy, checksums, placeholders, fingerprints, what is shown. */
+#include "gate/credentials/cred-internal.h"
+
+#include "lib/test.h"
+
+#include "base/hash.h"
+
+#include <zlib.h>
+
+static void test_entropy(void **s UNUSED)
+{
+	assert_true(cred_entropy(STR("aaaa")) < 0.001);
+	assert_true(cred_entropy(STR("abcd")) > 1.999 && cred_entropy(STR("abcd")) < 2.001);
+	assert_true(cred_entropy(STR("")) < 0.001);
+}
+
+static void test_crc32_is_zlibs(void **s UNUSED)
+{
+	const char *texts[] = { "", "a", "123456789", "the quick brown fox" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		assert_int_equal(cred_crc32(str_z(texts[i])), crc32(0, (const unsigned char *)texts[i], (unsigned)strlen(texts[i])));
+}
+
+static void test_checksum(void **s UNUSED)
+{
+	struct buf b = BUF_INIT(1000);
+
+	cred_example("ghp_<c36>", &b);
+	assert_int_equal(b.len, 40);
+	assert_true(cred_checksum_ok(CHECKSUM_CRC32_BASE62, buf_str(&b)));
+	assert_false(cred_checksum_ok(CHECKSUM_NONE, buf_str(&b)));
+	b.ptr[10] = b.ptr[10] == 'a' ? 'b' : 'a';
+	assert_false(cred_checksum_ok(CHECKSUM_CRC32_BASE62, buf_str(&b)));
+	assert_false(cred_checksum_ok(CHECKSUM_CRC32_BASE62, STR("short_1")));
+	assert_false(cred_checksum_ok(CHECKSUM_CRC32_BASE62, STR("aaaaaaaaaaaaaaaaaaaaa_12")));
+	buf_fini(&b);
+}
+
+static void test_placeholders_and_code(void **s UNUSED)
+{
+	static const char *const none[] = { NULL };
+	struct cred_rule         r = { .generic = true, .stop_words = none };
+	const char *const        placeholders[] = { "xxxxxxxx", "my-EXAMPLE-key", "changeme", "${TOKEN}", "{{ token }}", "your_api_key", "aaaaaaaa", "12345678", "abcdefgh" };
+	const char *const        code[] = { "getSecret()", "config.token", "$TOKEN", "some-name-here", "/etc/key", "a::b::c", "<value>", "@secret1234", "list[0]", "with|pipe1" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(placeholders); i++)
+		if (!cred_is_placeholder(&r, str_z(placeholders[i])))
+			fail_msg("%s is a placeholder", placeholders[i]);
+	assert_false(cred_is_placeholder(&r, STR("q7Rk2vX9pLz4Wn")));
+	for (size_t i = 0; i < ARRAY_SIZE(code); i++)
+		if (!cred_looks_like_code(str_z(code[i])))
+			fail_msg("%s is code", code[i]);
+	assert_false(cred_looks_like_code(STR("q7Rk2vX9pLz4Wn!")));
+}
+
+static void test_fingerprint(void **s UNUSED)
+{
+	unsigned char k1[32] = { 1 }, k2[32] = { 2 };
+	char          a[33], b[33];
+
+	cred_fingerprint(k1, "rule", STR("secret"), a);
+	cred_fingerprint(k1, "rule", STR("secret"), b);
+	assert_string_equal(a, b);
+	assert_int_equal(strlen(a), 32);
+	cred_fingerprint(k2, "rule", STR("secret"), b);
+	assert_string_not_equal(a, b);
+	cred_fingerprint(k1, "rule2", STR("secret"), b);
+	assert_string_not_equal(a, b);
+	/* a key folded over lines, and the same in one JSON text */
+	cred_fingerprint(k1, "rule", STR("line1\nline2\r\n"), a);
+	cred_fingerprint(k1, "rule", STR("line1\\nline2"), b);
+	assert_string_equal(a, b);
+}
+
+static void test_excerpt_shows_little(void **s UNUSED)
+{
+	struct buf b = BUF_INIT(1000);
+
+	cred_excerpt(STR("hunter2"), true, &b);
+	assert_str(buf_str(&b), "\"...\" (7 characters)");
+	buf_clear(&b);
+	cred_excerpt(STR("abcdefghijklmnopqrstuvwxyz0123456789abcd"), true, &b);
+	assert_str(buf_str(&b), "\"abcd...\" (40 characters)");
+	buf_clear(&b);
+	cred_excerpt(STR("abcdefghijkl"), false, &b);
+	assert_str(buf_str(&b), "\"ab...\" (12 characters)");
+	buf_clear(&b);
+	cred_excerpt(STR("a\033[1mefghijklmnopqrstuvwxyz"), true, &b);
+	assert_str(buf_str(&b), "\"a?[1...\" (27 characters)");
+	buf_fini(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_entropy),     cmocka_unit_test(test_crc32_is_zlibs),           cmocka_unit_test(test_checksum),
+		cmocka_unit_test(test_fingerprint), cmocka_unit_test(test_placeholders_and_code), cmocka_unit_test(test_excerpt_shows_little),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
