@@ -315,7 +315,7 @@ static void UNUSED load_stop(struct load *l)
 }
 
 /* A service.yaml; env: "FAIL: \"1\"" or "". */
-static const char *UNUSED fx_yaml(const char *env, const char *rollout)
+static UNUSED const char *fx_yaml(const char *env, const char *rollout)
 {
 	static char text[2000];
 
