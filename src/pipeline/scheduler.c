@@ -160,9 +160,12 @@ static int job_cancel(struct turn *t, struct run *r, struct job_row *j, str caus
 
 static int queue_job(struct turn *t, struct run *r, struct job_row *j, struct err *reterr)
 {
+	/* jobs that are queued together are claimed in their order, though their ids are of the same millisecond */
+	usec_t due = t->now - (usec_t)r->cap_jobs + (j - r->jobs);
+
 	j->state = JOB_QUEUED;
 	j->queued = t->now;
-	int rc = jobq_put(t->tx, PIPELINE_QUEUE, j->id, STR("{}"), j->labels, JOB_ATTEMPTS_MAX, t->now, reterr);
+	int rc = jobq_put(t->tx, PIPELINE_QUEUE, j->id, STR("{}"), j->labels, JOB_ATTEMPTS_MAX, due, reterr);
 	if (rc == 0)
 		rc = job_save(t, r, j, reterr);
 	return rc ? rc : db_notify(t->tx, "pl_jobs", reterr);
