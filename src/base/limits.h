@@ -28,6 +28,7 @@
 #define LIMIT_JOB_MINUTES        7200       /* timeout-minutes: five days, as GitHub's own runners have it */
 #define LIMIT_MATRIX_CELLS       4096       /* combinations before exclude: work of planning */
 #define LIMIT_RUNNING_JOBS       10000      /* jobs held by runners at once; one statement per job at start */
+#define LIMIT_CAUSE_BYTES        2000       /* why a job or step ended */
 #define LIMIT_GLOB_BYTES         1024       /* one filter pattern */
 #define LIMIT_GLOB_STEPS         200000     /* work of matching one pattern: '*' may go back */
 #define LIMIT_CHANGED_PATHS      10000      /* files of a change that path filters look at; past it they match */

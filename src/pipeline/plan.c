@@ -142,7 +142,7 @@ static int add_label(const struct plan_eval *x, const struct doc_node *at, const
 {
 	str s = v->kind == EXPR_ARRAY || v->kind == EXPR_OBJECT ? STR("") : str_trim(expr_to_string(x->a, v));
 
-	if (s.len == 0 || s.len > LIMIT_NAME_BYTES || memchr(s.ptr, ',', s.len))
+	if (s.len == 0 || s.len > LIMIT_NAME_BYTES || memchr(s.ptr, ',', s.len) || memchr(s.ptr, 0, s.len))
 		return plan_error_at(x->wf, at, reterr, "a label of 'runs-on' must be a text of 1 to %d bytes without a comma", LIMIT_NAME_BYTES);
 	for (size_t i = 0; i < job->n_labels; i++)
 		if (str_eq(job->labels[i], s))

@@ -71,11 +71,14 @@ static int read_sources(struct sources *s, const char *old, struct err *reterr)
 {
 	static const char *const dirs[] = { ".github/workflows", ".forgejo/workflows", ".gitea/workflows", ".weir/workflows" };
 	struct git_commit        commit;
-	int                      rc = git_commit_read(s->repo, s->commit, s->a, &commit, reterr);
+	char                     id[GIT_ID_SIZE];
+	int                      rc = git_resolve(s->repo, s->commit, id, reterr); /* a commit that is gone for good is -WEIR_ENOENT */
 
+	if (rc == 0)
+		rc = git_commit_read(s->repo, s->commit, s->a, &commit, reterr);
 	if (rc)
 		return rc;
-	s->subject = str_sub(commit.subject, 0, 500);
+	s->subject = text_clean(s->a, commit.subject, 500);
 	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(dirs); i++) {
 		struct err e = { 0 };
 
@@ -100,6 +103,7 @@ struct change_turn {
 	const struct event   *ev;
 	const struct sources *src;
 	str                   ref, old_id, new_id, actor;
+	const struct err     *failure;
 };
 
 static int event_skipped(struct turn *t, const struct change_turn *c, str workflow, str cause, struct err *reterr)
@@ -162,6 +166,27 @@ static int change_turn(struct turn *t, void *arg, struct err *reterr)
 	return rc;
 }
 
+/* What can never be stored or read must not hold back the project's stream: the change is marked as seen, with the reason. */
+static int give_up_turn(struct turn *t, void *arg, struct err *reterr)
+{
+	struct change_turn *c = arg;
+	int64_t             added = 0;
+	int rc = db_exec_n(t->tx, reterr, &added, "INSERT INTO pl_change (project, seq) VALUES ($1, $2) ON CONFLICT (project, seq) DO NOTHING", "si",
+	                   c->ev->project, c->ev->seq);
+
+	return rc || added == 0 ? rc : event_skipped(t, c, STR("-"), text_clean(t->a, str_z(c->failure->msg), LIMIT_CAUSE_BYTES), reterr);
+}
+
+static int give_up(struct pipeline *p, struct change_turn *c, int rc, struct err *failure, struct err *reterr)
+{
+	c->failure = failure;
+	if (!err_retryable(rc) && rc != -WEIR_EINTERNAL)
+		return turn_write(p, STR("weir"), give_up_turn, c, reterr);
+	if (reterr)
+		*reterr = *failure;
+	return rc;
+}
+
 static bool get_id(const struct doc_node *n, const char *key, char out[GIT_ID_SIZE])
 {
 	str s = doc_get_str(n, key);
@@ -198,17 +223,17 @@ int pipeline_on_change(const struct event *ev, void *ctx, struct err *reterr)
 		return err_set(reterr, WEIR_EINVAL, "change.accepted %lld of %.*s has no commit ids", (long long)ev->seq, STR_ARG(ev->project));
 	if (is_zero(new_id))
 		return 0; /* the ref was deleted */
-	rc = p->cfg.source->open(p->cfg.source->ctx, ev->project, &s->repo, reterr);
-	if (rc)
-		return rc;
+	struct change_turn c = { ev, s, doc_get_str(n, "ref"), str_z(old_id), str_z(new_id), short_actor(doc_get_str(n, "pusher")), NULL };
+	struct err         e = { 0 };
 	s->a = &a;
 	s->commit = new_id;
-	rc = read_sources(s, old_id, reterr);
-	s->repo = git_repo_close(s->repo);
-	if (rc)
-		return rc;
-	struct change_turn c = { ev, s, doc_get_str(n, "ref"), str_z(old_id), str_z(new_id), short_actor(doc_get_str(n, "pusher")) };
-	return turn_write(p, STR("weir"), change_turn, &c, reterr);
+	rc = p->cfg.source->open(p->cfg.source->ctx, ev->project, &s->repo, &e);
+	if (rc == 0)
+		rc = read_sources(s, old_id, &e);
+	s->repo = s->repo ? git_repo_close(s->repo) : NULL;
+	if (rc == 0)
+		rc = turn_write(p, STR("weir"), change_turn, &c, &e);
+	return rc ? give_up(p, &c, rc, &e, reterr) : 0;
 }
 
 /* --- dispatch --- */

@@ -81,6 +81,8 @@ struct turn {
 };
 
 /* --- run-store.c --- */
+/* A copy that the database takes: at most max bytes, UTF-8, no NUL; what is neither becomes '?'. */
+str text_clean(struct arena *a, str s, size_t max);
 extern const struct db_migration pipeline_migrations[];
 extern const size_t              pipeline_n_migrations;
 

@@ -58,6 +58,30 @@ int step_state_find(str name)
 	return -1;
 }
 
+str text_clean(struct arena *a, str s, size_t max)
+{
+	struct buf b = BUF_INIT(max + 8);
+	str        out;
+
+	for (size_t i = 0; i < s.len && b.len < max;) {
+		unsigned char c = (unsigned char)s.ptr[i];
+		size_t        n = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+
+		if (c == 0 || !str_utf8_valid(str_sub(s, i, n))) {
+			buf_addz(&b, "?");
+			i++;
+			continue;
+		}
+		if (b.len + n > max)
+			break;
+		buf_add(&b, s.ptr + i, n);
+		i += n;
+	}
+	out = arena_str(a, buf_str(&b));
+	buf_fini(&b);
+	return out;
+}
+
 /* --- turns --- */
 
 struct turn_call {

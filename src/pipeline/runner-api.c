@@ -192,11 +192,9 @@ int runner_api_log(struct http_req *req, void *ctx, struct err *reterr)
 
 /* --- steps --- */
 
-static str text_of(const struct doc_node *body, const char *key, size_t max)
+static str text_of(struct http_req *req, const struct doc_node *body, const char *key, size_t max)
 {
-	str s = doc_get_str(body, key);
-
-	return s.ptr ? str_sub(s, 0, max) : STR("");
+	return text_clean(http_arena(req), doc_get_str(body, key), max);
 }
 
 int runner_api_steps(struct http_req *req, void *ctx, struct err *reterr)
@@ -211,8 +209,8 @@ int runner_api_steps(struct http_req *req, void *ctx, struct err *reterr)
 	if (rc)
 		return rc;
 	struct runner_step s = { .job = http_param(req, "job"), .lease = doc_get_str(body, "lease"), .step = doc_get_int(body, "step", -1),
-		                     .name = text_of(body, "name", LIMIT_WORKFLOW_NAME_BYTES), .cause = text_of(body, "cause", 2000),
-		                     .summary = text_of(body, "summary", LIMIT_STEP_SUMMARY_BYTES), .started = doc_get_int(body, "started", 0),
+		                     .name = text_of(req, body, "name", LIMIT_WORKFLOW_NAME_BYTES), .cause = text_of(req, body, "cause", LIMIT_CAUSE_BYTES),
+		                     .summary = text_of(req, body, "summary", LIMIT_STEP_SUMMARY_BYTES), .started = doc_get_int(body, "started", 0),
 		                     .ended = doc_get_int(body, "ended", 0), .continued = doc_get_bool(body, "continued", false) };
 	int state = step_state_find(doc_get_str(body, "state"));
 	if (state < 0)
@@ -304,8 +302,8 @@ int runner_api_finish(struct http_req *req, void *ctx, struct err *reterr)
 
 	if (rc)
 		return rc;
-	struct runner_finish f = { .job = http_param(req, "job"), .lease = doc_get_str(body, "lease"), .cause = text_of(body, "cause", 2000),
-		                .environment_url = text_of(body, "environment_url", 2000), .retry = doc_get_bool(body, "retry", false),
+	struct runner_finish f = { .job = http_param(req, "job"), .lease = doc_get_str(body, "lease"), .cause = text_of(req, body, "cause", LIMIT_CAUSE_BYTES),
+		                .environment_url = text_of(req, body, "environment_url", LIMIT_CAUSE_BYTES), .retry = doc_get_bool(body, "retry", false),
 		                .result = plan_result_find(doc_get_str(body, "result")) };
 	if (f.result == RESULT_NONE || f.result == RESULT_SKIPPED)
 		return err_set(reterr, WEIR_EINVAL, "'result' must be success, failure or cancelled");

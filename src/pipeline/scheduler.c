@@ -79,7 +79,7 @@ static str new_id(struct arena *a)
 static int add_job(struct turn *t, struct run *r, const struct plan_job *pj, struct err *reterr)
 {
 	CLEANUP_BUF struct buf labels = BUF_INIT(8192);
-	struct job_row         j = { .id = new_id(t->a), .key = pj->key, .name = pj->name, .group = (int64_t)pj->group, .index = (int64_t)pj->index,
+	struct job_row         j = { .id = new_id(t->a), .key = pj->key, .name = text_clean(t->a, pj->name, LIMIT_WORKFLOW_NAME_BYTES), .group = (int64_t)pj->group, .index = (int64_t)pj->index,
 		                         .state = JOB_BLOCKED, .timeout_ms = pj->timeout_ms, .continue_on_error = pj->continue_on_error };
 
 	for (size_t i = 0; i < pj->n_labels; i++)
@@ -88,7 +88,7 @@ static int add_job(struct turn *t, struct run *r, const struct plan_job *pj, str
 	if (rc)
 		return rc;
 	j.labels = arena_str(t->a, buf_str(&labels));
-	j.environment = pj->environment.ptr ? pj->environment : STR("");
+	j.environment = text_clean(t->a, pj->environment, LIMIT_WORKFLOW_NAME_BYTES);
 	j.environment_url = j.cause = j.retry_cause = j.runner = j.lease = j.cancel_cause = STR("");
 	j.outputs = STR("{}");
 	return job_insert(t, r, &j, reterr);
@@ -127,7 +127,7 @@ int job_end(struct turn *t, struct run *r, struct job_row *j, enum plan_result r
 	bool held = j->state == JOB_RUNNING || j->state == JOB_QUEUED;
 	j->state = JOB_FINISHED;
 	j->result = result;
-	j->cause = cause.ptr ? arena_str(t->a, str_sub(cause, 0, 2000)) : STR("");
+	j->cause = text_clean(t->a, cause, LIMIT_CAUSE_BYTES);
 	j->ended = t->now;
 	j->deadline = 0;
 	rc = held ? jobq_done(t->tx, PIPELINE_QUEUE, j->id, &e) : 0;
@@ -500,7 +500,7 @@ int run_create(struct turn *t, struct plan *plan, const struct plan_input *in, s
 {
 	struct run r = { .id = in->run_id, .project = in->project, .workflow = plan->workflow->name, .file = plan->workflow->file, .ref = in->ref,
 		             .commit = in->commit, .cause = STR(""), .cancel_cause = STR(""), .number = in->run_number, .attempt = 1,
-		             .state = RUN_QUEUED, .plan = plan, .concurrency = plan->concurrency_group.ptr ? plan->concurrency_group : STR("") };
+		             .state = RUN_QUEUED, .plan = plan, .concurrency = text_clean(t->a, plan->concurrency_group, LIMIT_WORKFLOW_NAME_BYTES) };
 	int        rc = 0;
 
 	r.cap_jobs = LIMIT_WORKFLOW_JOBS + plan->n_groups;

@@ -33,6 +33,8 @@ static void read_uses(struct wf_reader *r, const struct doc_node *n, const struc
 		if (!str_eqz(name, actions[i].name))
 			continue;
 		s->uses = actions[i].uses;
+		if (with && with->kind == DOC_STR) /* wf_pairs_read says what is wrong with it */
+			return;
 		if (with && with->kind != DOC_NULL)
 			(void)wf_map(r, with, "'with'", actions[i].inputs, actions[i].inputs_known);
 		for (const char *const *k = actions[i].needed; k && *k; k++)

@@ -139,6 +139,10 @@ static bool check_text(struct wf_reader *r, const struct doc_node *n, const char
 	struct expr_text *t = NULL;
 	struct err        e = { 0 };
 
+	if (n->kind == DOC_STR && memchr(n->s.ptr, 0, n->s.len)) {
+		doc_error(r->c, n, "%s holds a NUL character", what);
+		return false;
+	}
 	if (n->kind != DOC_STR || !str_contains(n->s, STR("${{")))
 		return true;
 	if (!may) {
@@ -254,7 +258,7 @@ bool wf_tree(struct wf_reader *r, const struct doc_node *n, const char *what, un
 			const struct doc_pair *p = &n->map.pairs[i];
 
 			if (str_contains(p->key, STR("${{"))) {
-				doc_error_at(r->c, p->line, p->col, "a key of %s must be a plain text, not an expression", what);
+				doc_error_at(r->c, p->line, p->col, "an expression as a key of %s is not obeyed by weir yet", what);
 				good = false;
 			}
 			good = wf_tree(r, p->value, what, may) && good;
@@ -269,7 +273,13 @@ bool wf_tree(struct wf_reader *r, const struct doc_node *n, const char *what, un
 
 void wf_pairs_read(struct wf_reader *r, const struct doc_node *n, const char *what, unsigned may, struct wf_pairs *ret)
 {
-	if (!n || n->kind == DOC_NULL || !wf_map(r, n, what, NULL, NULL))
+	if (!n || n->kind == DOC_NULL)
+		return;
+	if (is_expression(n)) {
+		doc_error(r->c, n, "one expression for all of %s is not obeyed by weir yet: write its entries out", what);
+		return;
+	}
+	if (!wf_map(r, n, what, NULL, NULL))
 		return;
 	if (n->map.n > LIMIT_WORKFLOW_PAIRS) {
 		doc_error(r->c, n, "%s has %zu entries, more than %d", what, n->map.n, LIMIT_WORKFLOW_PAIRS);
@@ -279,7 +289,9 @@ void wf_pairs_read(struct wf_reader *r, const struct doc_node *n, const char *wh
 	for (size_t i = 0; ret->v && i < n->map.n; i++) {
 		const struct doc_pair *p = &n->map.pairs[i];
 
-		if (p->key.len == 0 || str_contains(p->key, STR("${{")) || memchr(p->key.ptr, 0, p->key.len))
+		if (str_contains(p->key, STR("${{")))
+			doc_error_at(r->c, p->line, p->col, "an expression as a key of %s is not obeyed by weir yet", what);
+		else if (p->key.len == 0 || memchr(p->key.ptr, 0, p->key.len))
 			doc_error_at(r->c, p->line, p->col, "a key of %s must be a plain name", what);
 		else if (wf_scalar(r, p->value, what, may))
 			ret->v[ret->n++] = (struct wf_pair){ p->key, p->value };

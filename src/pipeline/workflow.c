@@ -80,6 +80,8 @@ static void check_default(struct wf_reader *r, const struct wf_input *in)
 		doc_error(r->c, d, "the default of a boolean input must be true or false");
 	if (in->type == WF_INPUT_NUMBER && d->kind != DOC_INT && d->kind != DOC_REAL)
 		doc_error(r->c, d, "the default of a number input must be a number");
+	if ((in->type == WF_INPUT_STRING || in->type == WF_INPUT_ENVIRONMENT) && d->kind != DOC_STR)
+		doc_error(r->c, d, "the default of this input must be a text: put it into quotes");
 	if (in->type != WF_INPUT_CHOICE)
 		return;
 	for (size_t i = 0; i < in->n_options; i++)

@@ -310,6 +310,28 @@ static void skipped_and_invalid(void **state)
 	}
 }
 
+/* A project that is gone, a commit that is not there: said once, and the stream goes on. */
+static void never_stuck(void **state)
+{
+	struct event  ev = { .project = STR("shop"), .seq = 9, .type = STR("change.accepted"), .actor = STR("token:alice"),
+		                 .data = STR("{\"ref\":\"refs/heads/main\",\"old\":\"1111111111111111111111111111111111111111\","
+		                             "\"new\":\"2222222222222222222222222222222222222222\",\"pusher\":\"token:alice\"}") };
+	struct event *seen;
+	size_t        n;
+	struct err    e = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		assert_ok(pipeline_on_change(&ev, p, &e), &e);
+	assert_int_equal(count_events("run.skipped"), 1);
+	ev.project = STR("gone");
+	for (int i = 0; i < 2; i++)
+		assert_ok(pipeline_on_change(&ev, p, &e), &e);
+	assert_ok(event_read(events, STR("gone"), 0, NULL, 0, 100, &a, &seen, &n, &e), &e);
+	assert_int_equal(n, 1);
+	assert_true(str_contains(seen[0].data, STR("there is no project 'gone'")));
+}
+
 static void dispatching(void **state)
 {
 	struct doc_node *n;
@@ -579,7 +601,7 @@ static void file_check(void **state)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(a_change_runs), T(job_token), T(skipped_and_invalid), T(dispatching), T(who_may), T(bad_bodies),
+	const struct CMUnitTest tests[] = { T(a_change_runs), T(job_token), T(skipped_and_invalid), T(never_stuck), T(dispatching), T(who_may), T(bad_bodies),
 		T(cancel_and_retry), T(long_poll), T(streams), T(log_limit), T(file_check) };
 
 	base_init();

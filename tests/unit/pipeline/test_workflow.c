@@ -119,6 +119,7 @@ static void keys(void **state)
 	expect_problem("on: push\njobs: {}\n", "2:7 'jobs' must have at least one job");
 	expect_problem("on: push\n", "'jobs'");
 	expect_problem("- a\n", "1:1 a workflow must be a map");
+	expect_problem("on: push\nname: \"a\\0b\"\n" JOB, "2:7 'name' holds a NUL character");
 	expect_problem("on: push\njobs: [\n", "3:1 ");
 	expect_problem("on: push\non: push\n" JOB, "2:1");
 }
