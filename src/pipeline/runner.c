@@ -153,6 +153,7 @@ static int on_error(struct slot *s, int rc, const struct err *e, int64_t *backof
 	}
 	if (rc != -WEIR_EAUTH && !err_retryable(rc)) {
 		log_error("runner", "job %s: %s", job_id(s->job), e->msg);
+		give_back(s, str_z(job_id(s->job)), str_z(job_lease(s->job)), e->msg);
 		return rc;
 	}
 	if (*backoff == 0)

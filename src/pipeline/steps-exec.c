@@ -491,7 +491,9 @@ static int step_go(struct exec *x, struct err *reterr)
 	r = watch(x, adopted || !job_is_cancelled(x->j), reterr);
 	if (!r && x->status.end == GUARD_TIMEOUT && !x->j->timed_out &&
 	    clock_wall_now() - x->j->started >= doc_get_int(x->j->spec, "timeout_ms", INT64_MAX / 2000) * USEC_PER_MSEC) {
+		pthread_mutex_lock(&x->j->lock);
 		x->j->timed_out = true;
+		pthread_mutex_unlock(&x->j->lock);
 		snprintf(x->j->result.cause, sizeof(x->j->result.cause), "timeout: %lld min",
 		         (long long)(doc_get_int(x->j->spec, "timeout_ms", 0) / 60000));
 	}

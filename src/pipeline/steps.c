@@ -174,7 +174,7 @@ int job_open(const struct job_config *cfg, str spec_json, struct job **ret, stru
 	copy_config(j, cfg);
 	arena_init(&j->arena, 256 << 20);
 	masks_init(&j->masks);
-	buf_init(&j->outputs, 2 * LIMIT_STEP_FILE_BYTES);
+	buf_init(&j->outputs, LIMIT_JOB_OUTPUT_BYTES - 1024);
 	buf_init(&j->environment_url, 4096);
 	pthread_mutex_init(&j->lock, NULL);
 	j->result.state = JOB_RUNNING;
