@@ -171,29 +171,39 @@ static str trim(str s)
 	return str_sub(s, i, end - i);
 }
 
+static size_t count_digits(str s, size_t from)
+{
+	size_t n = 0;
+
+	while (from + n < s.len && s.ptr[from + n] >= '0' && s.ptr[from + n] <= '9')
+		n++;
+	return n;
+}
+
+static size_t count_sign(str s, size_t from)
+{
+	return from < s.len && (s.ptr[from] == '+' || s.ptr[from] == '-');
+}
+
 /* [+-] digits [. digits] [e [+-] digits], with at least one digit before the exponent. */
 static bool is_decimal(str s)
 {
-	size_t i = 0, digits = 0, exponent = 0;
+	size_t i = count_sign(s, 0), whole = count_digits(s, i), fraction = 0, exponent;
 
-	if (i < s.len && (s.ptr[i] == '+' || s.ptr[i] == '-'))
-		i++;
-	for (; i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9'; i++)
-		digits++;
-	if (i < s.len && s.ptr[i] == '.')
-		for (i++; i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9'; i++)
-			digits++;
-	if (!digits)
-		return false;
-	if (i < s.len && (s.ptr[i] == 'e' || s.ptr[i] == 'E')) {
-		i++;
-		if (i < s.len && (s.ptr[i] == '+' || s.ptr[i] == '-'))
-			i++;
-		for (; i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9'; i++)
-			exponent++;
-		return exponent && i == s.len;
+	i += whole;
+	if (i < s.len && s.ptr[i] == '.') {
+		fraction = count_digits(s, i + 1);
+		i += 1 + fraction;
 	}
-	return i == s.len;
+	if (!whole && !fraction)
+		return false;
+	if (i == s.len)
+		return true;
+	if (s.ptr[i] != 'e' && s.ptr[i] != 'E')
+		return false;
+	i += 1 + count_sign(s, i + 1);
+	exponent = count_digits(s, i);
+	return exponent && i + exponent == s.len;
 }
 
 static double parse_based(str digits, unsigned base)
