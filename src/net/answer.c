@@ -144,12 +144,8 @@ void answer_error(struct http_req *r, int status, const struct err *e)
 
 	if (!status)
 		status = err_http_status(e->code);
-	if (status >= 500) {
-		log_error("net", "%.*s %.*s: %d %s: %s (%s:%d)", STR_ARG(r->method), STR_ARG(r->raw_path), status, name, e->msg,
-		          e->file ? e->file : "?", e->line);
-		if (status == 500)
-			msg = STR("internal error; the server's log has the cause");
-	}
+	if (status == 500)
+		msg = STR("internal error; the server's log has the cause");
 	r->status = status;
 	r->failed = true;
 	if (e != &r->err)
@@ -193,6 +189,19 @@ void answer_errorf(struct http_req *r, int status, int code, const char *fmt, ..
 	answer_error(r, status, &e);
 }
 
+void answer_handler_error(struct http_req *r, int status)
+{
+	if (!r->err.code)
+		err_set(&r->err, WEIR_EINTERNAL, "the handler failed without saying why");
+	if (!status)
+		status = err_http_status(r->err.code);
+	/* Once, here, where a request ends; what clients alone are to blame for is counted and not logged. */
+	if (status >= 500)
+		log_error("net", "%.*s %.*s: %d %s: %s (%s:%d)", STR_ARG(r->method), STR_ARG(r->raw_path), status, err_name(r->err.code),
+		          r->err.msg, r->err.file ? r->err.file : "?", r->err.line);
+	answer_error(r, status, &r->err);
+}
+
 void run_handler(struct http_req *r)
 {
 	const struct route_entry *entry = r->match.entry;
@@ -204,12 +213,8 @@ void run_handler(struct http_req *r)
 		ret = arena_check(&r->arena, "the request", &r->err);
 	if (!ret)
 		ret = buf_check(&r->out, "the answer", &r->err);
-	if (ret) {
-		if (!r->err.code)
-			err_set(&r->err, WEIR_EINTERNAL, "the handler failed without saying why");
-		/* A limit met by the answer is the server's fault, not the request's. */
-		answer_error(r, r->out.failed ? 500 : 0, &r->err);
-	}
+	if (ret) /* a limit met by the answer is the server's fault, not the request's */
+		answer_handler_error(r, r->out.failed ? 500 : 0);
 }
 
 /* --- to the wire --- */

@@ -88,6 +88,14 @@ static bool gather_headers(struct http_req *r)
 	return true;
 }
 
+/* Where the body begins in the parser's buffer. */
+static const char *headers_end(struct http_req *r, const char *method)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+	return info ? method + info->header_size : NULL;
+}
+
 static bool strict_ok(struct http_req *r, const char *method, const char *version)
 {
 	struct strict_request q = {
@@ -98,10 +106,12 @@ static bool strict_ok(struct http_req *r, const char *method, const char *versio
 		.n_headers = r->n_headers,
 		.in_place = r->s->in_place,
 		.target_at = r->target_at,
+		.headers_end = headers_end(r, method),
 	};
 	struct err e = { 0 };
 	int        status;
 
+	r->body_at = q.headers_end;
 	status = strict_check(&q, &r->strict, &e);
 	if (!status)
 		return true;
@@ -309,6 +319,68 @@ static enum MHD_Result discard(struct http_req *r, size_t *n)
 	return r->body_seen <= body_limit(r) + LIMIT_HTTP_DISCARD_BYTES ? MHD_YES : MHD_NO;
 }
 
+/* Framing of chunks that the parser lets through. It is seen as long as it came in one read with its data: an attacker who has a proxy in front cut the
+ * stream elsewhere gets by, which docs/threat-model.md says. */
+static bool framing_ok(struct http_req *r, const char *piece)
+{
+	const char *from = r->piece_end;
+
+	if (!r->strict.chunked || !r->s->in_place || !r->body_at || piece <= r->body_at)
+		return true;
+	if (from <= r->body_at || from > piece) /* the piece before came in an earlier read */
+		from = r->body_at;
+	return strict_chunk_lines(r->body_at, from, piece);
+}
+
+struct trailers {
+	bool bad;
+};
+
+static enum MHD_Result look_at_trailer(void *cls, enum MHD_ValueKind kind UNUSED, const char *key, size_t key_len,
+                                       const char *value UNUSED, size_t value_len UNUSED)
+{
+	struct trailers *t = cls;
+
+	t->bad = t->bad || !strict_name_valid(str_n(key, key_len));
+	return MHD_YES;
+}
+
+static bool trailers_ok(struct http_req *r)
+{
+	struct trailers t = { 0 };
+
+	if (r->strict.chunked)
+		MHD_get_connection_values_n(r->mhd, MHD_FOOTER_KIND, look_at_trailer, &t);
+	return !t.bad;
+}
+
+static enum MHD_Result bad_framing(struct http_req *r)
+{
+	atomic_fetch_add(&r->s->refused_strict, 1);
+	r->must_close = true;
+	answer_errorf(r, 400, WEIR_EINVAL, "the chunks of the body or its trailer are malformed (RFC 9112 7.1)");
+	return answer_queue(r);
+}
+
+static enum MHD_Result take_piece(struct http_req *r, const char *piece, size_t *n)
+{
+	size_t          len = *n;
+	enum MHD_Result ret = MHD_NO;
+
+	if (!framing_ok(r, piece)) {
+		atomic_fetch_add(&r->s->refused_strict, 1);
+		return MHD_NO; /* no answer can be given in the middle of a body */
+	}
+	if (r->state == REQ_BODY)
+		ret = gather_body(r, piece, n);
+	else if (r->state == REQ_DISCARD)
+		ret = discard(r, n);
+	else if (r->state == REQ_STREAM)
+		ret = stream_upload(r, piece, n);
+	r->piece_end = piece + (len - *n);
+	return ret;
+}
+
 enum MHD_Result exchange_request(void *cls UNUSED, struct MHD_Connection *c UNUSED, const char *url UNUSED, const char *method,
                                  const char *version, const char *upload, size_t *n, void **ctx)
 {
@@ -316,16 +388,14 @@ enum MHD_Result exchange_request(void *cls UNUSED, struct MHD_Connection *c UNUS
 
 	if (!r)
 		return MHD_NO; /* out of memory, or cut */
+	if (*n)
+		return take_piece(r, upload, n);
 	switch (r->state) {
 	case REQ_NEW: return begin(r, method, version);
-	case REQ_BODY: return *n ? gather_body(r, upload, n) : run(r);
-	case REQ_DISCARD: return *n ? discard(r, n) : answer_queue(r);
+	case REQ_BODY: return trailers_ok(r) ? run(r) : bad_framing(r);
+	case REQ_DISCARD:
 	case REQ_READY: return answer_queue(r);
-	case REQ_STREAM:
-		if (*n)
-			return stream_upload(r, upload, n);
-		r->state = REQ_PARKED; /* see there */
-		return MHD_YES;
+	case REQ_STREAM: r->state = REQ_PARKED; return MHD_YES; /* see there */
 	case REQ_PARKED: return r->stream ? stream_upload_end(r) : hand_to_worker(r);
 	case REQ_QUEUED:
 	case REQ_SENT: return MHD_YES;

@@ -72,7 +72,9 @@ struct http_req {
 	enum req_state         state;
 	struct arena           arena;
 	const char            *target_at; /* where the parser has it */
-	str                    target;        /* copy */
+	str                    target;    /* copy */
+	const char            *body_at;   /* where the parser has the body; compared and read only while headers or body come in */
+	const char            *piece_end; /* behind the last piece of it */
 	str                    method, raw_path, raw_query;
 	struct strict_header  *headers;
 	size_t                 n_headers;
@@ -138,6 +140,7 @@ void answer_errorf(struct http_req *r, int status, int code, const char *fmt, ..
 enum MHD_Result answer_queue(struct http_req *r);
 enum MHD_Result answer_queue_response(struct http_req *r, struct MHD_Response *resp);
 bool answer_is_page(const struct http_req *r); /* a browser's page rather than an API's answer */
+void answer_handler_error(struct http_req *r, int status); /* r->err, logged when it is the server's */
 void run_handler(struct http_req *r);  /* calls the route's function and turns its error into the answer */
 /* worker.c */
 MUST_CHECK int workers_start(struct http_server *s, struct err *reterr);

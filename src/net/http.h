@@ -114,7 +114,9 @@ enum http_scope scope_find(str name); /* SCOPE_NONE when unknown */
 struct arena *http_arena(struct http_req *r); /* freed after the answer was sent */
 str  http_method(const struct http_req *r);
 str  http_path(const struct http_req *r);   /* decoded, as matched */
+str  http_raw_path(const struct http_req *r); /* as sent, from '/' on, without the query */
 str  http_raw_query(const struct http_req *r);
+str  http_authority(const struct http_req *r); /* host[:port] the client asked for */
 str  http_param(const struct http_req *r, const char *name);  /* path parameter, decoded; "rest" for *rest; STR_NULL when the route has none */
 int64_t http_param_int(const struct http_req *r, const char *name);
 str  http_query(const struct http_req *r, const char *name);  /* decoded; STR_NULL when absent */

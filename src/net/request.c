@@ -39,6 +39,8 @@ void req_unref(struct http_req *r)
 struct arena *http_arena(struct http_req *r) { return &r->arena; }
 str           http_method(const struct http_req *r) { return r->method; }
 str           http_path(const struct http_req *r) { return r->match.path; }
+str           http_raw_path(const struct http_req *r) { return r->raw_path; }
+str           http_authority(const struct http_req *r) { return r->strict.authority; }
 str           http_raw_query(const struct http_req *r) { return r->raw_query; }
 str           http_body(const struct http_req *r) { return buf_str(&r->body); }
 str           http_remote(const struct http_req *r) { return str_z(r->remote); }

@@ -320,13 +320,13 @@ void stream_run(struct http_req *r)
 	const struct route_entry *entry = r->match.entry;
 	int                       ret;
 
-	if (atomic_load(&r->s->stopping) == 2)
-		ret = err_set(&r->err, WEIR_EUNAVAIL, "weir is stopping");
-	else
-		ret = entry->route->fn(r, entry->ctx, &r->err);
-	if (ret && !r->err.code)
-		err_set(&r->err, WEIR_EINTERNAL, "the handler failed without saying why");
+	if (atomic_load(&r->s->stopping) == 2) {
+		answer_errorf(r, 503, WEIR_EUNAVAIL, "weir is stopping");
+		handler_done(r, 0);
+		return;
+	}
+	ret = entry->route->fn(r, entry->ctx, &r->err);
 	if (ret && !r->stream->frozen) /* only this thread sets it */
-		answer_error(r, 0, &r->err);
+		answer_handler_error(r, 0);
 	handler_done(r, ret);
 }

@@ -140,6 +140,8 @@ static int check_length(str v, struct strict_result *ret, struct err *reterr)
 
 static int check_coding(str v, struct strict_result *ret, struct err *reterr)
 {
+	if (!v.len)
+		return REFUSE(400, "Transfer-Encoding is empty");
 	if (ret->chunked)
 		return REFUSE(400, "more than one Transfer-Encoding (RFC 9112 7.1)");
 	if (!str_eq_nocase(v, STR("chunked"))) /* RFC 9112 6.1 */
@@ -214,7 +216,20 @@ static int check_line_ends(const struct strict_request *q, struct err *reterr)
 			return REFUSE(400, "a header line does not end in CR LF, is folded or holds a NUL (RFC 9112 2.2, 5.2)");
 		last = h->value;
 	}
+	/* The empty line must follow at once: the parser also stops at a line that begins with ':'. */
+	if (q->headers_end != last.ptr + last.len + 4 || memcmp(last.ptr + last.len, "\0\0\0\0", 4))
+		return REFUSE(400, "a header name is empty, or a line holds a NUL (RFC 9110 5.1)");
 	return 0;
+}
+
+bool strict_name_valid(str name) { return is_token(name); }
+
+bool strict_chunk_lines(const char *buffer, const char *from, const char *piece)
+{
+	for (const char *p = from; p < piece; p++)
+		if (*p == '\n' && (p == buffer || p[-1] != '\r'))
+			return false;
+	return true;
 }
 
 int strict_check(const struct strict_request *q, struct strict_result *ret, struct err *reterr)

@@ -1,6 +1,6 @@
 /* evidence.c - the listener that HAProxy's ring connects to, and the counting (evidence.h).
  *
- * One thread: poll, read, count, and save what changed at most every 200 ms; while it waits for the disk the ring keeps the records.
+ * One thread: poll, read, count, and save what changed at most every 50 ms (what a kill of weir can lose); while it waits for the disk the ring keeps the records.
  * A lock covers the watched releases; nothing blocks under it. Memory is bounded: a fixed window of numbers, a fixed table per watched release. */
 #include "base/base.h"
 
@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNS_MAX = 8, READ_BYTES = 256 << 10, SAVE_EVERY_MS = 200, WINDOW_BITS = 65536, BOOTS_MAX = 2 };
+enum { CONNS_MAX = 8, READ_BYTES = 256 << 10, SAVE_EVERY_MS = 50, WINDOW_BITS = 65536, BOOTS_MAX = 2 };
 
 /* Numbers seen of one HAProxy process: a ring of bits behind the highest one. */
 struct window {
@@ -51,6 +51,7 @@ struct evidence {
 	struct window   window[BOOTS_MAX]; /* newest first */
 	bool            window_dirty, wake;
 	uint64_t        junk; /* lines that were no record */
+	bool            save_failing; /* said once */
 };
 
 /* --- parsing: "weir1 BOOT NUMBER BACKEND TAG SHARE STATUS TS ENDSTART_MS TOTAL_MS ADDRESS PORT KEY" --- */
@@ -338,9 +339,20 @@ static bool save_next(struct evidence *e)
 		c = w->w.counts;
 	}
 	pthread_mutex_unlock(&e->lock);
-	if (w && e->cfg.save(e->cfg.ctx, tag, &c, &err))
-		log_error("release", "counts of a release cannot be stored (they stay in memory): %s", err.msg);
-	return w != NULL;
+	if (!w)
+		return false;
+	if (e->cfg.save(e->cfg.ctx, tag, &c, &err)) {
+		if (!e->save_failing)
+			log_error("release", "counts of a release cannot be stored (they stay in memory): %s", err.msg);
+		e->save_failing = true;
+		pthread_mutex_lock(&e->lock);
+		for (size_t i = 0; i < e->watched.n; i++)
+			e->watched.v[i]->dirty = e->watched.v[i]->dirty || e->watched.v[i]->w.tag == tag;
+		pthread_mutex_unlock(&e->lock);
+		return false; /* again at the next time */
+	}
+	e->save_failing = false;
+	return true;
 }
 
 static void save_all(struct evidence *e)
@@ -357,7 +369,7 @@ static void save_all(struct evidence *e)
 		e->window_dirty = false;
 	}
 	pthread_mutex_unlock(&e->lock);
-	if (copy && e->cfg.save_window(e->cfg.ctx, str_n(copy, size), &err))
+	if (copy && e->cfg.save_window(e->cfg.ctx, str_n(copy, size), &err) && !e->save_failing)
 		log_error("release", "the window of records cannot be stored: %s", err.msg);
 }
 
@@ -499,7 +511,7 @@ bool evidence_get(struct evidence *e, uint64_t tag, struct evidence_counts *ret)
 	return w != NULL;
 }
 
-void evidence_set_base(struct evidence *e, uint64_t tag, const struct traffic_counts *base)
+void evidence_set_base(struct evidence *e, uint64_t tag, const struct traffic_counts *base, const struct evidence_counts *before)
 {
 	struct watched *w;
 
@@ -507,8 +519,10 @@ void evidence_set_base(struct evidence *e, uint64_t tag, const struct traffic_co
 	if ((w = find_locked(e, tag))) {
 		w->w.counts.base = *base;
 		w->w.counts.has_base = true;
-		memset(w->w.counts.seen, 0, sizeof(w->w.counts.seen));
-		memset(w->w.counts.seen_failed, 0, sizeof(w->w.counts.seen_failed));
+		for (unsigned a = 0; a < 2; a++) {
+			w->w.counts.seen[a] -= before->seen[a];
+			w->w.counts.seen_failed[a] -= before->seen_failed[a];
+		}
 		w->w.counts.records++;
 		w->dirty = true;
 	}

@@ -63,7 +63,7 @@ struct evidence_watch {
 struct evidence_config {
 	uint16_t port;
 	void (*wake)(void *ctx);       /* after failed canary requests; quick, from the evidence thread */
-	/* Stores counts that changed (at least every 200 ms while they do), with the window of numbers seen; from the evidence thread. */
+	/* Stores counts that changed (at least every 50 ms while they do), with the window of numbers seen; from the evidence thread. */
 	int (*save)(void *ctx, uint64_t tag, const struct evidence_counts *c, struct err *reterr);
 	int (*save_window)(void *ctx, str window, struct err *reterr);
 	void *ctx;
@@ -79,8 +79,9 @@ struct evidence *evidence_free(struct evidence *e);                    /* stops 
 MUST_CHECK int evidence_watch(struct evidence *e, const struct evidence_watch *w, struct err *reterr); /* again: no-op */
 void evidence_unwatch(struct evidence *e, uint64_t tag);
 bool evidence_get(struct evidence *e, uint64_t tag, struct evidence_counts *ret);
-/* Sets where the comparison with HAProxy's counters begins (at the start, and when HAProxy was restarted): `seen` begins at 0 there. */
-void evidence_set_base(struct evidence *e, uint64_t tag, const struct traffic_counts *base);
+/* Sets where the comparison with HAProxy's counters begins (at the start, and when HAProxy was restarted): `seen` begins there. `before` are the counts
+ * that were got before the counters were read: what came in between stays in `seen`, so that nothing seems missing that is not. */
+void evidence_set_base(struct evidence *e, uint64_t tag, const struct traffic_counts *base, const struct evidence_counts *before);
 /* Adds requests known from counters only; they are counted as missing, at the share given (ten-thousandths for the canary). */
 void evidence_add_missing(struct evidence *e, uint64_t tag, enum traffic_arm arm, unsigned canary_share, uint64_t requests, uint64_t failed);
 /* Since when HAProxy has been connected without a break (monotonic), 0: it is not. */

@@ -27,7 +27,9 @@ void act_shares(struct release_room *room, struct service *s)
 	if (!r)
 		return;
 	from = r == stable ? NULL : room_release(room, str_z(r->from));
-	if (r->ro.state == ROLLOUT_CANARY)
+	if (r->reverted && from)
+		canary = 0;
+	else if (r->ro.state == ROLLOUT_CANARY)
 		canary = r->share;
 	else if (r->ro.state != ROLLOUT_STARTING)
 		canary = TRAFFIC_SHARE_ONE;
@@ -299,6 +301,7 @@ static int do_roll_back(struct act *a, struct err *reterr)
 	if (target && begun && a->r->ro.state != ROLLOUT_STARTING
 	    && (rc = all_to(a->room, &a->svc, target->arm, (uint64_t)a->r->seq, reterr)))
 		return rc;
+	a->r->reverted = a->r->ro.state != ROLLOUT_RETURNING;
 	a->next.share = 0;
 	a->next.ended_at = clock_wall(a->room->cfg.clock);
 	if (a->r->ro.state == ROLLOUT_RETURNING && target)

@@ -88,11 +88,14 @@ void turn_release(struct release_room *room, struct release *r)
 			return;
 		rc = s.act == ACT_REFUSE_ORDER || s.act == ACT_NONE ? 0 : act_do(room, r, &s, &e);
 		if (rc) {
-			log_error("release", "%s %s: %s", r->service->id, r->id, e.msg);
+			if (rc != r->failing)
+				log_error("release", "%s %s: %s: %s (tried again until it succeeds)", r->service->id, r->id, s.cause ? s.cause : "", e.msg);
+			r->failing = rc;
 			if (s.order_done && !err_retryable(rc))
 				order_done(room, r, rc, e.msg);
 			return; /* the next turn tries again */
 		}
+		r->failing = 0;
 		if (s.order_done)
 			order_done(room, r, s.act == ACT_REFUSE_ORDER ? -WEIR_ECONFLICT : 0, s.act == ACT_REFUSE_ORDER ? s.cause : NULL);
 	}
@@ -215,6 +218,8 @@ static void take_missing(struct release_room *room, struct release *r, unsigned 
 /* The counters began again: what HAProxy had counted until the last look and never handed over is missing; the comparison begins anew. */
 static void counters_began_again(struct release_room *room, struct release *r, const struct traffic_counts *now, const struct evidence_counts *c)
 {
+	struct evidence_counts after = *c;
+
 	for (unsigned a = 0; a < 2; a++) {
 		uint64_t n = r->last_counters.boot[0] ? over(over(r->last_counters.done[a], c->base.done[a]), c->seen[a]) : 0;
 		uint64_t f = r->last_counters.boot[0] ? over(over(r->last_counters.failed[a], c->base.failed[a]), c->seen_failed[a]) : 0;
@@ -222,7 +227,8 @@ static void counters_began_again(struct release_room *room, struct release *r, c
 		take_missing(room, r, a, n, f, "HAProxy's counters before it was restarted");
 	}
 	gap_event(room, r, "both", 0, "HAProxy was restarted: requests under way at that moment are unknown");
-	evidence_set_base(room->evidence, (uint64_t)r->seq, now);
+	evidence_get(room->evidence, (uint64_t)r->seq, &after); /* with what was just added */
+	evidence_set_base(room->evidence, (uint64_t)r->seq, now, &after);
 	r->n_gap = 0;
 }
 
@@ -237,7 +243,7 @@ static void check_records(struct release_room *room, struct release *r)
 	if (!r->watching || !evidence_get(room->evidence, (uint64_t)r->seq, &c) || room->traffic.counts(room->traffic.ctx, r->service->slot, &now, NULL))
 		return;
 	if (!c.has_base) {
-		evidence_set_base(room->evidence, (uint64_t)r->seq, &now);
+		evidence_set_base(room->evidence, (uint64_t)r->seq, &now, &c);
 	} else if (strcmp(now.boot, c.base.boot) != 0) {
 		counters_began_again(room, r, &now, &c);
 	} else if (!since || clock_mono_now() - since < CONNECTED_MIN_S * USEC_PER_SEC) {

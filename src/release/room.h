@@ -60,6 +60,8 @@ struct release {
 	struct judge_verdict  verdict;
 	struct evidence_counts counts;
 	bool     has_verdict, watching;
+	bool     reverted;       /* the traffic went back, the transition may not be stored yet: it must not return meanwhile */
+	int      failing;        /* code that the last turn failed with: said once */
 	usec_t   point_at;       /* last chart point */
 	struct { uint64_t requests, failed; } gap[2][GAP_CHECKS]; /* counters minus records at the last checks, by arm */
 	unsigned n_gap;

@@ -347,16 +347,27 @@ static int api_changes(struct http_req *req, void *ctx, struct err *reterr)
 	return 0;
 }
 
+static bool commit_of(struct git_repo *git, str object, char ret[GIT_ID_SIZE])
+{
+	char rev[GIT_ID_SIZE + 16];
+
+	snprintf(rev, sizeof(rev), "%.*s^{commit}", STR_ARG(object));
+	return !str_eqz(object, git_zero_id) && !git_resolve(git, rev, ret, NULL);
+}
+
 static int commits_json(struct http_req *req, struct git_repo *git, const struct repo_change *c, struct jw *w, struct err *reterr)
 {
-	const char        *old_id = arena_dup(http_arena(req), c->old_id), *new_id = arena_dup(http_arena(req), c->new_id);
+	char               old_id[GIT_ID_SIZE], new_id[GIT_ID_SIZE];
 	struct git_commit *all = NULL;
 	size_t             n = 0;
 	bool               more = false;
-	int                r = old_id && new_id ? 0 : arena_check(http_arena(req), "a change", reterr);
+	int                r = 0;
 
-	if (!r && !strcmp(old_id, git_zero_id))
+	(void)commit_of(git, c->new_id, new_id); /* the caller has looked */
+	if (!commit_of(git, c->old_id, old_id)) { /* a new ref, or what was before is gone: the whole history */
+		memcpy(old_id, git_zero_id, GIT_ID_SIZE);
 		r = git_repo_set_known_refs(git, NULL, reterr);
+	}
 	if (!r)
 		r = git_log_range(git, old_id, new_id, COMMITS_SHOWN, http_arena(req), &all, &n, &more, reterr);
 	jw_key(w, "commit_list");
@@ -387,13 +398,12 @@ static int api_change(struct http_req *req, void *ctx, struct err *reterr)
 	if (!r && !n)
 		r = err_set(reterr, WEIR_ENOENT, "there is no change %lld", (long long)http_param_int(req, "seq"));
 	if (!r) {
-		char id[GIT_ID_SIZE], rev[GIT_ID_SIZE + 16];
+		char id[GIT_ID_SIZE];
 
 		http_json(req, &w);
 		jw_obj(&w);
 		change_fields(&c[0], &w);
-		snprintf(rev, sizeof(rev), "%.*s^{commit}", STR_ARG(c[0].new_id));
-		if (!git_resolve(git, rev, id, NULL))
+		if (commit_of(git, c[0].new_id, id))
 			r = commits_json(req, git, &c[0], &w, reterr);
 		jw_end(&w);
 	}

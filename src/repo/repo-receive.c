@@ -99,9 +99,18 @@ static void target_find(struct git_repo *git, str default_ref, char out[GIT_ID_S
 		snprintf(out, GIT_ID_SIZE, "%s", git_zero_id);
 }
 
+/* A path as a terminal may show it. */
+static void add_shown(struct buf *text, str path)
+{
+	for (size_t i = 0; i < path.len; i++)
+		buf_addc(text, (unsigned char)path.ptr[i] < 0x20 || path.ptr[i] == 0x7f ? '?' : path.ptr[i]);
+}
+
 static void finding_text(struct buf *text, const struct finding *f)
 {
-	buf_addf(text, "%.*s  %.*s:%u", STR_ARG(f->rule), STR_ARG(f->path), f->line ? f->line : 1);
+	buf_addf(text, "%.*s  ", STR_ARG(f->rule));
+	add_shown(text, f->path);
+	buf_addf(text, ":%u", f->line ? f->line : 1);
 	if (f->commit.len)
 		buf_addf(text, "  (commit %.*s)", STR_ARG(str_sub(f->commit, 0, 12)));
 	buf_addf(text, "\n  %.*s\n  do: %.*s\n", STR_ARG(f->message), STR_ARG(f->advice));
@@ -226,6 +235,11 @@ int repo_receive(struct repo_store *s, const struct repo_push *push, const char 
 		buf_addf(text, "this push moves %zu refs; the limit is %d\n  do: push fewer at once\n", n, LIMIT_PUSH_REFS);
 		return 0;
 	}
+	for (size_t i = 0; i < n; i++)
+		if (!str_utf8_valid(u[i].ref)) {
+			buf_addz(text, "the name of a ref is not UTF-8\n  do: rename the branch or tag (git branch -m)\n");
+			return 0;
+		}
 	*ret_ok = true;
 	r = repo_path_of(s, p.project.name, path, sizeof(path), reterr);
 	if (!r)

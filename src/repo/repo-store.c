@@ -181,7 +181,7 @@ static void accepted_json(struct buf *data, const struct move_fact *m, const str
 	jw_kstrz(&w, "new", m->u.new_id);
 	jw_kstr(&w, "pusher", v->actor);
 	jw_kstr(&w, "author", m->author);
-	jw_kstr(&w, "subject", str_sub(m->subject, 0, 500));
+	jw_kstr(&w, "subject", m->subject);
 	jw_kint(&w, "committed_at", m->committed);
 	jw_kint(&w, "commits", m->commits);
 	jw_kint(&w, "findings", v->findings);
@@ -223,7 +223,7 @@ static int move_tx(struct moves_arg *x, struct db_tx *tx, struct move_fact *m, s
 		r = db_exec(tx, reterr,
 		            "INSERT INTO change (project, seq, state, ref, old_id, new_id, pusher, author, subject, commits, at, findings_json, reason)"
 		            " VALUES ($1, $2, 'accepted', $3, $4, $5, $6, $7, $8, $9, $10, $11, '')",
-		            "sisz" "zsssiis", x->project, seq, m->u.ref, m->u.old_id, m->u.new_id, v.actor, m->author, str_sub(m->subject, 0, 500), m->commits,
+		            "sisz" "zsssiis", x->project, seq, m->u.ref, m->u.old_id, m->u.new_id, v.actor, m->author, m->subject, m->commits,
 		            clock_wall(x->s->cfg.clock), v.findings_json);
 	if (!r)
 		r = ref_put(tx, x->project, &m->u, reterr);
@@ -243,39 +243,77 @@ static int moves_tx(struct db_tx *tx, void *arg, struct err *reterr)
 	return 0;
 }
 
+enum { TEXT_SHOWN_MAX = 500 };
+
+/* At most TEXT_SHOWN_MAX bytes of a text from a commit, as UTF-8: people write commits in any encoding, and databases take only this one. */
+static str text_clean(struct arena *a, str text)
+{
+	struct buf out = BUF_INIT(4 * TEXT_SHOWN_MAX);
+	size_t     n = text.len < TEXT_SHOWN_MAX ? text.len : TEXT_SHOWN_MAX;
+	str        copy;
+
+	while (n && n < text.len && ((unsigned char)text.ptr[n] & 0xc0) == 0x80) /* not in the middle of a character */
+		n--;
+	for (size_t i = 0, len; i < n; i += len) {
+		for (len = 1; len < 4 && i + len < n && ((unsigned char)text.ptr[i + len] & 0xc0) == 0x80; len++)
+			;
+		if (text.ptr[i] && str_utf8_valid(str_sub(text, i, len)))
+			buf_add(&out, text.ptr + i, len);
+		else
+			buf_addz(&out, "\xef\xbf\xbd");
+	}
+	copy = arena_str(a, buf_str(&out));
+	buf_fini(&out);
+	return copy.ptr ? copy : STR("");
+}
+
 enum { COMMITS_COUNTED_MAX = 1000 }; /* past it an event says 1000 */
 
+/* The commit that an object id leads to (tags are followed); false: none, or its object is gone. */
+static bool commit_of(struct git_repo *git, const char *object, char ret[GIT_ID_SIZE])
+{
+	char rev[GIT_ID_SIZE + 16];
+
+	snprintf(rev, sizeof(rev), "%s^{commit}", object);
+	return strcmp(object, git_zero_id) && !git_resolve(git, rev, ret, NULL);
+}
+
+/* How many commits the move brings; a new ref counts its whole history. 0: cannot be told. */
+static int64_t commits_count(struct git_repo *git, const char *old_object, const char *new_id)
+{
+	CLEANUP_ARENA struct arena a = ARENA_INIT(64 << 20);
+	char                       old_id[GIT_ID_SIZE];
+	struct git_commit         *all;
+	size_t                     n = 0;
+	bool                       more;
+	int                        r = 0;
+
+	if (!commit_of(git, old_object, old_id)) {
+		memcpy(old_id, git_zero_id, GIT_ID_SIZE);
+		r = git_repo_set_known_refs(git, NULL, NULL); /* its refs know the commits by now */
+	}
+	if (!r)
+		r = git_log_range(git, old_id, new_id, COMMITS_COUNTED_MAX, &a, &all, &n, &more, NULL);
+	return r == -WEIR_ELIMIT ? COMMITS_COUNTED_MAX : r ? 0 : (int64_t)n;
+}
+
+/* What cannot be read stays empty: a move must be recorded whatever its commit says. */
 static int fact_fill(struct git_repo *git, struct arena *a, struct move_fact *m, struct err *reterr)
 {
-	CLEANUP_ARENA struct arena scratch = ARENA_INIT(64 << 20);
-	char              id[GIT_ID_SIZE], rev[GIT_ID_SIZE + 16];
-	struct git_commit c, *all;
-	size_t            n = 0;
-	bool              more;
-	int               r;
+	CLEANUP_ARENA struct arena scratch = ARENA_INIT(2 * (size_t)LIMIT_OBJECT_BYTES);
+	char                       id[GIT_ID_SIZE];
+	struct git_commit          c;
+	const char                *author;
 
 	m->author = m->subject = STR("");
-	if (!strcmp(m->u.new_id, git_zero_id))
+	if (!commit_of(git, m->u.new_id, id) || git_commit_read(git, id, &scratch, &c, NULL))
 		return 0;
-	snprintf(rev, sizeof(rev), "%s^{commit}", m->u.new_id);
-	r = git_resolve(git, rev, id, reterr);
-	if (r == -WEIR_ENOENT) /* a tag of something else */
-		return 0;
-	if (!r)
-		r = git_commit_read(git, id, a, &c, reterr);
-	if (r)
-		return r;
-	m->author = str_z(arena_printf(a, "%.*s <%.*s>", STR_ARG(c.author_name), STR_ARG(c.author_email)));
-	m->subject = c.subject;
+	author = arena_printf(&scratch, "%.*s <%.*s>", STR_ARG(c.author_name), STR_ARG(c.author_email));
+	m->author = text_clean(a, str_z(author ? author : ""));
+	m->subject = text_clean(a, c.subject);
 	m->committed = c.committed;
-	if (!strcmp(m->u.old_id, git_zero_id)) { /* a new ref, which knows its commits by now: count its whole history */
-		r = git_repo_set_known_refs(git, NULL, reterr);
-		if (r)
-			return r;
-	}
-	r = git_log_range(git, m->u.old_id, id, COMMITS_COUNTED_MAX, &scratch, &all, &n, &more, reterr);
-	m->commits = r == -WEIR_ELIMIT ? COMMITS_COUNTED_MAX : (int64_t)n; /* huge messages must not keep a move from being recorded */
-	return r == -WEIR_ELIMIT ? 0 : r;
+	m->commits = commits_count(git, m->u.old_id, id);
+	return arena_check(a, "a push", reterr);
 }
 
 int repo_moves_record(struct repo_store *s, str project, const struct ref_update *u, size_t n, struct err *reterr)

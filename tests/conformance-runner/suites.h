@@ -6,6 +6,7 @@
 	X(act_run_only, "act-run-only")   \
 	X(expressions, "expressions")     \
 	X(fake_leaks, "fake-leaks")       \
+	X(http_strictness, "http-strictness") \
 	X(json_parsing, "json-parsing")   \
 	X(mustache, "mustache")           \
 	X(act_workflows, "act-workflows") \
@@ -13,6 +14,7 @@
 	X(secret_rules, "secret-rules")   \
 	X(starter_workflows, "starter-workflows") \
 	X(workflow_reader, "workflow-reader") \
+	X(versions, "versions")           \
 	X(yaml, "yaml")
 
 #endif

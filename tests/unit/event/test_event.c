@@ -13,9 +13,9 @@ static struct pg_test    pg;
 static bool              on_pg;
 static struct db        *db;
 static struct event_log *elog;
-static usec_t            now = 1700000000 * USEC_PER_SEC;
+static _Atomic usec_t    now = 1700000000 * USEC_PER_SEC;
 
-static usec_t test_wall(void *ctx UNUSED) { return now++; }
+static usec_t test_wall(void *ctx UNUSED) { return atomic_fetch_add(&now, 1); }
 static const struct clock test_clock = { test_wall, test_wall, NULL };
 
 static void open_log(void)

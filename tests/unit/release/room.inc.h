@@ -87,7 +87,7 @@ static void fx_room_open(void)
 	FX_OK(http_client_new(url, NULL, &fx.client, &fx_err));
 }
 
-static void fx_room_close(void)
+static void UNUSED fx_room_close(void)
 {
 	fx.client = http_client_free(fx.client);
 	fx.http = http_server_stop(fx.http, 2000);
@@ -104,13 +104,14 @@ static void fx_open_db(void)
 	FX_OK(event_log_start(fx.log, &fx_err));
 }
 
-static void fx_close_db(void)
+static void UNUSED fx_close_db(void)
 {
 	fx.log = event_log_close(fx.log);
 	fx.db = db_close(fx.db);
 }
 
-static int fx_setup(void **s UNUSED)
+/* Folders, repository and bundle; no server yet. */
+static void fx_prepare(void)
 {
 	struct buf CLEANUP_BUF app = BUF_INIT(1 << 16);
 	char   path[200];
@@ -134,12 +135,17 @@ static int fx_setup(void **s UNUSED)
 	FX_OK(artifact_pack(fx.repo, STR("app.py"), fd, &files, &fx_err));
 	assert_int_equal(files, 1);
 	close(fd);
+}
+
+static int UNUSED fx_setup(void **s UNUSED)
+{
+	fx_prepare();
 	fx_open_db();
 	fx_room_open();
 	return 0;
 }
 
-static int fx_teardown(void **s UNUSED)
+static int UNUSED fx_teardown(void **s UNUSED)
 {
 	fx_room_close();
 	fx_close_db();
@@ -169,7 +175,7 @@ static int fx_call(const char *method, const char *path, str body, struct arena 
 	return call.status;
 }
 
-static void fx_upload(void)
+static void UNUSED fx_upload(void)
 {
 	struct arena CLEANUP_ARENA a = ARENA_INIT(1 << 20);
 	struct buf CLEANUP_BUF out = BUF_INIT(4096);
@@ -212,7 +218,7 @@ static const struct doc_node *fx_get(const char *id, struct arena *a)
 	return n;
 }
 
-static bool fx_state_is(const char *id, const char *state)
+static bool UNUSED fx_state_is(const char *id, const char *state)
 {
 	struct arena CLEANUP_ARENA a = ARENA_INIT(4 << 20);
 
@@ -229,7 +235,7 @@ static int UNUSED fx_act(const char *id, const char *action)
 	return fx_call("POST", path, STR("{}"), &a, &n);
 }
 
-static bool fx_cause_has(const char *id, const char *part)
+static bool UNUSED fx_cause_has(const char *id, const char *part)
 {
 	struct arena CLEANUP_ARENA a = ARENA_INIT(4 << 20);
 
@@ -244,7 +250,7 @@ static bool UNUSED fx_over(const char *id)
 }
 
 /* How many events of the type the project has. */
-static size_t fx_events(enum event_type type)
+static size_t UNUSED fx_events(enum event_type type)
 {
 	struct arena CLEANUP_ARENA a = ARENA_INIT(16 << 20);
 	struct event *ev;
@@ -288,11 +294,11 @@ static void *load_main(void *arg)
 	return NULL;
 }
 
-static void UNUSED load_start(struct load *l, const char *host, unsigned pause_us)
+static void UNUSED load_start(struct load *l, const char *host, unsigned pause_us, uint16_t port)
 {
 	memset(l, 0, sizeof(*l));
 	l->host = host;
-	l->port = release_http_port(fx.room);
+	l->port = port;
 	l->pause_us = pause_us;
 	pthread_mutex_init(&l->lock, NULL);
 	for (unsigned i = 0; i < LOAD_THREADS; i++)

@@ -169,6 +169,37 @@ static void test_cannot_judge_refuses(void **s UNUSED)
 	assert_untouched();
 }
 
+/* People write commits in any encoding; a move is recorded all the same, as UTF-8, and so is one of a tag that moves. */
+static void test_texts_of_any_encoding(void **s UNUSED)
+{
+	CLEANUP_ARENA struct arena a = ARENA_INIT(8 << 20);
+	struct event              *ev;
+
+	assert_sh(begin);
+	assert_sh("set -e; cd w; export GIT_AUTHOR_NAME=$(printf 'Andr\351'); git -c i18n.commitEncoding=ISO-8859-1 commit -q --allow-empty -m \"$(printf 'caf\351 '; "
+	          "printf '\303\244%.0s' $(seq 300))\"; git push -q origin main");
+	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 2);
+	assert_true(str_utf8_valid(ev[1].data));
+	assert_non_null(strstr(ev[1].data.ptr, "\"subject\":\"caf"));
+	assert_sh("set -e; cd w; git tag -a t -m t; git push -q origin t; git tag -f -a t -m t2 HEAD~1 2>/dev/null; git push -q -f origin t; "
+	          "git tag blob HEAD:f; git push -q origin blob; git push -q -f origin main:refs/tags/blob; git push -q origin :blob");
+	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 7);
+	refused("cd w; git push origin HEAD:refs/heads/$(printf '\351')", "the name of a ref is not UTF-8");
+	refused("cd w; ln -s /etc \"$(printf 'a\033]0;b')\"; git add .; git commit -qm l; git push origin main", "hostile-link  a?]0;b:1");
+}
+
+static void test_push_from_a_shallow_clone(void **s UNUSED)
+{
+	CLEANUP_ARENA struct arena a = ARENA_INIT(8 << 20);
+	struct event              *ev;
+
+	assert_sh(begin);
+	assert_sh("set -e; cd w; for i in 1 2 3; do git commit -q --allow-empty -m $i; done; git push -q origin main; cd ..; git clone -q --depth 1 $URL/git/shop.git s; "
+	          "cd s; git commit -q --allow-empty -m shallow; git push -q origin main");
+	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 3);
+	assert_non_null(strstr(ev[2].data.ptr, "\"commits\":1"));
+}
+
 /* --- tokens --- */
 
 static void test_tokens(void **s UNUSED)
@@ -381,7 +412,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(test_hostile_names), T(test_submodules), T(test_links_in_a_middle_commit), T(test_object_and_ref_limits), T(test_push_size_limit),
-		T(test_one_bad_ref_refuses_all), T(test_waivers_are_events), T(test_cannot_judge_refuses), T(test_tokens), T(test_only_the_smart_protocol),
+		T(test_one_bad_ref_refuses_all), T(test_waivers_are_events), T(test_cannot_judge_refuses), T(test_texts_of_any_encoding), T(test_push_from_a_shallow_clone), T(test_tokens), T(test_only_the_smart_protocol),
 		T(test_pusher_killed_at_the_gate), T(test_connection_lost_in_the_pack), T(test_left_quarantines_go_at_start), T(test_lost_post_receive_is_mended),
 		T(test_half_made_repository_is_made_again), T(test_one_of_many_creators_wins), T(test_pushes_to_many_projects),
 	};

@@ -1,6 +1,8 @@
 /* test_repo.c - the room with the real git client, over real HTTP: push, fetch, clone, refusals, rights, mending. */
 #include "room.h"
 
+#include "lib/pg.h"
+
 static void test_push_fetch_clone(void **s UNUSED)
 {
 	CLEANUP_ARENA struct arena a = ARENA_INIT(8 << 20);
@@ -178,6 +180,45 @@ static void test_hooks_answer_only_their_push(void **s UNUSED)
 	assert_non_null(strstr(buf_z(&out), "through weir only"));
 }
 
+/* --- the same on PostgreSQL --- */
+
+static struct pg_test pg;
+
+static int setup_pg(void **s)
+{
+	struct err e = { 0 };
+
+	assert_ok(pg_test_wipe(&pg, &e), &e);
+	database = pg.url;
+	return setup(s);
+}
+
+static int teardown_pg(void **s)
+{
+	database = NULL;
+	return teardown(s);
+}
+
+static int run_on_postgres(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup_pg, teardown_pg)
+		T(test_push_fetch_clone), T(test_refused_push_leaves_nothing), T(test_archived_is_read_only), T(test_reconcile_mends_a_missing_event),
+		T(test_concurrent_pushes), T(test_names),
+#undef T
+	};
+	struct err e = { 0 };
+	int        r = pg_test_start(&pg, &e);
+
+	if (r) {
+		printf("%s: %s\n", r > 0 ? "skipped" : "failed", e.msg);
+		return r < 0;
+	}
+	r = cmocka_run_group_tests_name("PostgreSQL", tests, NULL, NULL);
+	pg_test_stop(&pg);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,5 +235,5 @@ int main(int argc, char **argv)
 	};
 
 	ROOM_HOOK(argc, argv);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL) + run_on_postgres();
 }
