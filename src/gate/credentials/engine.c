@@ -232,6 +232,7 @@ static int confirm(struct cred_worker *w, unsigned rule, size_t from, size_t to)
 	size_t                  end = w->text.len - to > r->reach ? to + r->reach : w->text.len;
 	PCRE2_SIZE             *ov = pcre2_get_ovector_pointer(w->match);
 
+	w->tried += to - from + 1;
 	pcre2_set_offset_limit(w->context, to);
 	while (from <= to) {
 		int rc = pcre2_match(r->code, (PCRE2_SPTR)w->text.ptr, end, from, 0, w->match, w->context);
@@ -355,6 +356,7 @@ int cred_worker_scan(struct cred_worker *w, str path, str text, struct err *rete
 	hs_error_t rc;
 
 	w->hits.n = 0;
+	w->tried = 0;
 	w->err = (struct err){ 0 };
 	w->path = path;
 	w->text = text;
