@@ -4,6 +4,7 @@
 #define WEIR_TESTS_RELEASE_ROOM_INC_H
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/proc.h"
 #include "event/event.h"
 #include "net/client.h"
@@ -314,7 +315,7 @@ static void UNUSED load_stop(struct load *l)
 }
 
 /* A service.yaml; env: "FAIL: \"1\"" or "". */
-static const char *fx_yaml(const char *env, const char *rollout)
+static UNUSED const char *fx_yaml(const char *env, const char *rollout)
 {
 	static char text[2000];
 
