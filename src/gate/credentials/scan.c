@@ -136,14 +136,18 @@ static int too_large(struct lane *l, str path, str commit, size_t size, uint64_t
 
 static int scan_item(struct lane *l, const struct item *it, struct err *reterr)
 {
-	str commit = str_z(it->blob.commit);
-	int rc;
+	str   commit = str_z(it->blob.commit), text;
+	void *hold;
+	int   rc;
 
 	if (it->blob.size > LIMIT_SCAN_BLOB_BYTES)
 		return too_large(l, it->blob.path, commit, it->blob.size, it->seq, reterr);
-	buf_clear(&l->worker->blob);
-	rc = git_read_new_blob(l->repo, &it->blob, &l->worker->blob, reterr);
-	return rc ? rc : scan_text(l, it->blob.path, commit, buf_str(&l->worker->blob), it->seq, reterr);
+	rc = git_blob_hold(l->repo, &it->blob, LIMIT_SCAN_BLOB_BYTES, &text, &hold, reterr);
+	if (rc)
+		return rc;
+	rc = scan_text(l, it->blob.path, commit, text, it->seq, reterr);
+	git_blob_release(hold);
+	return rc;
 }
 
 /* --- batches and threads --- */
