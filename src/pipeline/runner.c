@@ -493,13 +493,12 @@ static int take_lock(struct runner *r, struct err *reterr)
 
 static int configure(struct runner *r, const struct runner_config *c, struct err *reterr)
 {
-	uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	char     data[PATH_MAX];
 
 	r->n_places = c->slots < 1 ? 1 : c->slots > SLOTS_MAX ? SLOTS_MAX : c->slots;
 	r->n_slots = r->n_places + WAITING_MAX > SLOTS_MAX ? SLOTS_MAX : r->n_places + WAITING_MAX;
-	r->memory = c->memory_bytes_max ? c->memory_bytes_max : ram / 4 * 3 / r->n_places;
-	r->pids = c->pids_max ? c->pids_max : 8192;
+	r->memory = c->memory_bytes_max ? c->memory_bytes_max : sandbox_default_memory(r->n_places);
+	r->pids = c->pids_max ? c->pids_max : SANDBOX_DEFAULT_PIDS;
 	r->url = str_dup(str_z(c->server_url));
 	r->token = str_dup(str_z(c->token));
 	snprintf(r->labels, sizeof(r->labels), "%s",
