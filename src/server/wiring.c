@@ -211,10 +211,11 @@ int rooms_start(struct rooms *r, struct err *reterr)
 		rc = pipeline_start(r->pipeline, reterr);
 	if (!rc)
 		rc = release_start(r->release, reterr);
-	if (!rc)
-		rc = http_server_start(r->http, reterr);
 	if (rc)
 		return rc;
+	rc = http_server_start(r->http, reterr);
+	if (rc)
+		return err_wrap(reterr, "setting listen");
 	if (!r->cfg->listen_port && !*r->cfg->url)
 		snprintf(r->url, sizeof(r->url), "http://%s:%u", r->cfg->listen_host, http_server_port(r->http));
 	return event_log_start(r->log, reterr);
