@@ -152,6 +152,13 @@ def test_start(w):
     expect(status_with(w, made, "/api/v1/projects") == 200 and status_with(w, made) == 403, "a token reads and no more")
 
 
+def test_others_cannot_read(w):
+    for name in os.listdir(w.data):
+        if name.startswith("weir.db") or name in ("keys", "repos", "runner", "run"):
+            mode = os.stat(os.path.join(w.data, name)).st_mode & 0o077
+            expect(mode == 0, f"{name} may be read by others: {mode:o}")
+
+
 def test_a_second_server_is_refused(w):
     refused(w, status=3, says=f"another weir server works on {w.data}")
     refused(w, "--listen", f"127.0.0.1:{story.free_port()}", status=3, says=f"another weir server works on {w.data}")
