@@ -35,6 +35,7 @@
 #define LIMIT_PIPELINE_MEM       (64 << 20) /* arena of one planning or scheduling turn */
 #define LIMIT_LOG_CHUNK_BYTES    (1 << 20)  /* log bytes in one call of a runner */
 #define LIMIT_JOB_OUTPUT_BYTES   (1 << 20)  /* outputs of one job, as GitHub has it */
+#define LIMIT_RUN_OUTPUT_BYTES   (8 << 20)  /* outputs of all jobs of a run: the scheduler holds them in memory at once */
 #define LIMIT_STEP_SUMMARY_BYTES (128 << 10) /* stored part of GITHUB_STEP_SUMMARY */
 #define LIMIT_DB_PARAMS          32          /* parameters of one SQL statement: the widest table has about half as many columns */
 #define LIMIT_DB_SQL_BYTES       (64 << 10)  /* one migration's text */

@@ -72,22 +72,38 @@ static str git_line(struct cli *c, const char *const *argv)
 	return arena_str(cli_arena(c), line);
 }
 
+static str last_part(str s)
+{
+	for (size_t i = s.len; i > 0; i--)
+		if (s.ptr[i - 1] == '/' || s.ptr[i - 1] == ':')
+			return str_sub(s, i, s.len);
+	return s;
+}
+
+/* The project as the server knows it, from the remote; else the folder's name. The plan's digest covers it. */
+static str project_name(struct cli *c)
+{
+	static const char *const url[] = { "git", "config", "--get", "remote.origin.url", NULL };
+	static const char *const top[] = { "git", "rev-parse", "--show-toplevel", NULL };
+	str                      name = last_part(git_line(c, url));
+
+	if (str_has_suffix(name, STR(".git")))
+		name.len -= 4;
+	if (name.len == 0)
+		name = last_part(git_line(c, top));
+	return name.len ? name : STR("project");
+}
+
 int planning_input(struct cli *c, struct plan_input *in, struct err *reterr)
 {
 	static const char *const head[] = { "git", "rev-parse", "-q", "--verify", "HEAD", NULL };
 	static const char *const ref[] = { "git", "symbolic-ref", "-q", "HEAD", NULL };
 	static const char *const subject[] = { "git", "log", "-1", "--format=%s", NULL };
-	static const char *const top[] = { "git", "rev-parse", "--show-toplevel", NULL };
 	const char              *event = cli_option(c, "event"), *want_ref = cli_option(c, "ref"), *inputs = cli_option(c, "inputs");
 	struct doc_node         *n = NULL;
-	str                      dir = git_line(c, top);
+	str                      project = project_name(c);
 
-	for (size_t i = dir.len; i > 0; i--)
-		if (dir.ptr[i - 1] == '/') {
-			dir = str_sub(dir, i, dir.len);
-			break;
-		}
-	*in = (struct plan_input){ .event = event ? str_z(event) : STR("push"), .project = dir.len ? dir : STR("project"), .commit = git_line(c, head),
+	*in = (struct plan_input){ .event = event ? str_z(event) : STR("push"), .project = project, .commit = git_line(c, head),
 		                       .ref = want_ref ? str_z(want_ref) : git_line(c, ref), .before = STR("0000000000000000000000000000000000000000"),
 		                       .actor = STR("you"), .subject = git_line(c, subject), .run_id = STR("local"), .run_number = 1, .run_attempt = 1 };
 	if (in->commit.len == 0)

@@ -64,7 +64,7 @@ struct run {
 	enum run_state    state;
 	enum plan_result  result;
 	bool              cancel;
-	struct plan      *plan; /* NULL when it could not be planned: such a run is finished */
+	struct plan      *plan; /* NULL for a finished run whose workflow this version does not read any more */
 	struct group_row *groups; /* plan->n_groups */
 	struct plan_state *known; /* the same, as the planner wants it */
 	struct job_row   *jobs;   /* not the superseded ones; after run_load() only what was stored before */

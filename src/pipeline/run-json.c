@@ -85,7 +85,7 @@ static int write_job(struct turn *t, const struct job_row *j, const struct run *
 	jw_kstr(w, "id", j->id);
 	jw_kstr(w, "key", j->key);
 	jw_kstr(w, "name", j->name);
-	jw_kstr(w, "job", r->plan->groups[j->group].id);
+	jw_kstr(w, "job", str_sub(j->key, 0, str_find(j->key, '.')));
 	jw_kstrz(w, "state", run_job_state_name(j->state));
 	put_text(w, "result", str_z(plan_result_name(j->result)));
 	put_text(w, "cause", j->cause);

@@ -161,7 +161,7 @@ static int load_jobs(struct turn *t, struct run *r, struct err *reterr)
 	CLEANUP_ROWS struct db_rows *rows = NULL;
 	int rc;
 
-	r->cap_jobs = LIMIT_WORKFLOW_JOBS + r->plan->n_groups;
+	r->cap_jobs = 2 * LIMIT_WORKFLOW_JOBS; /* planned jobs, and one for each group that does not run */
 	r->jobs = ARENA_ARRAY(t->a, r->cap_jobs, struct job_row);
 	if (!r->jobs)
 		return arena_check(t->a, "jobs", reterr);
@@ -201,7 +201,7 @@ static int load_groups(struct turn *t, struct run *r, struct err *reterr)
 	return rc;
 }
 
-/* Makes the plan of a stored run again. A run whose planning failed has no groups and is finished. */
+/* Makes the plan of a stored run again. */
 static int load_plan(struct turn *t, struct run *r, str text, str input, struct err *reterr)
 {
 	struct plan_input in;
@@ -215,11 +215,11 @@ static int load_plan(struct turn *t, struct run *r, str text, str input, struct 
 		return rc;
 	in.run_attempt = r->attempt;
 	in.server_url = str_z(t->p->cfg.server_url);
-	if (r->state == RUN_FINISHED && r->cause.len && str_has_prefix(r->cause, STR("plan: ")))
-		return 0;
 	rc = workflow_parse(t->a, arena_dup(t->a, r->file), text, &wf, reterr);
 	if (rc == 0)
 		rc = plan_make(t->a, wf, &in, &r->plan, reterr);
+	if (rc && rc != -WEIR_ENOMEM && r->state == RUN_FINISHED)
+		return 0; /* an old run whose dialect is not read any more can still be looked at */
 	return rc ? err_wrap(reterr, "run %.*s cannot be planned again", STR_ARG(r->id)) : 0;
 }
 
@@ -256,7 +256,7 @@ int run_load(struct turn *t, str id, struct run **ret, struct err *reterr)
 		rc = load_plan(t, r, text, input, reterr);
 	if (rc == 0 && r->plan)
 		rc = load_groups(t, r, reterr);
-	if (rc == 0 && r->plan)
+	if (rc == 0)
 		rc = load_jobs(t, r, reterr);
 	if (rc == 0)
 		*ret = r;

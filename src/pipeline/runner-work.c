@@ -239,9 +239,9 @@ int runner_step_turn(struct turn *t, void *arg, struct err *reterr)
 {
 	struct runner_step *s = arg;
 	struct job_row      j;
-	enum step_state     have;
+	enum step_state     have = 0;
 	str                 run, name, project;
-	usec_t              started;
+	usec_t              started = 0;
 	int                 rc = held_job(t, s->job, s->lease, false, &j, &run, reterr);
 
 	if (rc == 0)
@@ -371,6 +371,13 @@ int runner_finish_turn(struct turn *t, void *arg, struct err *reterr)
 	t->actor = str_z(arena_printf(t->a, "runner:%.*s", STR_ARG(j->runner)));
 	if (f->retry && !j->cancel)
 		return give_back(t, r, j, f->cause, reterr);
+	size_t outputs = f->outputs.len;
+	for (size_t i = 0; i < r->n_jobs; i++)
+		outputs += r->jobs[i].outputs.len;
+	if (outputs > LIMIT_RUN_OUTPUT_BYTES) {
+		rc = job_end(t, r, j, RESULT_FAILURE, STR("limit: the outputs of the run's jobs are more than 8 MiB together"), reterr);
+		return rc ? rc : run_advance(t, r, reterr);
+	}
 	j->outputs = f->outputs;
 	j->environment_url = f->environment_url;
 	rc = job_end(t, r, j, f->result, j->cancel && f->result == RESULT_CANCELLED && !f->cause.len ? j->cancel_cause : f->cause, reterr);

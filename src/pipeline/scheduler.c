@@ -160,9 +160,12 @@ static int job_cancel(struct turn *t, struct run *r, struct job_row *j, str caus
 
 static int queue_job(struct turn *t, struct run *r, struct job_row *j, struct err *reterr)
 {
+	/* jobs that are queued together are claimed in their order, though their ids are of the same millisecond */
+	usec_t due = t->now - (usec_t)r->cap_jobs + (j - r->jobs);
+
 	j->state = JOB_QUEUED;
 	j->queued = t->now;
-	int rc = jobq_put(t->tx, PIPELINE_QUEUE, j->id, STR("{}"), j->labels, JOB_ATTEMPTS_MAX, t->now, reterr);
+	int rc = jobq_put(t->tx, PIPELINE_QUEUE, j->id, STR("{}"), j->labels, JOB_ATTEMPTS_MAX, due, reterr);
 	if (rc == 0)
 		rc = job_save(t, r, j, reterr);
 	return rc ? rc : db_notify(t->tx, "pl_jobs", reterr);
@@ -503,7 +506,7 @@ int run_create(struct turn *t, struct plan *plan, const struct plan_input *in, s
 		             .state = RUN_QUEUED, .plan = plan, .concurrency = text_clean(t->a, plan->concurrency_group, LIMIT_WORKFLOW_NAME_BYTES) };
 	int        rc = 0;
 
-	r.cap_jobs = LIMIT_WORKFLOW_JOBS + plan->n_groups;
+	r.cap_jobs = 2 * LIMIT_WORKFLOW_JOBS;
 	r.jobs = ARENA_ARRAY(t->a, r.cap_jobs, struct job_row);
 	r.groups = ARENA_ARRAY(t->a, plan->n_groups, struct group_row);
 	r.known = ARENA_ARRAY(t->a, plan->n_groups, struct plan_state);
@@ -561,7 +564,7 @@ int run_retry(struct turn *t, struct run *r, struct err *reterr)
 	if (r->state != RUN_FINISHED)
 		return err_set(reterr, WEIR_ECONFLICT, "run %.*s has not ended yet: cancel it first", STR_ARG(r->id));
 	if (!r->plan)
-		return err_set(reterr, WEIR_ECONFLICT, "run %.*s could not be planned; correct the workflow and push it", STR_ARG(r->id));
+		return err_set(reterr, WEIR_ECONFLICT, "run %.*s is of a workflow that this version of weir does not read: push a newer one", STR_ARG(r->id));
 	if (r->result == RESULT_SUCCESS)
 		return err_set(reterr, WEIR_ECONFLICT, "run %.*s has no failed job", STR_ARG(r->id));
 	again = ARENA_ARRAY(t->a, r->plan->n_groups, bool);

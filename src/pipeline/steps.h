@@ -15,20 +15,24 @@
 #include "base/str.h"
 
 struct job;
+struct guard_starter;
 
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_SUCCESS, JOB_FAILURE, JOB_SKIPPED, JOB_CANCELLED };
 const char *job_state_name(enum job_state s); /* as in the protocol */
 
 struct job_config {
 	const char *dir;     /* absolute */
-	const char *exe;     /* program that is called as "EXE guard DIR" */
+	const char *exe;     /* this program: SANDBOX_WEIR inside, and "EXE guard DIR" when there is no starter */
+	struct guard_starter *starter; /* or NULL */
 	unsigned    slot;    /* ignored when the folder remembers one */
 	uint64_t    memory_bytes_max, pids_max; /* per job, where cgroups allow; 0: none */
 	const char *source;  /* working tree that checkout copies; NULL: clone from the spec's URL */
 	bool        local;   /* `weir run`: releases are skipped */
 	bool        leave_steps; /* keep the folders of finished steps' raw logs (tests) */
+	/* True when a step begins that only waits (weir/release@v1), false at its end: a waiting job needs no place. Job's thread; may be NULL. */
+	void (*waiting)(void *ctx, bool begins);
 	void (*changed)(void *ctx); /* after each change of a view or growth of a log; any thread; may be NULL */
-	void *changed_ctx;
+	void *changed_ctx; /* of both */
 };
 
 struct job_view { /* of step i */
