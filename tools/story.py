@@ -8,7 +8,6 @@ story.py story [--json] [--act N]   plays them in a temporary folder on free por
 Acts are functions act_N(world) that return an Act: what was expected, what was seen, figures, ok. Acts build on each other
 (act 2 needs the services of act 1): --act N plays the acts before it silently. Load comes from h2load, ten users at 20 requests/s each."""
 import argparse
-import datetime
 import json
 import os
 import re
@@ -272,7 +271,7 @@ class World:
         """When the new version got all traffic, in seconds since 1970; 0 when it never did."""
         for event in self.rows(f"/api/v1/events?project={project}&type=release.promoted&limit=1000"):
             if event["data"]["release"] == release:
-                return datetime.datetime.fromisoformat(event["time"].replace("Z", "+00:00")).timestamp()
+                return event["time"] / 1e6
         return 0
 
     def run_line(self, project):

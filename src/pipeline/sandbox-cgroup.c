@@ -114,6 +114,11 @@ void sandbox_cgroup_make(const char *name, uint64_t memory, uint64_t pids, char 
 		snprintf(limits + n, size - (size_t)n, " (cgroups: %s)", kind);
 }
 
+uint64_t sandbox_default_memory(unsigned jobs)
+{
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4 * 3 / (jobs ? jobs : 1);
+}
+
 static const char *const controllers[] = { NULL, "memory", "pids" };
 
 void sandbox_cgroup_enter(const char *name)

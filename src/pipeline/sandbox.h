@@ -63,6 +63,10 @@ void sandbox_cleanup(const char *cgroup);
 /* 0 when this machine can run sandboxes; else why not and what to do (weir doctor). */
 MUST_CHECK int sandbox_probe(struct err *reterr);
 
+/* What a job may use when nothing else was said: three quarters of the machine's memory by the number of jobs at once. */
+uint64_t sandbox_default_memory(unsigned jobs);
+#define SANDBOX_DEFAULT_PIDS 8192
+
 /* --- parts, for the tests --- */
 /* Writes the filter as BPF to a new memory file. */
 MUST_CHECK int sandbox_seccomp(int *ret_fd, struct err *reterr);

@@ -83,7 +83,6 @@ struct cred_worker { /* what one thread needs to scan */
 	VEC(struct cred_hit) hits;
 	uint64_t   tried; /* bytes tried as the begin of a match, of the present text: at most its length for each rule */
 	struct buf decoded; /* UTF-16 as UTF-8 */
-	struct buf blob;
 	/* the present text */
 	str      text;
 	str      path;

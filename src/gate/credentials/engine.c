@@ -138,7 +138,6 @@ static void worker_free(struct cred_worker *w)
 	free(w->next);
 	VEC_FINI(&w->hits);
 	buf_fini(&w->decoded);
-	buf_fini(&w->blob);
 	free(w);
 }
 
@@ -180,7 +179,6 @@ int cred_worker_get(struct cred *c, struct cred_worker **ret, struct err *reterr
 		return err_set(reterr, WEIR_ENOMEM, "no memory for a scanner");
 	w->c = c;
 	buf_init(&w->decoded, LIMIT_SCAN_BLOB_BYTES * 3 / 2 + 16); /* 2 bytes of UTF-16 are at most 3 of UTF-8 */
-	buf_init(&w->blob, LIMIT_SCAN_BLOB_BYTES);
 	w->match = pcre2_match_data_create(16, NULL);
 	w->context = pcre2_match_context_create(NULL);
 	w->stack = pcre2_jit_stack_create(32 << 10, JIT_STACK_MAX, NULL);
@@ -197,8 +195,6 @@ int cred_worker_get(struct cred *c, struct cred_worker **ret, struct err *reterr
 
 void cred_worker_put(struct cred *c, struct cred_worker *w)
 {
-	if (w->blob.cap > 1 << 20)
-		buf_fini(&w->blob);
 	if (w->decoded.cap > 1 << 20)
 		buf_fini(&w->decoded);
 	if (bqueue_push(c->workers, w, NULL))

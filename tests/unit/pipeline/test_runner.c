@@ -15,7 +15,7 @@ struct server { /* what the fake knows of its one job */
 	struct http_server *http;
 	pthread_mutex_t     lock;
 	struct buf          spec;
-	bool                given, finished, cancel, gone, refuse_gaps;
+	bool                given, finished, cancel, gone, retry;
 	char                lease[65], result[32], cause[600];
 	struct buf          log[STEPS];
 	char                state[STEPS][32], summary[STEPS][100];
@@ -159,6 +159,7 @@ static int on_finish(struct http_req *r, void *ctx, struct err *reterr)
 		str res = doc_get_str(n, "result"), cause = doc_get_str(n, "cause");
 
 		srv.finished = true;
+		srv.retry = doc_get_bool(n, "retry", false);
 		snprintf(srv.result, sizeof(srv.result), "%.*s", STR_ARG(res));
 		snprintf(srv.cause, sizeof(srv.cause), "%.*s", STR_ARG(cause));
 		buf_clear(&srv.outputs);
@@ -425,6 +426,35 @@ static void test_gone(void **state)
 	world_close(&w);
 }
 
+/* A job whose folder cannot be made is given back at once, for another runner to try. */
+static void test_given_back(void **state)
+{
+	struct world w;
+	pid_t        pid;
+	char         path[300], steps[sizeof(srv.steps_json)];
+	struct err   err;
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	world_open(&w, "{\"uses\":\"run\",\"run\":\"echo no\"}");
+	memcpy(steps, srv.steps_json, sizeof(steps));
+	srv.steps_json[0] = 0; /* no job yet */
+	pid = runner_up(&w);
+	for (int i = 0; i < 1000 && !srv.claims; i++)
+		clock_sleep_ms(10);
+	snprintf(path, sizeof(path), "%s/runner/jobs/J1-1", w.dir);
+	assert_ok(fs_write_quick(path, STR("in the way"), 0600, &err), &err);
+	pthread_mutex_lock(&srv.lock);
+	memcpy(srv.steps_json, steps, sizeof(steps));
+	pthread_mutex_unlock(&srv.lock);
+	assert_true(seen(is_finished));
+	assert_true(srv.retry);
+	assert_string_equal(srv.result, "failure");
+	assert_true(strstr(srv.cause, "J1-1") != NULL);
+	runner_down(pid, SIGTERM);
+	world_close(&w);
+}
+
 static void test_one_runner_per_folder(void **state)
 {
 	struct world         w;
@@ -467,7 +497,7 @@ static int runner_process(char **argv)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_job),    cmocka_unit_test(test_server_away), cmocka_unit_test(test_killed),
-		                                cmocka_unit_test(test_cancel), cmocka_unit_test(test_gone),        cmocka_unit_test(test_one_runner_per_folder) };
+		                                cmocka_unit_test(test_cancel), cmocka_unit_test(test_gone), cmocka_unit_test(test_given_back),      cmocka_unit_test(test_one_runner_per_folder) };
 
 	base_init();
 	if (argc > 1 && !strcmp(argv[1], "guard"))

@@ -1,6 +1,7 @@
 /* test_steps.c - whole jobs in real sandboxes: shells, environment, conditions, failures, cancel, time-outs, and a runner that is killed. */
 #include "tests/unit/pipeline/step-help.h"
 
+#include "base/proc.h"
 #include "doc/doc.h"
 #include "pipeline/steps.h"
 
@@ -373,6 +374,70 @@ static void test_detach(void **state)
 	jobs_close(&j);
 }
 
+/* Checkout of a working tree: the last commit, then the files as they lie here; ignored ones stay away. */
+static void test_checkout_copy(void **state)
+{
+	struct jobs            j;
+	struct job_config      cfg = { 0 };
+	CLEANUP_BUF struct buf spec = BUF_INIT(1 << 20);
+	struct err             err;
+	char                   tree[300];
+	const char *const      make[] = { "bash", "-ec", "git init -q -b main .; echo old > a; echo gone > b; echo '*.o' > .gitignore; git add .; "
+		                              "git -c user.name=t -c user.email=t@example.org commit -qm first; echo new > a; rm b; echo x > c; echo x > d.o", NULL };
+	struct proc_run        run = { .argv = make, .cwd = tree };
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	jobs_open(&j, "", "{\"uses\":\"run\",\"run\":\"true\"}");
+	job_close(j.job);
+	snprintf(tree, sizeof(tree), "%s/tree", j.dir);
+	assert_ok(fs_mkdirs(tree, 0755, &err), &err);
+	assert_ok(proc_run(&run, NULL, &err), &err);
+	spec_of(&spec, "", "{\"uses\":\"actions/checkout@v4\",\"with\":{}},{\"uses\":\"run\",\"run\":\"ls -A; cat a; git log --format=%s; git status --short\"},"
+	                   "{\"uses\":\"actions/checkout@v4\",\"with\":{\"path\":\"in/${{ matrix.v }}\"}},{\"uses\":\"run\",\"run\":\"cat in/3.12/a\"},"
+	                   "{\"uses\":\"actions/checkout@v4\",\"continue_on_error\":true,\"with\":{\"path\":\"../../x\"}},"
+	                   "{\"uses\":\"actions/checkout@v4\",\"continue_on_error\":true,\"with\":{\"path\":\"/etc\"}}");
+	snprintf(j.job_dir, sizeof(j.job_dir), "%s/J2", j.dir);
+	cfg = (struct job_config){ .dir = j.job_dir, .exe = j.exe, .source = tree, .local = true };
+	assert_ok(job_open(&cfg, buf_str(&spec), &j.job, &err), &err);
+	assert_int_equal(run_it(&j), JOB_SUCCESS);
+	log_has(&j, 1, ".git\n.gitignore\na\nc\nnew\nfirst\n M a\n D b\n?? c\n");
+	log_has(&j, 3, "new");
+	state_is(&j, 4, JOB_FAILURE);
+	log_has(&j, 4, "leaves the workspace");
+	state_is(&j, 5, JOB_FAILURE);
+	jobs_close(&j);
+}
+
+/* What release gets, and that nobody else gets it. */
+static void test_release_token(void **state)
+{
+	struct jobs j;
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	jobs_open(&j, "",
+	          "{\"uses\":\"run\",\"run\":\"! test -e /run/weir/secret/token\"},"
+	          "{\"uses\":\"weir/release@v1\",\"with\":{\"service\":\"s${{ matrix.v }}\",\"environment\":\"production\"}},"
+	          "{\"uses\":\"run\",\"run\":\"! test -e /run/weir/secret/token; ! env | grep -q weir_j_\"}");
+	assert_int_equal(run_it(&j), JOB_SUCCESS);
+	log_has(&j, 1, "release s3.12 to production with ***\n");
+	jobs_close(&j);
+}
+
+/* Inside the sandbox this program stands for `weir action-release`. */
+static int fake_release(void)
+{
+	CLEANUP_BUF struct buf token = BUF_INIT(1000);
+	struct err             err;
+	const char            *service = getenv("INPUT_SERVICE"), *environment = getenv("INPUT_ENVIRONMENT"), *file = getenv("WEIR_TOKEN_FILE");
+
+	if (!service || !environment || !file || fs_read(file, &token, &err))
+		return 1;
+	printf("release %s to %s with %s\n", service, environment, buf_z(&token));
+	return 0;
+}
+
 static void test_bad_specs(void **state)
 {
 	static const char *const bad[] = { "{}", "{\"spec\":2}", "{\"spec\":1,\"project\":\"../x\",\"job\":\"J\"}", "{\"spec\":1,\"project\":\"x\",\"job\":\"a/b\"}",
@@ -399,11 +464,13 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_shells),        cmocka_unit_test(test_environment), cmocka_unit_test(test_conditions),
 		cmocka_unit_test(test_hostile_files), cmocka_unit_test(test_hash_files),  cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_timeouts),      cmocka_unit_test(test_killed_runner), cmocka_unit_test(test_detach),
-		cmocka_unit_test(test_bad_specs),
+		cmocka_unit_test(test_checkout_copy), cmocka_unit_test(test_release_token), cmocka_unit_test(test_bad_specs),
 	};
 
 	base_init();
 	if (argc > 1 && !strcmp(argv[1], "guard"))
 		return step_help_guard(argc, argv);
+	if (argc > 1 && !strcmp(argv[1], "action-release"))
+		return fake_release();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,6 +133,24 @@ static void test_reconcile_mends_a_missing_event(void **s UNUSED)
 	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 2);
 }
 
+/* A hook that comes twice, or after the mending: nothing is recorded twice. */
+static void test_a_move_is_recorded_once(void **s UNUSED)
+{
+	CLEANUP_ARENA struct arena a = ARENA_INIT(8 << 20);
+	struct ref_update          u = { .ref = STR("refs/heads/main") };
+	CLEANUP_BUF struct buf     out = BUF_INIT(1024);
+	struct err                 e = { 0 };
+	struct event              *ev;
+
+	assert_sh(begin);
+	assert_int_equal(sh(&out, "git -C w rev-parse HEAD"), 0);
+	snprintf(u.old_id, sizeof(u.old_id), "%s", git_zero_id);
+	snprintf(u.new_id, sizeof(u.new_id), "%.40s", buf_z(&out));
+	assert_ok(repo_moves_record(repo, STR("shop"), &u, 1, &e), &e);
+	assert_ok(repo_reconcile(repo, STR("shop"), &e), &e);
+	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 1);
+}
+
 static void test_concurrent_pushes(void **s UNUSED)
 {
 	CLEANUP_ARENA struct arena a = ARENA_INIT(8 << 20);
@@ -258,6 +276,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_archived_is_read_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile_trees, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reconcile_mends_a_missing_event, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_move_is_recorded_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_concurrent_pushes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_large_push_and_gzipped_fetch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
