@@ -163,7 +163,7 @@ static int send_state(struct deliver *d, size_t i, const struct job_view *v, enu
 			jw_kbool(&w, "continued", true);
 		job_get_summary(d->job, i, &summary);
 		if (summary.len)
-			jw_kstr(&w, "summary", buf_str(&summary));
+			jw_kstr(&w, "summary", str_sub(buf_str(&summary), 0, LIMIT_STEP_SUMMARY_BYTES)); /* the server keeps no more */
 	}
 	jw_end(&w);
 	r = buf_check(&body, "state of a step", reterr);

@@ -191,7 +191,7 @@ static int run(struct guarding *g, struct err *reterr)
 		;
 	status_fill(g, wstatus, &st);
 	close(g->proc.fd_status);
-	return guard_status_write(g->dir, &st, reterr);
+	return guard_status_write(g->dir, &st, g->spec.durable, reterr);
 }
 
 NORETURN static void guard_process(struct guarding *g)
@@ -211,37 +211,47 @@ NORETURN static void guard_process(struct guarding *g)
 		st.started = st.ended = clock_wall_now();
 		if (g->proc.pid > 0)
 			(void)kill(g->proc.pid, SIGKILL);
-		if (guard_status_write(g->dir, &st, NULL))
+		if (guard_status_write(g->dir, &st, true, NULL))
 			_exit(1); /* without a status the runner calls the step lost */
 	}
 	news(g);
 	_exit(0);
 }
 
+static int open_all(struct guarding *g, struct err *reterr)
+{
+	int r = guard_spec_read(g->dir, &g->spec, reterr);
+
+	if (r)
+		return r;
+	g->fd_stop = guard_open(g->dir, "stop", O_RDWR | O_NONBLOCK);
+	g->fd_news = guard_open(g->dir, "news", O_RDWR | O_NONBLOCK);
+	g->fd_log = guard_open(g->dir, "log", O_CREAT | O_EXCL | O_WRONLY | O_APPEND);
+	if (g->fd_stop < 0 || g->fd_news < 0 || g->fd_log < 0)
+		return err_errno(reterr, errno, "guard: cannot open the files of the step in %s", g->dir);
+	return 0;
+}
+
 int guard_main(const char *dir, struct err *reterr)
 {
-	static struct guarding g;
-	int                    lock = guard_open(dir, "lock", O_RDWR);
-	int                    r;
-	pid_t                  pid;
+	struct guarding g = { .dir = dir, .fd_pid = -1, .fd_stop = -1, .fd_news = -1, .fd_log = -1 };
+	CLEANUP_FD int  lock = guard_open(dir, "lock", O_RDWR); /* the guard's copy holds it after this process closed its own */
+	int             r;
+	pid_t           pid;
 
 	if (lock < 0)
 		return err_errno(reterr, errno, "guard: %s is not the folder of a step", dir);
 	if (flock(lock, LOCK_EX | LOCK_NB))
 		return err_set(reterr, WEIR_EBUSY, "guard: the step in %s has a guard", dir);
-	g = (struct guarding){ .dir = dir, .fd_pid = -1 };
-	r = guard_spec_read(dir, &g.spec, reterr);
-	if (r)
-		return r;
-	g.fd_stop = guard_open(dir, "stop", O_RDWR | O_NONBLOCK);
-	g.fd_news = guard_open(dir, "news", O_RDWR | O_NONBLOCK);
-	g.fd_log = guard_open(dir, "log", O_CREAT | O_EXCL | O_WRONLY | O_APPEND);
-	if (g.fd_stop < 0 || g.fd_news < 0 || g.fd_log < 0)
-		return err_errno(reterr, errno, "guard: cannot open the files of the step in %s", dir);
-	pid = fork();
-	if (pid < 0)
-		return err_errno(reterr, errno, "guard: cannot fork");
+	r = open_all(&g, reterr);
+	pid = r ? -1 : fork();
 	if (!pid)
 		guard_process(&g);
-	return 0;
+	if (!r && pid < 0)
+		r = err_errno(reterr, errno, "guard: cannot fork");
+	base_cleanup_fd(&g.fd_stop);
+	base_cleanup_fd(&g.fd_news);
+	base_cleanup_fd(&g.fd_log);
+	guard_spec_fini(&g.spec);
+	return r;
 }

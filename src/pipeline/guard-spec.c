@@ -37,7 +37,7 @@ static void word_int(struct buf *b, const char *key, int64_t v)
 	word(b, key, num);
 }
 
-int guard_spec_write(const char *dir, const struct sandbox_spec *s, int64_t timeout_ms, struct err *reterr)
+int guard_spec_write(const char *dir, const struct sandbox_spec *s, int64_t timeout_ms, bool durable, struct err *reterr)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT(SPEC_MAX);
 	char                   path[1100];
@@ -53,6 +53,7 @@ int guard_spec_write(const char *dir, const struct sandbox_spec *s, int64_t time
 	word_int(&b, "memory", (int64_t)s->memory_bytes_max);
 	word_int(&b, "pids", (int64_t)s->pids_max);
 	word_int(&b, "timeout_ms", timeout_ms);
+	word_int(&b, "durable", durable);
 	for (size_t i = 0; s->argv[i]; i++)
 		word(&b, "argv", s->argv[i]);
 	for (size_t i = 0; s->env[i]; i++)
@@ -91,6 +92,8 @@ static bool spec_take(struct guard_spec *s, const char *key, const char *value, 
 		s->sandbox.pids_max = (uint64_t)v;
 	else if (!strcmp(key, "timeout_ms"))
 		s->timeout_ms = v;
+	else if (!strcmp(key, "durable"))
+		s->durable = v != 0;
 	else
 		return false;
 	return true;
@@ -134,14 +137,16 @@ void guard_spec_fini(struct guard_spec *s)
 	free(s->env);
 }
 
-int guard_status_write(const char *dir, const struct guard_status *st, struct err *reterr)
+int guard_status_write(const char *dir, const struct guard_status *st, bool durable, struct err *reterr)
 {
 	char line[512], path[1100];
 	int  r = fs_join(path, sizeof(path), reterr, dir, "status");
 
 	snprintf(line, sizeof(line), "%d %d %d %" PRId64 " %" PRId64 " %s\n", (int)st->end, st->exit_status, st->log_cut, st->started,
 	         st->ended, st->text);
-	return r ? r : fs_write_atomic(path, str_z(line), 0600, reterr);
+	if (r)
+		return r;
+	return durable ? fs_write_atomic(path, str_z(line), 0600, reterr) : fs_write_quick(path, str_z(line), 0600, reterr);
 }
 
 int guard_status_read(const char *dir, struct guard_status *ret, struct err *reterr)

@@ -63,7 +63,7 @@ static int make_fifo(const char *dir, const char *name, struct err *reterr)
 	return r;
 }
 
-int guard_start(const char *exe, const char *dir, const struct sandbox_spec *s, int64_t timeout_ms, struct guard **ret, struct err *reterr)
+int guard_start(struct guard_starter *starter, const char *exe, const char *dir, const struct sandbox_spec *s, int64_t timeout_ms, bool durable, struct guard **ret, struct err *reterr)
 {
 	const char    *argv[] = { exe, "guard", dir, NULL };
 	struct proc_run run = { .argv = argv, .timeout_ms = 30000 };
@@ -77,11 +77,11 @@ int guard_start(const char *exe, const char *dir, const struct sandbox_spec *s, 
 	if (!r)
 		r = make_fifo(dir, "news", reterr);
 	if (!r)
-		r = guard_spec_write(dir, s, timeout_ms, reterr);
+		r = guard_spec_write(dir, s, timeout_ms, durable, reterr);
 	if (!r)
 		r = guard_new(dir, &g, reterr);
 	if (!r)
-		r = proc_run(&run, NULL, reterr);
+		r = starter ? guard_starter_ask(starter, dir, reterr) : proc_run(&run, NULL, reterr);
 	if (r) {
 		guard_close(g);
 		return err_wrap(reterr, "cannot start the guard of a step");

@@ -38,9 +38,16 @@ struct guard_status {
 
 struct guard; /* a running or ended guard, seen from the runner */
 
-/* Starts a guard for the step in `dir` (made by the caller; must not hold a former step). exe: this program, called as
- * `EXE guard DIR`. timeout_ms 0: none. Returns when the guard holds its lock. */
-MUST_CHECK int guard_start(const char *exe, const char *dir, const struct sandbox_spec *s, int64_t timeout_ms, struct guard **ret,
+/* Starts guards without loading the whole program again for each step: a process forked off while its parent had one thread, which forks
+ * once per guard. It ends with its parent; the guards do not. Any thread may use it. */
+struct guard_starter;
+/* Before the first thread is made. */
+MUST_CHECK int guard_starter_new(struct guard_starter **ret, struct err *reterr);
+struct guard_starter *guard_starter_free(struct guard_starter *s);
+
+/* Starts a guard for the step in `dir` (made by the caller; must not hold a former step). With starter NULL, exe is called as
+ * `EXE guard DIR`. timeout_ms 0: none. durable: the status is to survive the machine's fall (fsync). Returns when the guard holds its lock. */
+MUST_CHECK int guard_start(struct guard_starter *starter, const char *exe, const char *dir, const struct sandbox_spec *s, int64_t timeout_ms, bool durable, struct guard **ret,
                            struct err *reterr);
 /* Takes up a guard that an earlier runner started. *ret NULL: none ever began in dir (it may be started anew). */
 MUST_CHECK int guard_adopt(const char *dir, struct guard **ret, struct err *reterr);

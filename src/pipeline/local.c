@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "pipeline/guard.h"
 #include "pipeline/local.h"
 #include "pipeline/sandbox.h"
 
@@ -45,6 +46,7 @@ struct local {
 	struct plan_state  *state;
 	unsigned            running, max;
 	uint64_t            slots; /* bits in use */
+	struct guard_starter *starter;
 	bool                cancelled;
 	pthread_mutex_t     lock;
 	pthread_cond_t      cond;
@@ -78,7 +80,7 @@ static void *job_thread(void *arg)
 static int start_job(struct local *l, struct local_job *lj, struct err *reterr)
 {
 	CLEANUP_BUF struct buf spec = BUF_INIT(8 << 20);
-	struct job_config      jc = { .exe = l->cfg->exe, .source = l->cfg->source, .local = true, .changed = on_change, .changed_ctx = l };
+	struct job_config      jc = { .exe = l->cfg->exe, .starter = l->starter, .source = l->cfg->source, .local = true, .changed = on_change, .changed_ctx = l };
 	const struct local_group *g = &l->groups[lj->plan->group];
 	struct plan_job_extra  x = { .job = STR("local"), .lease = STR("local"), .lease_ms = 30000, .attempt = 1, .job_total = g->n_jobs };
 	char                   id[80];
@@ -453,7 +455,10 @@ int local_run(struct arena *a, const struct plan *p, const struct local_config *
 	if (!r)
 		r = fs_mkdirs(cfg->dir, 0700, reterr);
 	if (!r)
+		r = guard_starter_new(&l.starter, reterr);
+	if (!r)
 		r = loop(&l, reterr);
+	guard_starter_free(l.starter);
 	*ret = overall(&l);
 	pthread_cond_destroy(&l.cond);
 	pthread_mutex_destroy(&l.lock);

@@ -29,7 +29,7 @@ struct local_config {
 	void *ctx;
 };
 
-/* *ret: the run's result (a plan that does not run is SKIPPED). */
+/* For callers with one thread (the guards' starter is forked off). *ret: the run's result (a plan that does not run is SKIPPED). */
 MUST_CHECK int local_run(struct arena *a, const struct plan *p, const struct local_config *cfg, enum plan_result *ret, struct err *reterr);
 
 #endif

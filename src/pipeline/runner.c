@@ -10,6 +10,7 @@
 #include "base/vec.h"
 #include "doc/doc.h"
 #include "pipeline/deliver.h"
+#include "pipeline/guard.h"
 #include "pipeline/runner.h"
 #include "pipeline/sandbox.h"
 
@@ -44,6 +45,7 @@ struct runner {
 	unsigned n_slots;
 	uint64_t memory, pids;
 	int      fd_lock;
+	struct guard_starter *starter;
 	struct slot *slots;
 	pthread_mutex_t lock;
 	bool     stop;
@@ -151,6 +153,7 @@ static int on_error(struct slot *s, int rc, const struct err *e, int64_t *backof
 	}
 	if (rc != -WEIR_EAUTH && !err_retryable(rc)) {
 		log_error("runner", "job %s: %s", job_id(s->job), e->msg);
+		give_back(s, str_z(job_id(s->job)), str_z(job_lease(s->job)), e->msg);
 		return rc;
 	}
 	if (*backoff == 0)
@@ -229,7 +232,7 @@ static void work(struct slot *s, bool fresh)
 
 static int open_job(struct slot *s, const char *dir, str spec, struct err *reterr)
 {
-	struct job_config cfg = { .dir = dir, .exe = s->r->exe, .slot = s->index, .memory_bytes_max = s->r->memory, .pids_max = s->r->pids,
+	struct job_config cfg = { .dir = dir, .exe = s->r->exe, .starter = s->r->starter, .slot = s->index, .memory_bytes_max = s->r->memory, .pids_max = s->r->pids,
 		                      .changed = slot_changed, .changed_ctx = s };
 
 	return job_open(&cfg, spec, &s->job, reterr);
@@ -507,7 +510,10 @@ int runner_start(const struct runner_config *cfg, struct runner **ret, struct er
 		return err_set(reterr, WEIR_ENOMEM, "out of memory");
 	r->fd_lock = -1;
 	pthread_mutex_init(&r->lock, NULL);
-	rc = configure(r, cfg, reterr);
+	/* the starter is forked off before the lock, which it must not hold, and before any thread */
+	rc = guard_starter_new(&r->starter, reterr);
+	if (!rc)
+		rc = configure(r, cfg, reterr);
 	if (!rc)
 		rc = take_lock(r, reterr);
 	if (!rc)
@@ -554,6 +560,7 @@ struct runner *runner_stop(struct runner *r)
 		explicit_bzero(r->token, strlen(r->token));
 	free(r->token);
 	base_cleanup_fd(&r->fd_lock);
+	guard_starter_free(r->starter);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 	return NULL;

@@ -22,7 +22,7 @@ struct runner_config {
 	uint64_t    memory_bytes_max, pids_max; /* per job; 0: three quarters of the machine's memory by the slots; 8192 */
 };
 
-/* Starts the slots. -WEIR_EBUSY: another runner works in this folder. -WEIR_EUNAVAIL: no sandbox on this machine. */
+/* Starts the slots; called before the process makes any other thread. -WEIR_EBUSY: another runner works in this folder. -WEIR_EUNAVAIL: no sandbox on this machine. */
 MUST_CHECK int runner_start(const struct runner_config *cfg, struct runner **ret, struct err *reterr);
 /* Stops claiming and delivering; running steps go on under their guards for the next runner. Returns NULL. */
 struct runner *runner_stop(struct runner *r);

@@ -139,8 +139,7 @@ static void on_line(struct steplog *l, str line, struct buf *out)
 /* May this beginning of a line become a command? Blanks, then "::". */
 static bool may_be_command(str s)
 {
-	while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t' || s.ptr[0] == '\r'))
-		s = str_sub(s, 1, s.len);
+	s = str_trim(s); /* the same blanks as stepcmd_parse() */
 	return str_has_prefix(s, STR("::")) || s.len == 0 || str_eq(s, STR(":"));
 }
 

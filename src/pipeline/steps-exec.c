@@ -119,7 +119,7 @@ static int finish(struct exec *x, enum job_state state, int exit_status, const c
 	int r;
 
 	view_end(x, state, exit_status, cause);
-	r = job_state_write(x->j, reterr);
+	r = job_state_write(x->j, true, reterr);
 	job_notify(x->j);
 	return r;
 }
@@ -413,7 +413,7 @@ static int start_guard(struct exec *x, double minutes, struct err *reterr)
 	spec = (struct sandbox_spec){ .job_dir = box, .secret_dir = p.has_secret ? p.secret : NULL, .weir_exe = j->exe, .writable = p.writable,
 		                          .cwd = p.cwd, .argv = p.argv, .env = p.env, .slot = j->slot, .cgroup = j->cgroup,
 		                          .memory_bytes_max = j->memory, .pids_max = j->pids };
-	return r ? r : guard_start(j->exe, dir, &spec, time_left(x, minutes), &x->guard, reterr);
+	return r ? r : guard_start(j->starter, j->exe, dir, &spec, time_left(x, minutes), !j->local, &x->guard, reterr);
 }
 
 /* Evaluates what must be known before the step starts. *ret_run false: skipped. */
@@ -462,7 +462,8 @@ static int begin(struct exec *x, double minutes, struct err *reterr)
 	x->s->view.state = JOB_RUNNING;
 	x->s->view.started = clock_wall_now();
 	pthread_mutex_unlock(&x->j->lock);
-	r = job_state_write(x->j, reterr);
+	/* not fsync'd: when the machine falls, the step falls with it */
+	r = job_state_write(x->j, false, reterr);
 	job_notify(x->j);
 	return r ? r : start_guard(x, minutes, reterr);
 }
@@ -490,7 +491,9 @@ static int step_go(struct exec *x, struct err *reterr)
 	r = watch(x, adopted || !job_is_cancelled(x->j), reterr);
 	if (!r && x->status.end == GUARD_TIMEOUT && !x->j->timed_out &&
 	    clock_wall_now() - x->j->started >= doc_get_int(x->j->spec, "timeout_ms", INT64_MAX / 2000) * USEC_PER_MSEC) {
+		pthread_mutex_lock(&x->j->lock);
 		x->j->timed_out = true;
+		pthread_mutex_unlock(&x->j->lock);
 		snprintf(x->j->result.cause, sizeof(x->j->result.cause), "timeout: %lld min",
 		         (long long)(doc_get_int(x->j->spec, "timeout_ms", 0) / 60000));
 	}

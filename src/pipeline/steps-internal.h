@@ -21,6 +21,7 @@ struct step {
 
 struct job {
 	char              *dir, *exe, *source;
+	struct guard_starter *starter;
 	bool               local, leave_steps;
 	unsigned           slot;
 	uint64_t           memory, pids;
@@ -58,7 +59,7 @@ MUST_CHECK int job_keep(struct job *j, struct kvs *to, const struct kv *kv, stru
 int  step_dir(const struct job *j, size_t i, const char *name, char out[1100]); /* JOB/steps/I[/name] */
 
 /* steps-state.c */
-MUST_CHECK int job_state_write(struct job *j, struct err *reterr);
+MUST_CHECK int job_state_write(struct job *j, bool durable, struct err *reterr); /* never fsync'd for a local job */
 MUST_CHECK int job_state_read(struct job *j, bool *ret_found, struct err *reterr);
 
 /* steps-eval.c: texts of step i (its env may be NULL) in arena a. */

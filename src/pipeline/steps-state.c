@@ -1,5 +1,5 @@
-/* steps-state.c - state.json: what a killed runner must know to go on (see steps.h). Written atomically and fsync'd after each
- * transition, by the job's thread; private to one version of weir. It holds masked texts, so it is 0600. */
+/* steps-state.c - state.json: what a killed runner must know to go on (see steps.h). Written atomically after each
+ * transition, fsync'd at the end of each step, by the job's thread; private to one version of weir. It holds masked texts, so it is 0600. */
 #include "base/base.h"
 #include "base/fs.h"
 #include "base/limits.h"
@@ -47,7 +47,7 @@ static void write_texts(struct jw *w, const char *key, const str *v, size_t n)
 	jw_end(w);
 }
 
-int job_state_write(struct job *j, struct err *reterr)
+int job_state_write(struct job *j, bool durable, struct err *reterr)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT(STATE_MAX);
 	struct jw              w;
@@ -80,7 +80,9 @@ int job_state_write(struct job *j, struct err *reterr)
 	jw_end(&w);
 	jw_end(&w);
 	r = buf_check(&b, "state of a job", reterr);
-	return r ? r : fs_write_atomic(path, buf_str(&b), 0600, reterr);
+	if (r)
+		return r;
+	return durable && !j->local ? fs_write_atomic(path, buf_str(&b), 0600, reterr) : fs_write_quick(path, buf_str(&b), 0600, reterr);
 }
 
 static int read_kvs(struct job *j, const struct doc_node *n, struct kvs *to, struct err *reterr)

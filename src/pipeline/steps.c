@@ -102,7 +102,7 @@ static int spec_load(struct job *j, str given, struct err *reterr)
 	if (!r && given.ptr) {
 		r = fs_mkdirs(j->dir, 0700, reterr);
 		if (!r)
-			r = fs_write_atomic(path, given, 0600, reterr);
+			r = j->local ? fs_write_quick(path, given, 0600, reterr) : fs_write_atomic(path, given, 0600, reterr);
 	}
 	if (!r)
 		r = fs_read(path, &b, reterr);
@@ -145,7 +145,7 @@ static int first_state(struct job *j, struct err *reterr)
 	if (!r)
 		r = event_file(j, reterr);
 	j->started = clock_wall_now();
-	return r ? r : job_state_write(j, reterr);
+	return r ? r : job_state_write(j, true, reterr);
 }
 
 static void copy_config(struct job *j, const struct job_config *c)
@@ -153,6 +153,7 @@ static void copy_config(struct job *j, const struct job_config *c)
 	j->dir = str_dup(str_z(c->dir));
 	j->exe = str_dup(str_z(c->exe));
 	j->source = c->source ? str_dup(str_z(c->source)) : NULL;
+	j->starter = c->starter;
 	j->local = c->local;
 	j->leave_steps = c->leave_steps;
 	j->slot = c->slot;
@@ -173,7 +174,7 @@ int job_open(const struct job_config *cfg, str spec_json, struct job **ret, stru
 	copy_config(j, cfg);
 	arena_init(&j->arena, 256 << 20);
 	masks_init(&j->masks);
-	buf_init(&j->outputs, 2 * LIMIT_STEP_FILE_BYTES);
+	buf_init(&j->outputs, LIMIT_JOB_OUTPUT_BYTES - 1024);
 	buf_init(&j->environment_url, 4096);
 	pthread_mutex_init(&j->lock, NULL);
 	j->result.state = JOB_RUNNING;
@@ -239,7 +240,7 @@ static int end_job(struct job *j, struct err *reterr)
 	j->result.ended = clock_wall_now();
 	j->result.state = j->cancel && !j->timed_out ? JOB_CANCELLED : j->failed || j->timed_out ? JOB_FAILURE : JOB_SUCCESS;
 	pthread_mutex_unlock(&j->lock);
-	r = job_state_write(j, reterr);
+	r = job_state_write(j, true, reterr);
 	job_notify(j);
 	return r;
 }

@@ -15,13 +15,15 @@
 #include "base/str.h"
 
 struct job;
+struct guard_starter;
 
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_SUCCESS, JOB_FAILURE, JOB_SKIPPED, JOB_CANCELLED };
 const char *job_state_name(enum job_state s); /* as in the protocol */
 
 struct job_config {
 	const char *dir;     /* absolute */
-	const char *exe;     /* program that is called as "EXE guard DIR" */
+	const char *exe;     /* this program: SANDBOX_WEIR inside, and "EXE guard DIR" when there is no starter */
+	struct guard_starter *starter; /* or NULL */
 	unsigned    slot;    /* ignored when the folder remembers one */
 	uint64_t    memory_bytes_max, pids_max; /* per job, where cgroups allow; 0: none */
 	const char *source;  /* working tree that checkout copies; NULL: clone from the spec's URL */

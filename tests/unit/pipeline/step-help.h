@@ -19,6 +19,7 @@ struct steps {
 	uint64_t   memory, pids;
 	const char *cwd, *cgroup, *secret;
 	const char *const *env;
+	struct guard_starter *starter; /* NULL: the test program itself is executed */
 	struct guard *guard;
 	struct guard_status st;
 	struct buf out;
@@ -56,7 +57,7 @@ static inline void steps_start(struct steps *s, const char *const *argv)
 	s->guard = guard_close(s->guard);
 	snprintf(s->step, sizeof(s->step), "%s/step-%d", s->dir, s->n++);
 	assert_int_equal(mkdir(s->step, 0700), 0);
-	assert_ok(guard_start(s->exe, s->step, &spec, s->timeout_ms, &s->guard, &err), &err);
+	assert_ok(guard_start(s->starter, s->exe, s->step, &spec, s->timeout_ms, true, &s->guard, &err), &err);
 }
 
 static inline void steps_read_log(struct steps *s)

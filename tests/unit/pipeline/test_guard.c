@@ -2,6 +2,7 @@
 #include "tests/unit/pipeline/step-help.h"
 
 #include "base/limits.h"
+#include "pipeline/guard-spec.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -181,6 +182,32 @@ static void test_killed_guard(void **state)
 	steps_close(&s);
 }
 
+/* Guards of the starter are as good as those of the program, outlive it, and its errors come back. */
+static void test_starter(void **state)
+{
+	struct steps          s;
+	struct guard_starter *st = NULL;
+	struct err            err;
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	assert_ok(guard_starter_new(&st, &err), &err);
+	steps_open(&s);
+	s.starter = st;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(steps_sh(&s, "echo hi; exit 4"), 4);
+	assert_str(buf_str(&s.out), "hi\n");
+	steps_start(&s, (const char *const[]){ "bash", "-c", "echo up; sleep 0.5; echo late; exit 6", NULL });
+	steps_await(&s, "up\n");
+	guard_starter_free(st);
+	assert_int_equal(steps_end(&s), 6);
+	assert_str(buf_str(&s.out), "up\nlate\n");
+	assert_ok(guard_starter_new(&st, &err), &err);
+	assert_err(guard_starter_ask(st, "/nonexistent", &err), WEIR_ENOENT);
+	guard_starter_free(st);
+	steps_close(&s);
+}
+
 static void test_bad_spec(void **state)
 {
 	struct steps s;
@@ -205,6 +232,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_end),   cmocka_unit_test(test_timeout_kills_tree), cmocka_unit_test(test_stop_is_gentle_first),
 		cmocka_unit_test(test_log_limit), cmocka_unit_test(test_adopt),          cmocka_unit_test(test_adopt_never_began),
 		cmocka_unit_test(test_killed_guard), cmocka_unit_test(test_bad_spec),
+		cmocka_unit_test(test_starter),
 	};
 
 	base_init();
