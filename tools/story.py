@@ -59,7 +59,7 @@ class Load:
         for user in range(USERS):
             self.procs.append(subprocess.Popen(
                 ["h2load", "--h1", "-c", "1", "--rps", str(RATE), "-D", "3600", f"--log-file={self.folder}/{user}",
-                 "-H", f"Host: {service}.localhost", f"http://127.0.0.1:{world.http}/"],
+                 f"--connect-to=127.0.0.1:{world.http}", f"http://{service}.localhost:{world.http}/"],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
 
     def stop(self):
@@ -206,7 +206,7 @@ class World:
             if value:
                 return value
             if time.time() > end:
-                raise Failure(what)
+                raise Failure(what() if callable(what) else what)
             time.sleep(0.05)
 
     def api(self, path, method="GET", body=None):
@@ -255,8 +255,15 @@ class World:
 
     def release_of(self, project, commit, seconds=120):
         """The release of that commit, as soon as there is one."""
-        return self.wait(lambda: next((r for r in self.releases(project) if r["commit"] == commit), None), seconds,
-                         f"no release of {commit[:8]} began within {seconds} s; the run: {self.run_line(project)}")
+        def look():
+            for r in self.releases(project):
+                if r["commit"] == commit:
+                    return r
+            for run in self.rows(f"/api/v1/projects/{project}/runs"):
+                if run["commit"] == commit and run["result"] not in (None, "success"):
+                    raise Failure(f"the run of {commit[:8]} ended with {run['result']}: {run['cause']}")
+            return None
+        return self.wait(look, seconds, lambda: f"no release of {commit[:8]} began within {seconds} s; the run: {self.run_line(project)}")
 
     def release(self, ident):
         return self.api(f"/api/v1/releases/{ident}")
@@ -265,7 +272,14 @@ class World:
         def look():
             r = self.release(ident)
             return r if r["state"] in states else None
-        return self.wait(look, seconds, f"release {ident} did not come to {'/'.join(states)}: {json.dumps(self.release(ident))[:600]}")
+        return self.wait(look, seconds, lambda: f"release {ident} did not come to {'/'.join(states)}: {json.dumps(self.release(ident))[:600]}")
+
+    def promoted_at(self, project, release):
+        """When the new version got all traffic, in seconds since 1970; 0 when it never did."""
+        for event in self.rows(f"/api/v1/events?project={project}&type=release.promoted&limit=1000"):
+            if event["data"]["release"] == release:
+                return event["time"] / 1e6
+        return 0
 
     def run_line(self, project):
         try:
@@ -280,7 +294,7 @@ class World:
                 if run["commit"] == commit and (not ended or run["state"] not in ("queued", "running")):
                     return run
             return None
-        return self.wait(look, seconds, f"no {'ended ' if ended else ''}run of {commit[:8]} within {seconds} s: {self.run_line(project)}")
+        return self.wait(look, seconds, lambda: f"no {'ended ' if ended else ''}run of {commit[:8]} within {seconds} s: {self.run_line(project)}")
 
     def tell(self, text):
         if not self.quiet:
@@ -333,8 +347,8 @@ def act_1(w):
             w.weir("new", template, name, "--param", "client=connection", "--param", "bake=5s")
         w.git(name, "push", "-q", "-u", "origin", "main")
         w.tell(f"weir new {template} {name}; git push: accepted after {time.time() - begun:.2f} s")
-        w.wait(lambda n=name: w.answers(f"http://127.0.0.1:{w.http}/", f"{n}.localhost"), 240,
-               f"{name} does not answer users; the run: {w.run_line(name)}")
+        w.wait(lambda n=name: w.answers(f"http://127.0.0.1:{w.http}/", f"{n}.localhost"), 90,
+               lambda n=name: f"{n} does not answer users; the run: {w.run_line(n)}")
         seconds[name] = round(time.time() - begun, 2)
         w.tell(f"{name} answers users at http://{name}.localhost:{w.http}/ {seconds[name]} s after `weir new`")
         rel = w.releases(name)[0]
@@ -347,8 +361,7 @@ def act_2(w):
     since = time.time()
     _, pushed, rel = judged(w, "Greet by name", {"NOTES.md": lambda_or("greeting\n")}, ("finished", "rolled-back", "aborted"))
     seen = w.load.window(since)
-    promoted = rel.get("promoted_at") or 0
-    took = round(promoted / 1e6 - pushed, 1) if promoted else None
+    took = round(w.promoted_at("shop", rel["id"]) - pushed, 1)
     ok = rel["state"] == "finished" and seen["failed"] == 0 and seen["users_gone"] == 0 and seen["per_second"] >= 100
     return Act("promoted; no request failed", f"{rel['state']} ({rel.get('cause', '')}); {seen['failed']} of {seen['requests']} requests failed", ok,
                seconds_from_push_to_promotion=took, requests=seen["requests"], failed=seen["failed"], requests_per_second=seen["per_second"])
@@ -508,6 +521,14 @@ def live_version(w):
     return next(s for s in w.rows("/api/v1/services") if s["service"] == "shop")["version"]
 
 
+def stays(w, ident):
+    """A paused release keeps its share although requests go on."""
+    before = w.release(ident)
+    time.sleep(2)
+    after = w.release(ident)
+    return after["state"] == "canary" and after["share"] == before["share"] and canary_requests(after) > canary_requests(before)
+
+
 def act_9(w):
     """By hand: roll back while all is well; pause, promote and abort a canary"""
     since, seen, ok = time.time(), [], True
@@ -517,25 +538,25 @@ def act_9(w):
     w.wait(lambda: live_version(w) != before, 20, "rollback does not change the version")
     seen.append(f"rollback took {time.time() - t:.2f} s")
     w.tell(seen[-1])
-    for action, want in (("pause", ("held",)), ("abort", ("aborted", "rolled-back")), ("promote", ("finished",))):
+    for action in ("pause", "abort", "promote"):
         commit = w.commit("shop", f"Try {action}", {"NOTES.md": lambda_or(f"{action}\n")})
         w.git("shop", "push", "-q", "origin", "main")
-        rel = w.release_of("shop", commit)
-        w.wait(lambda r=rel: canary_requests(w.release(r["id"])) > 0, 60, "the canary gets no requests")
+        ident = w.release_of("shop", commit)["id"]
+        w.wait(lambda i=ident: canary_requests(w.release(i)) > 0, 60, "the canary gets no requests")
         t = time.time()
-        w.weir(action, rel["id"])
-        end = w.wait_release(rel["id"], want if action != "promote" else ("baking", "finished"), 20)
+        w.weir(action, ident)
+        if action == "pause":
+            ok = ok and w.release(ident)["paused"]
+        else:
+            w.wait_release(ident, ("aborted",) if action == "abort" else ("baking", "finished"), 20)
         took = time.time() - t
         ok = ok and took < 5
         if action == "pause":
-            time.sleep(1.5)
-            ok = ok and w.release(rel["id"])["state"] == "held"
-            w.weir("resume", rel["id"])
-            w.wait_release(rel["id"], ("canary",), 20)
-            w.weir("abort", rel["id"])
-            end = w.wait_release(rel["id"], ("aborted", "rolled-back"), 20)
-        if action == "promote":
-            end = w.wait_release(rel["id"], ("finished",), 60)
+            ok = ok and stays(w, ident)
+            w.weir("resume", ident)
+            ok = ok and not w.release(ident)["paused"]
+            w.weir("abort", ident)
+        end = w.wait_release(ident, ("aborted", "finished"), 60)
         seen.append(f"{action} took {took:.2f} s, then {end['state']}")
         w.tell(seen[-1])
     load = w.load.window(since)
@@ -600,6 +621,8 @@ def play(w, wanted, as_json, skip=()):
         if n >= 2 and not w.load:
             w.load = Load(w, "shop")
             w.wait(lambda: w.load.window(time.time() - 2)["requests"] > USERS * RATE, 15, "the load does not start")
+            if w.load.window(0)["failed"]:
+                raise Failure("the service fails before the first change")
         begun = time.time()
         try:
             act = ACTS[n](w)

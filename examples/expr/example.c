@@ -13,13 +13,13 @@ static bool always_true(void *ctx)
 
 static int evaluate(struct arena *a, const char *contexts, const char *text, struct err *reterr)
 {
-	struct expr_ops          ops = { .success = always_true }; /* success() is known, hashFiles() is not */
-	struct expr_env          env = { .ops = &ops };
-	struct buf               json CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct expr_ops ops = { .success = always_true }; /* success() is known, hashFiles() is not */
+	struct expr_env env = { .ops = &ops };
+	struct buf json CLEANUP_BUF = BUF_INIT(1 << 20);
 	const struct expr_value *value;
-	struct doc_node         *doc;
-	struct expr             *e;
-	int                      r = doc_parse_json(a, "contexts", str_z(contexts), &doc, reterr);
+	struct doc_node *doc;
+	struct expr *e;
+	int r = doc_parse_json(a, "contexts", str_z(contexts), &doc, reterr);
 
 	if (r)
 		return r;
@@ -37,7 +37,7 @@ static int evaluate(struct arena *a, const char *contexts, const char *text, str
 int main(int argc, char **argv)
 {
 	struct arena a CLEANUP_ARENA = ARENA_INIT(16 << 20); /* everything lives here; its size is the limit */
-	struct err   err;
+	struct err err;
 
 	if (argc != 3) {
 		fprintf(stderr, "usage: %s CONTEXTS EXPRESSION\n", argv[0]);

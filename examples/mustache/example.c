@@ -8,10 +8,10 @@
 static int render(struct arena *a, const char *text, const char *json, struct err *reterr)
 {
 	struct mustache_env env = { .escape = MUSTACHE_HTML };
-	struct buf          out CLEANUP_BUF = BUF_INIT(1 << 20); /* the longest text that may come out */
-	struct doc_node    *data;
-	struct mustache    *t;
-	int                 r = doc_parse_json(a, "data", str_z(json), &data, reterr);
+	struct buf out CLEANUP_BUF = BUF_INIT(1 << 20); /* the longest text that may come out */
+	struct doc_node *data;
+	struct mustache *t;
+	int r = doc_parse_json(a, "data", str_z(json), &data, reterr);
 
 	if (!r)
 		r = mustache_parse(a, "template", str_z(text), &t, reterr);
@@ -25,7 +25,7 @@ static int render(struct arena *a, const char *text, const char *json, struct er
 int main(int argc, char **argv)
 {
 	struct arena a CLEANUP_ARENA = ARENA_INIT(16 << 20);
-	struct err   err;
+	struct err err;
 
 	if (argc != 3) {
 		fprintf(stderr, "usage: %s TEMPLATE DATA\n", argv[0]);

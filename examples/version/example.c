@@ -8,8 +8,8 @@
 static int compare(struct arena *a, char **args, struct err *reterr)
 {
 	enum version_order order;
-	struct version    *left, *right;
-	int                r;
+	struct version *left, *right;
+	int r;
 
 	if (!version_order_of(str_z(args[0]), &order))
 		return err_set(reterr, WEIR_EINVAL, "unknown ecosystem '%s'", args[0]);
@@ -26,7 +26,7 @@ static int compare(struct arena *a, char **args, struct err *reterr)
 int main(int argc, char **argv)
 {
 	struct arena a CLEANUP_ARENA = ARENA_INIT(1 << 20);
-	struct err   err;
+	struct err err;
 
 	if (argc != 4) {
 		fprintf(stderr, "usage: %s ECOSYSTEM VERSION VERSION\n", argv[0]);

@@ -1,7 +1,7 @@
 /* cmd-credential.c - `weir credential get|store|erase`: git asks it for the server's user name and password.
  *
- * It answers for weir's own server only, so that a token never goes elsewhere, and keeps nothing: the token stays where the settings
- * say. Git's own protocol: lines key=value on standard input and output. */
+ * It answers for weir's own server only, so that a token never goes elsewhere, and keeps nothing: the token stays where the
+ * settings say. Git's own protocol: lines key=value on standard input and output. */
 #include "base/base.h"
 #include "cli/cli.h"
 #include "base/fs.h"
@@ -24,9 +24,11 @@ static str value_of(str text, str key)
 /* "http://127.0.0.1:8420/" is protocol=http and host=127.0.0.1:8420. */
 static bool is_server(str question, const char *server)
 {
-	str url = str_z(server), protocol = value_of(question, STR("protocol")), host = value_of(question, STR("host")), authority, rest;
+	str url = str_z(server), protocol = value_of(question, STR("protocol")), host = value_of(question, STR("host")), authority,
+		rest;
 
-	if (!protocol.len || !host.len || !str_has_prefix(url, protocol) || !str_has_prefix(str_sub(url, protocol.len, url.len), STR("://")))
+	if (!protocol.len || !host.len || !str_has_prefix(url, protocol) ||
+		!str_has_prefix(str_sub(url, protocol.len, url.len), STR("://")))
 		return false;
 	str_cut(str_sub(url, protocol.len + 3, url.len), '/', &authority, &rest);
 	return str_eq_nocase(authority, host);
@@ -35,8 +37,8 @@ static bool is_server(str question, const char *server)
 static int run_credential(struct cli *c, struct err *reterr)
 {
 	struct buf question CLEANUP_BUF = BUF_INIT(64 << 10);
-	char      *token;
-	int        r;
+	char *token;
+	int r;
 
 	if (strcmp(cli_arg(c, 0), "get"))
 		return 0; /* store and erase: there is nothing to keep; later actions too, as git demands */
@@ -50,9 +52,9 @@ static int run_credential(struct cli *c, struct err *reterr)
 }
 
 const struct cli_command cmd_credential = { .name = "credential",
-	                                    .args = "get|store|erase",
-	                                    .summary = "Answers git's question for the server's password",
-	                                    .args_min = 1,
-	                                    .args_max = 1,
-	                                    .hidden = true,
-	                                    .run = run_credential };
+											.args = "get|store|erase",
+											.summary = "Answers git's question for the server's password",
+											.args_min = 1,
+											.args_max = 1,
+											.hidden = true,
+											.run = run_credential };

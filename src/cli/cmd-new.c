@@ -16,9 +16,9 @@ enum { PARAMS_MAX = 100, GIT_TIMEOUT_MS = 60000 };
 struct making {
 	struct cli *c;
 	const char *template_name, *name, *target;
-	usec_t      began;
-	int64_t     version;
-	bool        has_author; /* git knows who commits */
+	usec_t began;
+	int64_t version;
+	bool has_author; /* git knows who commits */
 	struct err *reterr;
 };
 
@@ -26,11 +26,13 @@ struct making {
 
 static int git(struct making *m, const char *const *args, bool *ret_ok)
 {
-	const char     *argv[32] = { "git", "-C", m->target };
-	struct buf      out CLEANUP_BUF = BUF_INIT(64 << 10);
-	struct proc_run run = { .argv = argv, .timeout_ms = GIT_TIMEOUT_MS, .out = ret_ok ? NULL : &out, .err = ret_ok ? NULL : &out };
-	size_t          n = 3;
-	int             status, r;
+	const char *argv[32] = { "git", "-C", m->target };
+	struct buf out CLEANUP_BUF = BUF_INIT(64 << 10);
+	struct proc_run run = {
+		.argv = argv, .timeout_ms = GIT_TIMEOUT_MS, .out = ret_ok ? NULL : &out, .err = ret_ok ? NULL : &out
+	};
+	size_t n = 3;
+	int status, r;
 
 	for (; *args; args++) {
 		if (n + 1 >= ARRAY_SIZE(argv))
@@ -48,8 +50,9 @@ static int git(struct making *m, const char *const *args, bool *ret_ok)
 
 static int first_commit(struct making *m)
 {
-	char *message = arena_printf(cli_arena(m->c), "Begin from the golden path %s, version %lld", m->template_name, (long long)m->version);
-	int   r = GIT(m, "init", "--quiet", "--initial-branch=main");
+	char *message =
+		arena_printf(cli_arena(m->c), "Begin from the golden path %s, version %lld", m->template_name, (long long)m->version);
+	int r = GIT(m, "init", "--quiet", "--initial-branch=main");
 
 	if (!r)
 		r = git(m, (const char *const[]){ "var", "GIT_COMMITTER_IDENT", NULL }, &m->has_author);
@@ -59,17 +62,17 @@ static int first_commit(struct making *m)
 		return r;
 	if (m->has_author)
 		return GIT(m, "-c", "commit.gpgSign=false", "commit", "--quiet", "--message", message);
-	return GIT(m, "-c", "user.name=weir", "-c", "user.email=weir@localhost", "-c", "commit.gpgSign=false", "commit", "--quiet", "--message",
-	           message);
+	return GIT(m, "-c", "user.name=weir", "-c", "user.email=weir@localhost", "-c", "commit.gpgSign=false", "commit", "--quiet",
+			   "--message", message);
 }
 
 /* --- the server --- */
 
 static int create_project(struct making *m)
 {
-	struct buf       body CLEANUP_BUF = BUF_INIT(4096);
+	struct buf body CLEANUP_BUF = BUF_INIT(4096);
 	struct doc_node *answer;
-	struct jw        w;
+	struct jw w;
 
 	jw_init(&w, &body);
 	jw_obj(&w);
@@ -112,8 +115,8 @@ static int add_option(struct making *m, struct buf *out, const char *option, con
 static int helper_command(struct making *m, struct buf *out)
 {
 	const struct settings *s = cli_settings(m->c);
-	char                   self[PATH_MAX];
-	int                    r = fs_self_exe(self, sizeof(self), m->reterr);
+	char self[PATH_MAX];
+	int r = fs_self_exe(self, sizeof(self), m->reterr);
 
 	if (r)
 		return r;
@@ -131,10 +134,10 @@ static int helper_command(struct making *m, struct buf *out)
 static int add_remote(struct making *m)
 {
 	const char *server = cli_setting(m->c, "server");
-	size_t      len = strlen(server);
-	struct buf  helper CLEANUP_BUF = BUF_INIT(4 * PATH_MAX);
-	char       *key, *url;
-	int         r = helper_command(m, &helper);
+	size_t len = strlen(server);
+	struct buf helper CLEANUP_BUF = BUF_INIT(4 * PATH_MAX);
+	char *key, *url;
+	int r = helper_command(m, &helper);
 
 	while (len && server[len - 1] == '/')
 		len--;
@@ -158,9 +161,9 @@ static int add_remote(struct making *m)
 static int list_templates(struct cli *c, struct err *reterr)
 {
 	struct golden_template *all;
-	struct jw              *w = cli_wants_json(c) ? cli_json(c) : NULL;
-	size_t                  n;
-	int                     r = golden_list(cli_arena(c), &all, &n, reterr);
+	struct jw *w = cli_wants_json(c) ? cli_json(c) : NULL;
+	size_t n;
+	int r = golden_list(cli_arena(c), &all, &n, reterr);
 
 	if (w)
 		jw_arr(w);
@@ -173,7 +176,8 @@ static int list_templates(struct cli *c, struct err *reterr)
 			jw_key(w, "parameters");
 			jw_obj(w);
 		} else {
-			cli_printf(c, "%s%.*s%s  %.*s\n", cli_color(c, "bold"), STR_ARG(all[i].name), cli_color(c, ""), STR_ARG(all[i].summary));
+			cli_printf(c, "%s%.*s%s  %.*s\n", cli_color(c, "bold"), STR_ARG(all[i].name), cli_color(c, ""),
+					   STR_ARG(all[i].summary));
 		}
 		for (size_t k = 0; k < all[i].n_params; k++) {
 			const struct golden_param *p = &all[i].params[k];
@@ -181,7 +185,8 @@ static int list_templates(struct cli *c, struct err *reterr)
 			if (w)
 				(jw_key_n(w, p->name), jw_str(w, p->otherwise));
 			else
-				cli_printf(c, "    --param %.*s=...  %.*s (%.*s)\n", STR_ARG(p->name), STR_ARG(p->summary), STR_ARG(p->otherwise));
+				cli_printf(c, "    --param %.*s=...  %.*s (%.*s)\n", STR_ARG(p->name), STR_ARG(p->summary),
+						   STR_ARG(p->otherwise));
 		}
 		if (w)
 			(jw_end(w), jw_end(w));
@@ -223,9 +228,10 @@ static void tell(struct making *m, bool with_project)
 		return;
 	}
 	cli_printf(m->c, "%s%s%s is ready in %s, with tests, a workflow and .weir/service.yaml.\n", cli_color(m->c, "bold"), m->name,
-	           cli_color(m->c, ""), m->target);
+			   cli_color(m->c, ""), m->target);
 	if (!m->has_author)
-		cli_notef(m->c, "The first commit is by weir@localhost, because git does not know you: git config --global user.email ...\n");
+		cli_notef(m->c,
+				  "The first commit is by weir@localhost, because git does not know you: git config --global user.email ...\n");
 	if (with_project)
 		cli_printf(m->c, "Next: cd %s && git push\n", m->target);
 	else
@@ -235,10 +241,10 @@ static void tell(struct making *m, bool with_project)
 static int run_new(struct cli *c, struct err *reterr)
 {
 	struct golden_value values[PARAMS_MAX];
-	bool                with_project = !cli_switch(c, "no-project");
-	struct making       m = { .c = c, .reterr = reterr, .began = clock_wall_now() };
-	size_t              n;
-	int                 r;
+	bool with_project = !cli_switch(c, "no-project");
+	struct making m = { .c = c, .reterr = reterr, .began = clock_wall_now() };
+	size_t n;
+	int r;
 
 	if (cli_switch(c, "list"))
 		return list_templates(c, reterr);
@@ -275,8 +281,10 @@ const struct cli_command cmd_new = {
 	.name = "new",
 	.args = "[TEMPLATE NAME]",
 	.summary = "Begins a project from a golden path",
-	.help = "Makes a folder with a service that works as it stands (tests, workflow, .weir/service.yaml), a git repository with a first\n"
-	        "commit, a project on the server, and a remote that `git push` goes to. When something fails, nothing is left behind.",
+	.help =
+		"Makes a folder with a service that works as it stands (tests, workflow, .weir/service.yaml), a git repository with a "
+		"first\n"
+		"commit, a project on the server, and a remote that `git push` goes to. When something fails, nothing is left behind.",
 	.opts = opts,
 	.args_max = 2,
 	.run = run_new

@@ -10,6 +10,7 @@
 #include "release/release.h"
 
 #include <math.h>
+#include <unistd.h>
 
 static const struct cli_opt env_opt[] = { { "env", "ENVIRONMENT", "environment of the service (default: the only one it is in)" }, { NULL, NULL, NULL } };
 static const struct cli_opt project_opt[] = { { "project", "PROJECT", "only this project" }, { NULL, NULL, NULL } };
@@ -270,7 +271,7 @@ static int run_replay(struct cli *c, struct err *reterr)
 
 static int run_guard(struct cli *c, struct err *reterr UNUSED)
 {
-	return release_guard_main(cli_arg(c, 0));
+	_exit(release_guard_main(cli_arg(c, 0))); /* at once: nothing of this process is worth tidying, and its supervisor waits */
 }
 
 const struct cli_command cmd_services = { .name = "services", .args = "", .summary = "Lists services with environment, version, share and address", .run = run_services };

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/settings.h"
 #include "base/log.h"
+#include "pipeline/runner.h"
 #include "release/release.h"
 #include "server/server.h"
 
@@ -91,10 +92,12 @@ static int run_serve(struct cli *c, struct err *reterr)
 
 static int run_down(struct cli *c, struct err *reterr)
 {
-	int r = release_shutdown_workloads(cli_setting(c, "data"), DOWN_WAIT_MS, reterr);
+	int r = runner_end_steps(cli_setting(c, "data"), DOWN_WAIT_MS, reterr);
 
 	if (!r)
-		cli_notef(c, "services and HAProxy are stopped\n");
+		r = release_shutdown_workloads(cli_setting(c, "data"), DOWN_WAIT_MS, reterr);
+	if (!r)
+		cli_notef(c, "services, HAProxy and running steps are stopped\n");
 	return r;
 }
 
@@ -108,7 +111,7 @@ const struct cli_command cmd_serve = {
 const struct cli_command cmd_down = {
 	.name = "down",
 	.args = "",
-	.summary = "Stops the services and HAProxy of the data folder",
+	.summary = "Stops the services, HAProxy and running steps of the data folder",
 	.help = "Works without a server. Everything is kept; the next `weir serve` starts the services again.",
 	.run = run_down,
 };

@@ -34,4 +34,13 @@ MUST_CHECK int doc_build_check_text(struct doc_build *b, str text);
 /* Line and column (1-based, in bytes) of a byte offset. */
 void doc_build_place(str text, size_t offset, uint32_t *ret_line, uint32_t *ret_col);
 
+/* --- yaml-scalar.c --- */
+#define YAML_TAG_PREFIX "tag:yaml.org,2002:"
+/* Sets kind and value of a plain scalar from its text (which has a NUL behind it). */
+void yaml_resolve_plain(struct doc_node *n);
+void yaml_resolve_str(struct doc_node *n);
+/* The same for a scalar with a tag; a tag that is not of the core schema is refused. */
+MUST_CHECK int yaml_resolve_tagged(struct doc_build *b, const char *tag, struct doc_node *n);
+int yaml_unknown_tag(struct doc_build *b, const struct doc_node *n, const char *tag); /* the error */
+
 #endif

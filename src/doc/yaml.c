@@ -11,8 +11,6 @@
 #include "base/limits.h"
 #include "base/map.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <math.h>
 #include <yaml.h>
 
@@ -116,182 +114,7 @@ static int parser_error(struct reader *r)
 
 static int next_event(struct reader *r, yaml_event_t *ev) { return yaml_parser_parse(&r->parser, ev) ? 0 : parser_error(r); }
 
-/* --- scalars: YAML 1.2.2, 10.3.2 (core schema) --- */
-
-static bool one_of(str s, const char *const *words)
-{
-	for (; *words; words++)
-		if (str_eqz(s, *words))
-			return true;
-	return false;
-}
-
-static size_t count_digits(str s, size_t from)
-{
-	size_t n = 0;
-
-	while (from + n < s.len && s.ptr[from + n] >= '0' && s.ptr[from + n] <= '9')
-		n++;
-	return n;
-}
-
-static double based_real(str digits, int base)
-{
-	double d = 0;
-
-	for (size_t i = 0; i < digits.len; i++) {
-		char c = digits.ptr[i];
-
-		d = d * base + (c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-	}
-	return d;
-}
-
-/* 0o17 and 0x1f; false when it is none of them. Past 64 bits the value is a DOC_REAL. */
-static bool resolve_based_int(str s, struct doc_node *n)
-{
-	int                base = str_has_prefix(s, STR("0o")) ? 8 : str_has_prefix(s, STR("0x")) ? 16 : 0;
-	char              *end;
-	unsigned long long v;
-
-	if (!base || s.len < 3 || !isxdigit((unsigned char)s.ptr[2])) /* strtoull would take a sign or blanks */
-		return false;
-	errno = 0;
-	v = strtoull(s.ptr + 2, &end, base);
-	if (end != s.ptr + s.len || (base == 16 && (s.ptr[3] | 0x20) == 'x'))
-		return false;
-	if (!errno && v <= INT64_MAX) {
-		n->kind = DOC_INT;
-		n->i = (int64_t)v;
-	} else {
-		n->kind = DOC_REAL;
-		n->d = based_real(str_sub(s, 2, s.len), base);
-	}
-	return true;
-}
-
-static bool resolve_special_real(str s, struct doc_node *n)
-{
-	static const char *const inf[] = { ".inf", ".Inf", ".INF", NULL }, *const nan_words[] = { ".nan", ".NaN", ".NAN", NULL };
-	bool                     sign = s.len && (s.ptr[0] == '-' || s.ptr[0] == '+');
-
-	if (one_of(s, nan_words))
-		n->d = NAN;
-	else if (one_of(sign ? str_sub(s, 1, s.len) : s, inf))
-		n->d = s.ptr[0] == '-' ? -INFINITY : INFINITY;
-	else
-		return false;
-	n->kind = DOC_REAL;
-	return true;
-}
-
-/* [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?, without "." and "e" an integer. */
-static bool resolve_decimal(str s, struct doc_node *n)
-{
-	size_t i = s.len && (s.ptr[0] == '-' || s.ptr[0] == '+'), whole = count_digits(s, i), part = 0, exponent;
-	bool   real = false;
-
-	i += whole;
-	if (i < s.len && s.ptr[i] == '.') {
-		real = true;
-		part = count_digits(s, i + 1);
-		i += 1 + part;
-	}
-	if (!whole && !part)
-		return false;
-	if (i < s.len && (s.ptr[i] == 'e' || s.ptr[i] == 'E')) {
-		real = true;
-		i++;
-		i += i < s.len && (s.ptr[i] == '-' || s.ptr[i] == '+');
-		exponent = count_digits(s, i);
-		if (!exponent)
-			return false;
-		i += exponent;
-	}
-	if (i != s.len)
-		return false;
-	n->kind = DOC_INT;
-	if (!real && str_to_i64(s.ptr[0] == '+' ? str_sub(s, 1, s.len) : s, &n->i))
-		return true;
-	n->kind = DOC_REAL;
-	n->d = strtod(s.ptr, NULL); /* NUL-terminated; past the range: infinity, which the caller refuses */
-	return true;
-}
-
-static bool resolve_null(str s, struct doc_node *n)
-{
-	static const char *const words[] = { "", "~", "null", "Null", "NULL", NULL };
-
-	n->kind = DOC_NULL;
-	return one_of(s, words);
-}
-
-static bool resolve_bool(str s, struct doc_node *n)
-{
-	static const char *const yes[] = { "true", "True", "TRUE", NULL }, *const no[] = { "false", "False", "FALSE", NULL };
-
-	n->kind = DOC_BOOL;
-	n->b = one_of(s, yes);
-	return n->b || one_of(s, no);
-}
-
-static bool resolve_int(str s, struct doc_node *n)
-{
-	return resolve_based_int(s, n) || (resolve_decimal(s, n) && !memchr(s.ptr, '.', s.len) && !memchr(s.ptr, 'e', s.len) &&
-	                                   !memchr(s.ptr, 'E', s.len));
-}
-
-static bool resolve_real(str s, struct doc_node *n)
-{
-	if (!resolve_special_real(s, n) && !resolve_decimal(s, n))
-		return false;
-	if (n->kind == DOC_INT) { /* "!!float 1" */
-		n->kind = DOC_REAL;
-		n->d = (double)n->i;
-	}
-	return true;
-}
-
-static bool resolve_str(str s, struct doc_node *n)
-{
-	n->kind = DOC_STR;
-	n->s = s;
-	return true;
-}
-
-static void resolve_plain(str s, struct doc_node *n)
-{
-	if (!resolve_null(s, n) && !resolve_bool(s, n) && !resolve_based_int(s, n) && !resolve_special_real(s, n) &&
-	    !resolve_decimal(s, n))
-		resolve_str(s, n);
-}
-
-static int unknown_tag(struct reader *r, struct place at, const char *tag)
-{
-	return fail_at(r, at, WEIR_EPARSE, "tag '%.64s' has no meaning here; remove it", tag);
-}
-
-#define TAG_PREFIX "tag:yaml.org,2002:"
-
-static int resolve_tagged(struct reader *r, struct place at, const char *tag, struct doc_node *n)
-{
-	static const struct {
-		const char *tag;
-		bool (*resolve)(str s, struct doc_node *n);
-	} tags[] = {
-		{ "!", resolve_str },
-		{ TAG_PREFIX "str", resolve_str },
-		{ TAG_PREFIX "int", resolve_int },
-		{ TAG_PREFIX "float", resolve_real },
-		{ TAG_PREFIX "bool", resolve_bool },
-		{ TAG_PREFIX "null", resolve_null },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(tags); i++)
-		if (!strcmp(tags[i].tag, tag))
-			return tags[i].resolve(n->text, n) ? 0 : fail_at(r, at, WEIR_EPARSE, "the value does not fit its tag '%s'", tag);
-	return unknown_tag(r, at, tag);
-}
+/* --- scalars --- */
 
 static enum doc_style style_of(const yaml_event_t *ev)
 {
@@ -376,13 +199,13 @@ static int read_scalar(struct reader *r, yaml_event_t *ev, struct doc_node *n)
 	if (n->style == DOC_STYLE_SINGLE || n->style == DOC_STYLE_DOUBLE)
 		e = check_behind_quote(r, ev);
 	if (!e && tag)
-		e = resolve_tagged(r, at, tag, n);
+		e = yaml_resolve_tagged(r->b, tag, n);
 	if (e)
 		return e;
 	if (!tag && ev->data.scalar.plain_implicit && n->style == DOC_STYLE_PLAIN)
-		resolve_plain(n->text, n);
+		yaml_resolve_plain(n);
 	else if (!tag)
-		resolve_str(n->text, n);
+		yaml_resolve_str(n);
 	if (n->kind == DOC_REAL && isinf(n->d) && !memchr(n->text.ptr, 'n', n->text.len) && !memchr(n->text.ptr, 'N', n->text.len))
 		return fail_at(r, at, WEIR_EPARSE, "number is too large");
 	return 0;
@@ -516,8 +339,8 @@ static int read_collection(struct reader *r, yaml_event_t *ev, struct doc_node *
 	int          e;
 
 	n->kind = is_map ? DOC_MAP : DOC_SEQ;
-	if (tag && strcmp(tag, "!") && strcmp(tag, is_map ? TAG_PREFIX "map" : TAG_PREFIX "seq"))
-		return unknown_tag(r, at, tag);
+	if (tag && strcmp(tag, "!") && strcmp(tag, is_map ? YAML_TAG_PREFIX "map" : YAML_TAG_PREFIX "seq"))
+		return yaml_unknown_tag(r->b, n, tag);
 	if (r->depth >= LIMIT_DOC_DEPTH)
 		return fail_at(r, at, WEIR_ELIMIT, "nested deeper than %d", LIMIT_DOC_DEPTH);
 	r->depth++;

@@ -91,8 +91,7 @@ int event_append(struct event_log *log, struct db_tx *tx, str project, enum even
 {
 	struct buf canonical CLEANUP_BUF = BUF_INIT(LIMIT_EVENT_BYTES);
 	unsigned char        previous[32];
-	struct event         ev = { .project = project.ptr ? project : STR(""), .time = clock_wall(log->clock),
-		                    .type = str_z(event_type_name(type)), .actor = actor };
+	struct event         ev = { .project = project.ptr ? project : STR(""), .type = str_z(event_type_name(type)), .actor = actor };
 	int                  rc = event_data_check(type, data, &canonical, reterr);
 
 	if (rc)
@@ -105,6 +104,7 @@ int event_append(struct event_log *log, struct db_tx *tx, str project, enum even
 	rc = db_get_int(tx, reterr, &ev.seq, NULL,
 	                "INSERT INTO event_head (project, seq) VALUES ($1, 1)"
 	                " ON CONFLICT (project) DO UPDATE SET seq = event_head.seq + 1 RETURNING seq", "s", ev.project);
+	ev.time = clock_wall(log->clock); /* behind the lock: times grow with seq as far as the clock does */
 	if (!rc && ev.seq > 1)
 		rc = event_previous_hash(tx, ev.project, ev.seq - 1, previous, reterr);
 	if (!rc)
@@ -134,12 +134,14 @@ static int event_pos_assign(struct db_tx *tx, void *arg UNUSED, struct err *rete
 {
 	int rc = db_exec(tx, reterr, "UPDATE event_pos_lock SET turns = turns + 1 WHERE id = 1", ""); /* one server after the other */
 
+	/* by time, but never against a project's own order, whatever the clocks of the servers said */
 	return rc ? rc
 	          : db_exec(tx, reterr,
 	                    "INSERT INTO event_pos (pos, project, seq)"
-	                    " SELECT (SELECT COALESCE(MAX(pos), 0) FROM event_pos) + ROW_NUMBER() OVER (ORDER BY e.time, e.project, e.seq),"
-	                    " e.project, e.seq FROM event_head h JOIN event e ON e.project = h.project AND e.seq >"
-	                    " COALESCE((SELECT MAX(p.seq) FROM event_pos p WHERE p.project = h.project), 0)", "");
+	                    " SELECT (SELECT COALESCE(MAX(pos), 0) FROM event_pos) + ROW_NUMBER() OVER (ORDER BY n.t, n.project, n.seq),"
+	                    " n.project, n.seq FROM (SELECT e.project, e.seq, MAX(e.time) OVER (PARTITION BY e.project ORDER BY e.seq) AS t"
+	                    " FROM event_head h JOIN event e ON e.project = h.project AND e.seq >"
+	                    " COALESCE((SELECT MAX(p.seq) FROM event_pos p WHERE p.project = h.project), 0)) n", "");
 }
 
 int event_sequence(struct event_log *log, struct err *reterr)

@@ -58,6 +58,7 @@ struct walk {
 	uint32_t           *heap; /* newest commit first */
 	size_t              n_heap, cap_heap;
 	size_t              n_open; /* commits in the heap that are not hidden */
+	int64_t             oldest; /* time of the oldest commit that was wanted when its turn came */
 	uint32_t           *out;    /* wanted commits, newest first; hidden ones may still be among them: ask flags */
 	size_t              n_out, cap_out;
 };

@@ -1,15 +1,15 @@
 /* git-walk.c - the commits reachable from some commits and not from others, newest first.
  *
  * Own walk instead of libgit2's, because that one (1.5) knows no shallow clones and answers a missing parent with a bare
- * error. A priority queue by commit time; "hidden" spreads from the known commits to their ancestors. The walk ends a few
- * commits after nothing wanted is open any more: with clocks far out of order it may call a known commit new (and look at
- * it again), never the other way round. Any thread; one walk belongs to one git_repo. */
+ * error. A priority queue by commit time; "hidden" spreads from the known commits to their ancestors. The walk ends when
+ * nothing wanted is open any more and all that is left is older than the oldest wanted commit, and a few commits later: with
+ * clocks far out of order it may call a known commit new (and look at it again), never the other way round. Any thread; one walk belongs to one git_repo. */
 #include "git/git-internal.h" /* first: git2.h uses names that base.h forbids */
 #include "base/vec.h"
 
 enum { WALK_SLOP = 8 }; /* hidden commits still taken from the queue after the last wanted one: evens out clocks that differ */
 
-void walk_init(struct walk *w, struct git_repo *r) { *w = (struct walk){ .r = r }; }
+void walk_init(struct walk *w, struct git_repo *r) { *w = (struct walk){ .r = r, .oldest = INT64_MAX }; }
 
 void walk_fini(struct walk *w)
 {
@@ -213,6 +213,8 @@ static int step(struct walk *w, uint32_t c, struct err *reterr)
 	if (!hidden) {
 		w->n_open--;
 		w->commits[c].flags |= WALK_WANTED;
+		if (w->commits[c].time < w->oldest)
+			w->oldest = w->commits[c].time;
 		rc = push_u32(&w->out, &w->n_out, &w->cap_out, c, reterr);
 	}
 	for (uint32_t i = 0; !rc && i < w->commits[c].n_parents; i++) {
@@ -231,9 +233,11 @@ int walk_run(struct walk *w, size_t max, bool *ret_more, struct err *reterr)
 	int rc = 0, slop = WALK_SLOP;
 
 	while (!rc && w->n_heap && w->n_out <= max) {
-		if (!w->n_open && !slop--)
+		bool may_matter = w->n_open || w->commits[w->heap[0]].time >= w->oldest; /* commits of one second have no order */
+
+		if (!may_matter && !slop--)
 			break;
-		if (w->n_open)
+		if (may_matter)
 			slop = WALK_SLOP;
 		rc = step(w, heap_pop(w), reterr);
 	}

@@ -241,49 +241,52 @@ int git_commit_read(struct git_repo *r, const char *id, struct arena *a, struct 
 	return rc;
 }
 
-static int read_blob(struct git_repo *r, const git_oid *oid, const char *blob, struct buf *out, struct err *reterr)
-{
-	git_odb_object *o;
-	int             rc = git_odb_read(&o, r->odb, oid);
-
-	if (rc)
-		return git_fail(reterr, rc, "cannot read blob %s", blob);
-	if (git_odb_object_type(o) != GIT_OBJECT_BLOB)
-		rc = err_set(reterr, WEIR_EINVAL, "object %s is no blob", blob);
-	else
-		buf_add(out, git_odb_object_data(o), git_odb_object_size(o));
-	git_odb_object_free(o);
-	return rc ? rc : buf_check(out, "blob", reterr);
-}
-
 int git_read_blob(struct git_repo *r, const char *blob, struct buf *out, struct err *reterr)
 {
-	git_oid      oid;
-	git_object_t type;
-	size_t       size;
-	int          rc = git_oid_of(blob, &oid, reterr);
+	struct git_new_blob b = { 0 };
+	git_oid             oid;
+	git_object_t        type;
+	void               *hold;
+	str                 text;
+	int                 rc = git_oid_of(blob, &oid, reterr);
 
 	if (rc)
 		return rc;
-	rc = git_odb_read_header(&size, &type, r->odb, &oid);
+	rc = git_odb_read_header(&b.size, &type, r->odb, &oid);
 	if (rc)
 		return git_fail(reterr, rc, "cannot read blob %s", blob);
-	if (type == GIT_OBJECT_BLOB && size > out->max - out->len)
-		return err_set(reterr, WEIR_ELIMIT, "blob %s has %zu bytes, more than the limit of %zu", blob, size, out->max);
-	return read_blob(r, &oid, blob, out, reterr);
+	memcpy(b.id, blob, sizeof b.id);
+	rc = git_blob_hold(r, &b, out->max - out->len, &text, &hold, reterr);
+	if (rc)
+		return rc;
+	buf_add_str(out, text);
+	git_blob_release(hold);
+	return buf_check(out, "blob", reterr);
 }
 
-int git_read_new_blob(struct git_repo *r, const struct git_new_blob *b, struct buf *out, struct err *reterr)
+int git_blob_hold(struct git_repo *r, const struct git_new_blob *b, size_t max, str *ret, void **ret_hold, struct err *reterr)
 {
-	git_oid oid;
-	int     rc = git_oid_of(b->id, &oid, reterr);
+	git_odb_object *o;
+	git_oid         oid;
+	int             rc = git_oid_of(b->id, &oid, reterr);
 
 	if (rc)
 		return rc;
-	if (b->size > out->max - out->len)
-		return err_set(reterr, WEIR_ELIMIT, "blob %s has %zu bytes, more than the limit of %zu", b->id, b->size, out->max);
-	return read_blob(r, &oid, b->id, out, reterr);
+	if (b->size > max)
+		return err_set(reterr, WEIR_ELIMIT, "blob %s has %zu bytes, more than the limit of %zu", b->id, b->size, max);
+	rc = git_odb_read(&o, r->odb, &oid);
+	if (rc)
+		return git_fail(reterr, rc, "cannot read blob %s", b->id);
+	if (git_odb_object_type(o) != GIT_OBJECT_BLOB) {
+		git_odb_object_free(o);
+		return err_set(reterr, WEIR_EINVAL, "object %s is no blob", b->id);
+	}
+	*ret = str_n(git_odb_object_data(o), git_odb_object_size(o));
+	*ret_hold = o;
+	return 0;
 }
+
+void git_blob_release(void *hold) { git_odb_object_free(hold); }
 
 int git_find(const char *start, char *out, size_t size, struct err *reterr)
 {

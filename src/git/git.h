@@ -74,8 +74,9 @@ struct git_new_blob {
 };
 MUST_CHECK int git_new_blobs(struct git_repo *r, const char *old_id, const char *new_id,
                              int (*fn)(void *ctx, const struct git_new_blob *b, struct err *reterr), void *ctx, struct err *reterr);
-/* As git_read_blob, for a blob reported above: its size is known, which spares a look-up. */
-MUST_CHECK int git_read_new_blob(struct git_repo *r, const struct git_new_blob *b, struct buf *out, struct err *reterr);
+/* The bytes of a blob reported above without a copy, until git_blob_release(*ret_hold). -WEIR_ELIMIT when it is over max. */
+MUST_CHECK int git_blob_hold(struct git_repo *r, const struct git_new_blob *b, size_t max, str *ret, void **ret_hold, struct err *reterr);
+void git_blob_release(void *hold);
 /* Every blob of all refs' history, each once (for scans of a whole history). */
 MUST_CHECK int git_all_blobs(struct git_repo *r, int (*fn)(void *ctx, const struct git_new_blob *b, struct err *reterr), void *ctx,
                              struct err *reterr);

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 extern const struct embed_file golden_files[]; /* "http-c/src/main.c" */
-extern const size_t            golden_files_n;
+extern const size_t golden_files_n;
 
 enum { ARENA_MAX = 64 << 20, FILE_MAX = 4 << 20 };
 
@@ -32,7 +32,8 @@ static bool is_word(str s)
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.ptr[i];
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (i && (c == '.' || c == '_' || c == '-'))))
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+			  (i && (c == '.' || c == '_' || c == '-'))))
 			return false;
 	}
 	return s.len > 0 && s.len <= LIMIT_NAME_BYTES;
@@ -65,16 +66,17 @@ static int check_project(str name, struct err *reterr)
 	for (size_t i = 0; ok && i < name.len; i++)
 		ok = (name.ptr[i] >= 'a' && name.ptr[i] <= 'z') || (name.ptr[i] >= '0' && name.ptr[i] <= '9') || name.ptr[i] == '-';
 	if (!ok)
-		return err_set(reterr, WEIR_EINVAL, "project name '%.*s' must be 1 to 40 of a-z, 0-9 and '-', begin with a letter and not end with '-'",
-		               STR_ARG(str_sub(name, 0, 80)));
+		return err_set(reterr, WEIR_EINVAL,
+					   "project name '%.*s' must be 1 to 40 of a-z, 0-9 and '-', begin with a letter and not end with '-'",
+					   STR_ARG(str_sub(name, 0, 80)));
 	return 0;
 }
 
 static int check_value(const struct golden_param *p, str v, struct err *reterr)
 {
 	static const char *const rules[] = { "a word: up to 64 letters, digits and . _ -", "a host name in lower case",
-		                             "one line of text, at most 200 bytes" };
-	bool                     ok = p->kind == GOLDEN_WORD ? is_word(v) : p->kind == GOLDEN_HOST ? is_host(v) : is_line(v);
+										 "one line of text, at most 200 bytes" };
+	bool ok = p->kind == GOLDEN_WORD ? is_word(v) : p->kind == GOLDEN_HOST ? is_host(v) : is_line(v);
 
 	return ok ? 0 : err_set(reterr, WEIR_EINVAL, "parameter '%.*s' must be %s", STR_ARG(p->name), rules[p->kind]);
 }
@@ -84,7 +86,7 @@ static int check_value(const struct golden_param *p, str v, struct err *reterr)
 static void read_param(struct doc_check *c, const struct doc_pair *pair, struct golden_param *p)
 {
 	static const char *const known[] = { "kind", "default", "summary", NULL };
-	const struct doc_node   *n = pair->value;
+	const struct doc_node *n = pair->value;
 
 	p->name = pair->key;
 	if (!is_word(p->name) || str_eqz(p->name, "name"))
@@ -105,10 +107,10 @@ static void read_param(struct doc_check *c, const struct doc_pair *pair, struct 
 static int read_template(struct arena *a, const struct embed_file *f, struct golden_template *t, struct err *reterr)
 {
 	static const char *const known[] = { "name", "summary", "version", "parameters", NULL };
-	const struct doc_node   *params;
-	struct doc_node         *root;
-	struct doc_check         c;
-	int                      r = doc_parse_yaml(a, f->name, f->data, &root, reterr);
+	const struct doc_node *params;
+	struct doc_node *root;
+	struct doc_check c;
+	int r = doc_parse_yaml(a, f->name, f->data, &root, reterr);
 
 	if (r)
 		return r;
@@ -134,11 +136,12 @@ static bool is_description(const struct embed_file *f)
 	return slash && !strcmp(slash, "/template.yaml");
 }
 
-int golden_list_from(const struct golden_source *src, struct arena *a, struct golden_template **ret, size_t *ret_n, struct err *reterr)
+int golden_list_from(const struct golden_source *src, struct arena *a, struct golden_template **ret, size_t *ret_n,
+					 struct err *reterr)
 {
 	struct golden_template *all;
-	size_t                  n = 0, at = 0;
-	int                     r = 0;
+	size_t n = 0, at = 0;
+	int r = 0;
 
 	for (size_t i = 0; i < src->n; i++)
 		n += is_description(&src->files[i]);
@@ -155,13 +158,14 @@ int golden_list_from(const struct golden_source *src, struct arena *a, struct go
 	return 0;
 }
 
-static int find_template(const struct golden_source *src, struct arena *a, str name, struct golden_template **ret, struct err *reterr)
+static int find_template(const struct golden_source *src, struct arena *a, str name, struct golden_template **ret,
+						 struct err *reterr)
 {
 	struct golden_template *all = NULL;
-	const char             *names[64] = { NULL }, *near;
-	struct buf              list CLEANUP_BUF = BUF_INIT(4096);
-	size_t                  n = 0;
-	int                     r = golden_list_from(src, a, &all, &n, reterr);
+	const char *names[64] = { NULL }, *near;
+	struct buf list CLEANUP_BUF = BUF_INIT(4096);
+	size_t n = 0;
+	int r = golden_list_from(src, a, &all, &n, reterr);
 
 	if (r)
 		return r;
@@ -176,35 +180,38 @@ static int find_template(const struct golden_source *src, struct arena *a, str n
 	}
 	near = doc_nearest(name, names);
 	return err_set(reterr, WEIR_ENOENT, "there is no template '%.*s'%s%s%s; there are: %s", STR_ARG(str_sub(name, 0, 80)),
-	               near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "", buf_z(&list));
+				   near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "", buf_z(&list));
 }
 
 /* --- rendering --- */
 
 struct out_file {
-	char       *path; /* relative to the target */
-	struct buf  text;
-	bool        executable;
+	char *path; /* relative to the target */
+	struct buf text;
+	bool executable;
 };
 struct work {
-	struct arena                 arena;
-	const struct golden_source  *src;
+	struct arena arena;
+	const struct golden_source *src;
 	const struct golden_template *t;
-	str                          project;
-	const struct doc_node       *words, *all; /* data without and with values of kind LINE */
-	struct out_file             *files;
-	size_t                       n_files;
-	struct err                  *reterr;
+	str project;
+	const struct doc_node *words, *all; /* data without and with values of kind LINE */
+	struct out_file *files;
+	size_t n_files;
+	struct err *reterr;
 };
 
 /* How values stand in a file of this name; false: as they are, so that only words may. */
 static bool escape_of(str path, enum mustache_escape *ret)
 {
 	static const struct {
-		const char          *suffix;
+		const char *suffix;
 		enum mustache_escape escape;
-	} table[] = { { ".yaml", MUSTACHE_YAML }, { ".yml", MUSTACHE_YAML }, { ".md", MUSTACHE_HTML }, { ".html", MUSTACHE_HTML },
-		      { ".sh", MUSTACHE_SHELL } };
+	} table[] = { { ".yaml", MUSTACHE_YAML },
+				  { ".yml", MUSTACHE_YAML },
+				  { ".md", MUSTACHE_HTML },
+				  { ".html", MUSTACHE_HTML },
+				  { ".sh", MUSTACHE_SHELL } };
 
 	*ret = MUSTACHE_NONE;
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
@@ -217,11 +224,11 @@ static bool escape_of(str path, enum mustache_escape *ret)
 }
 
 static int render_text(struct work *w, const char *name, str text, const struct doc_node *data, enum mustache_escape escape,
-                       struct buf *out)
+					   struct buf *out)
 {
 	struct mustache_env env = { .escape = escape, .strict = true };
-	struct mustache    *t;
-	int                 r = mustache_parse(&w->arena, name, text, &t, w->reterr);
+	struct mustache *t;
+	int r = mustache_parse(&w->arena, name, text, &t, w->reterr);
 
 	return r ? r : mustache_render(t, data, &env, out, w->reterr);
 }
@@ -230,8 +237,8 @@ static int render_text(struct work *w, const char *name, str text, const struct 
 static int render_path(struct work *w, str name, char **ret)
 {
 	struct buf path CLEANUP_BUF = BUF_INIT(PATH_MAX), out CLEANUP_BUF = BUF_INIT(PATH_MAX);
-	str        part, rest;
-	int        r = render_text(w, "file name", name, w->words, MUSTACHE_NONE, &path);
+	str part, rest;
+	int r = render_text(w, "file name", name, w->words, MUSTACHE_NONE, &path);
 
 	if (r)
 		return r;
@@ -251,10 +258,10 @@ static int render_path(struct work *w, str name, char **ret)
 
 static int render_file(struct work *w, const struct embed_file *f, str name)
 {
-	struct out_file     *o = &w->files[w->n_files++];
+	struct out_file *o = &w->files[w->n_files++];
 	enum mustache_escape escape;
-	bool                 escaped = escape_of(name, &escape);
-	int                  r;
+	bool escaped = escape_of(name, &escape);
+	int r;
 
 	buf_init(&o->text, FILE_MAX);
 	o->executable = f->executable;
@@ -305,8 +312,8 @@ static int check_names(struct work *w, const struct golden_value *values, size_t
 		near = found ? NULL : doc_nearest(values[i].name, known);
 		if (!found)
 			return err_set(w->reterr, WEIR_EINVAL, "template '%.*s' has no parameter '%.*s'%s%s%s", STR_ARG(w->t->name),
-			               STR_ARG(str_sub(values[i].name, 0, 80)), near ? " (did you mean '" : "", near ? near : "",
-			               near ? "'?)" : "");
+						   STR_ARG(str_sub(values[i].name, 0, 80)), near ? " (did you mean '" : "", near ? near : "",
+						   near ? "'?)" : "");
 		if (find_value(values, i, values[i].name))
 			return err_set(w->reterr, WEIR_EINVAL, "parameter '%.*s' is given twice", STR_ARG(values[i].name));
 	}
@@ -324,10 +331,10 @@ static void add_pair(struct jw *j, str name, str value)
 /* The data as JSON: name, template, each parameter (LINEs only when `lines`), and the list `parameters`. */
 static int make_data(struct work *w, const str *values, bool lines, const struct doc_node **ret)
 {
-	struct buf       json CLEANUP_BUF = BUF_INIT(FILE_MAX);
+	struct buf json CLEANUP_BUF = BUF_INIT(FILE_MAX);
 	struct doc_node *n;
-	struct jw        j;
-	int              r;
+	struct jw j;
+	int r;
 
 	jw_init(&j, &json);
 	jw_obj(&j);
@@ -360,9 +367,9 @@ static int make_data(struct work *w, const str *values, bool lines, const struct
 
 static int collect_values(struct work *w, const struct golden_value *given, size_t n)
 {
-	str                   *values = ARENA_ARRAY(&w->arena, w->t->n_params + 1, str);
+	str *values = ARENA_ARRAY(&w->arena, w->t->n_params + 1, str);
 	const struct doc_node *only_name = NULL;
-	int                    r = check_names(w, given, n);
+	int r = check_names(w, given, n);
 
 	if (!r && !values)
 		return arena_check(&w->arena, "template", w->reterr);
@@ -377,7 +384,7 @@ static int collect_values(struct work *w, const struct golden_value *given, size
 	for (size_t i = 0; i < w->t->n_params && !r; i++) {
 		const struct golden_param *p = &w->t->params[i];
 		const struct golden_value *v = find_value(given, n, p->name);
-		struct buf                 text CLEANUP_BUF = BUF_INIT(4096);
+		struct buf text CLEANUP_BUF = BUF_INIT(4096);
 
 		if (!v)
 			r = render_text(w, "default", p->otherwise, only_name, MUSTACHE_NONE, &text);
@@ -394,8 +401,8 @@ static int collect_values(struct work *w, const struct golden_value *given, size
 
 static int write_file(struct work *w, const char *folder, const struct out_file *f)
 {
-	char  path[PATH_MAX], *slash;
-	int   r = fs_join(path, sizeof(path), w->reterr, folder, f->path);
+	char path[PATH_MAX], *slash;
+	int r = fs_join(path, sizeof(path), w->reterr, folder, f->path);
 
 	if (r)
 		return r;
@@ -409,7 +416,7 @@ static int write_file(struct work *w, const char *folder, const struct out_file 
 static int write_all(struct work *w, const char *target)
 {
 	char temp[PATH_MAX];
-	int  r = 0, n = snprintf(temp, sizeof(temp), "%s.weir-XXXXXX", target);
+	int r = 0, n = snprintf(temp, sizeof(temp), "%s.weir-XXXXXX", target);
 
 	if (n < 0 || (size_t)n >= sizeof(temp))
 		return err_set(w->reterr, WEIR_ELIMIT, "path of the target is too long");
@@ -421,18 +428,18 @@ static int write_all(struct work *w, const char *target)
 		r = err_errno(w->reterr, errno, "%s", temp);
 	if (!r && renameat2(AT_FDCWD, temp, AT_FDCWD, target, RENAME_NOREPLACE))
 		r = errno == EEXIST ? err_set(w->reterr, WEIR_EEXIST, "%s is there already: nothing was written", target)
-		                    : err_errno(w->reterr, errno, "cannot make %s", target);
+							: err_errno(w->reterr, errno, "cannot make %s", target);
 	if (r && fs_remove_tree(temp, NULL))
 		err_wrap(w->reterr, "%s could not be removed", temp);
 	return r;
 }
 
-int golden_render_from(const struct golden_source *src, str template_name, str project, const struct golden_value *values, size_t n_values,
-                       const char *target, int64_t *ret_version, struct err *reterr)
+int golden_render_from(const struct golden_source *src, str template_name, str project, const struct golden_value *values,
+					   size_t n_values, const char *target, int64_t *ret_version, struct err *reterr)
 {
-	struct work             w = { .arena = ARENA_INIT(ARENA_MAX), .src = src, .project = project, .reterr = reterr };
+	struct work w = { .arena = ARENA_INIT(ARENA_MAX), .src = src, .project = project, .reterr = reterr };
 	struct golden_template *t;
-	int                     r = check_project(project, reterr);
+	int r = check_project(project, reterr);
 
 	if (!r && fs_exists(target))
 		r = err_set(reterr, WEIR_EEXIST, "%s is there already: nothing was written", target);
@@ -464,7 +471,7 @@ int golden_list(struct arena *a, struct golden_template **ret, size_t *ret_n, st
 }
 
 int golden_render(str template_name, str project, const struct golden_value *values, size_t n_values, const char *target,
-                  int64_t *ret_version, struct err *reterr)
+				  int64_t *ret_version, struct err *reterr)
 {
 	const struct golden_source src = { golden_files, golden_files_n };
 

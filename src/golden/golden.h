@@ -1,7 +1,7 @@
 /* golden.h - golden paths: the templates that projects begin from, embedded in the program.
  *
- * A template is a folder of src/golden/templates: template.yaml (name, summary, version, parameters) and files, which are mustache
- * templates, names included ("dot-" at the beginning of a name stands for "."). Any thread; no state. */
+ * A template is a folder of src/golden/templates: template.yaml (name, summary, version, parameters) and files, which are
+ * mustache templates, names included ("dot-" at the beginning of a name stands for "."). Any thread; no state. */
 #ifndef WEIR_GOLDEN_GOLDEN_H
 #define WEIR_GOLDEN_GOLDEN_H
 
@@ -16,15 +16,15 @@ enum golden_kind {
 	GOLDEN_LINE  /* one line of any text, at most LIMIT_GOLDEN_LINE_BYTES: only files whose kind has an escape may use it */
 };
 struct golden_param {
-	str              name, summary;
-	str              otherwise; /* default, a mustache text in which {{name}} is the project's */
+	str name, summary;
+	str otherwise; /* default, a mustache text in which {{name}} is the project's */
 	enum golden_kind kind;
 };
 struct golden_template {
-	str                  name, summary;
-	int64_t              version;
+	str name, summary;
+	int64_t version;
 	struct golden_param *params;
-	size_t               n_params;
+	size_t n_params;
 };
 struct golden_value {
 	str name, value;
@@ -35,7 +35,7 @@ MUST_CHECK int golden_list(struct arena *a, struct golden_template **ret, size_t
 /* Writes the template's files for a project of this name into the folder `target`, which must not exist yet (-WEIR_EEXIST): it
  * appears whole or not at all. Values not given get their defaults. -WEIR_ENOENT: no such template (names the nearest);
  * -WEIR_EINVAL: unknown parameter, or a name or value that its kind does not allow. ret_version may be NULL. */
-MUST_CHECK int golden_render(str template_name, str project, const struct golden_value *values, size_t n_values, const char *target,
-                             int64_t *ret_version, struct err *reterr);
+MUST_CHECK int golden_render(str template_name, str project, const struct golden_value *values, size_t n_values,
+							 const char *target, int64_t *ret_version, struct err *reterr);
 
 #endif

@@ -239,9 +239,9 @@ int runner_step_turn(struct turn *t, void *arg, struct err *reterr)
 {
 	struct runner_step *s = arg;
 	struct job_row      j;
-	enum step_state     have;
+	enum step_state     have = 0;
 	str                 run, name, project;
-	usec_t              started;
+	usec_t              started = 0;
 	int                 rc = held_job(t, s->job, s->lease, false, &j, &run, reterr);
 
 	if (rc == 0)

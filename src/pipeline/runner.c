@@ -1,6 +1,7 @@
 /* runner.c - slots, claims, and the jobs of an earlier runner (see runner.h).
  *
- * Threads: one per slot, which claims and delivers; while it has a job, one more that runs the job's steps. The claim's id is written down
+ * A slot has a thread, which claims and delivers; while it has a job, one more that runs the job's steps. There are more slots than places: a slot needs
+ * a place to claim, and a job whose step only waits for its release gives its place away meanwhile, so that a long bake keeps nobody from working. The claim's id is written down
  * before the first call with it, so that a runner killed between the server's answer and the first file asks again and gets the same job. */
 #include "base/base.h"
 #include "base/fs.h"
@@ -21,7 +22,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-enum { CLAIM_WAIT_MS = 5000, BACKOFF_MIN_MS = 1000, BACKOFF_MAX_MS = 30000, SETTLE_MS = 25, IDLE_MS = 500, SLOTS_MAX = 60 };
+enum { CLAIM_WAIT_MS = 5000, BACKOFF_MIN_MS = 1000, BACKOFF_MAX_MS = 30000, SETTLE_MS = 25, IDLE_MS = 500, SLOTS_MAX = 60, WAITING_MAX = 30 };
 
 struct slot {
 	struct runner      *r;
@@ -42,7 +43,9 @@ struct slot {
 struct runner {
 	char     dir[1024], exe[1024], name[128], labels[256];
 	char    *url, *token;
-	unsigned n_slots;
+	unsigned n_places, n_slots; /* jobs that may work at once; slots: those and WAITING_MAX that wait */
+	unsigned n_busy;            /* places taken, under lock */
+	pthread_cond_t place_free;
 	uint64_t memory, pids;
 	int      fd_lock;
 	struct guard_starter *starter;
@@ -71,6 +74,32 @@ static void slot_changed(void *ctx)
 	pthread_cond_signal(&s->cond);
 	pthread_mutex_unlock(&s->lock);
 }
+
+/* --- places --- */
+
+/* Waits for a free place; false when the runner stops. */
+static bool place_take(struct runner *r)
+{
+	pthread_mutex_lock(&r->lock);
+	while (!r->stop && r->n_busy >= r->n_places)
+		pthread_cond_wait(&r->place_free, &r->lock);
+	bool got = !r->stop;
+
+	r->n_busy += got;
+	pthread_mutex_unlock(&r->lock);
+	return got;
+}
+
+/* A place more or less is taken; more than there are for a while, when a job's wait is over or jobs of an earlier runner are taken up. */
+static void place_move(struct runner *r, int by)
+{
+	pthread_mutex_lock(&r->lock);
+	r->n_busy = (unsigned)((int)r->n_busy + by);
+	pthread_cond_broadcast(&r->place_free);
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void slot_waiting(void *ctx, bool begins) { place_move(((struct slot *)ctx)->r, begins ? -1 : 1); }
 
 /* Waits for a change after `seen`, or ms. */
 static void slot_wait(struct slot *s, uint64_t seen, int64_t ms)
@@ -233,7 +262,7 @@ static void work(struct slot *s, bool fresh)
 static int open_job(struct slot *s, const char *dir, str spec, struct err *reterr)
 {
 	struct job_config cfg = { .dir = dir, .exe = s->r->exe, .starter = s->r->starter, .slot = s->index, .memory_bytes_max = s->r->memory, .pids_max = s->r->pids,
-		                      .changed = slot_changed, .changed_ctx = s };
+		                      .waiting = slot_waiting, .changed = slot_changed, .changed_ctx = s };
 
 	return job_open(&cfg, spec, &s->job, reterr);
 }
@@ -363,10 +392,17 @@ static void *slot_main(void *arg)
 	while (!stopping(s->r)) {
 		struct err e = { 0 };
 		bool       got = false, found = take_found(s);
-		int        rc = found ? 0 : claim(s, &got, &e);
+		int        rc = 0;
 
+		if (found)
+			place_move(s->r, 1);
+		else if (!place_take(s->r))
+			break;
+		else
+			rc = claim(s, &got, &e);
 		if (found || got)
 			work(s, got);
+		place_move(s->r, -1);
 		if (!rc) {
 			backoff = 0;
 			continue;
@@ -459,8 +495,9 @@ static int configure(struct runner *r, const struct runner_config *c, struct err
 {
 	char     data[PATH_MAX];
 
-	r->n_slots = c->slots < 1 ? 1 : c->slots > SLOTS_MAX ? SLOTS_MAX : c->slots;
-	r->memory = c->memory_bytes_max ? c->memory_bytes_max : sandbox_default_memory(r->n_slots);
+	r->n_places = c->slots < 1 ? 1 : c->slots > SLOTS_MAX ? SLOTS_MAX : c->slots;
+	r->n_slots = r->n_places + WAITING_MAX > SLOTS_MAX ? SLOTS_MAX : r->n_places + WAITING_MAX;
+	r->memory = c->memory_bytes_max ? c->memory_bytes_max : sandbox_default_memory(r->n_places);
 	r->pids = c->pids_max ? c->pids_max : SANDBOX_DEFAULT_PIDS;
 	r->url = str_dup(str_z(c->server_url));
 	r->token = str_dup(str_z(c->token));
@@ -509,6 +546,7 @@ int runner_start(const struct runner_config *cfg, struct runner **ret, struct er
 		return err_set(reterr, WEIR_ENOMEM, "out of memory");
 	r->fd_lock = -1;
 	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->place_free, NULL);
 	/* the starter is forked off before the lock, which it must not hold, and before any thread */
 	rc = guard_starter_new(&r->starter, reterr);
 	if (!rc)
@@ -536,6 +574,7 @@ struct runner *runner_stop(struct runner *r)
 		return NULL;
 	pthread_mutex_lock(&r->lock);
 	r->stop = true;
+	pthread_cond_broadcast(&r->place_free);
 	pthread_mutex_unlock(&r->lock);
 	for (unsigned i = 0; r->slots && i < r->n_slots; i++) {
 		struct slot *s = &r->slots[i];
@@ -560,6 +599,7 @@ struct runner *runner_stop(struct runner *r)
 	free(r->token);
 	base_cleanup_fd(&r->fd_lock);
 	guard_starter_free(r->starter);
+	pthread_cond_destroy(&r->place_free);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 	return NULL;

@@ -26,5 +26,7 @@ struct runner_config {
 MUST_CHECK int runner_start(const struct runner_config *cfg, struct runner **ret, struct err *reterr);
 /* Stops claiming and delivering; running steps go on under their guards for the next runner. Returns NULL. */
 struct runner *runner_stop(struct runner *r);
+/* Ends the steps that still run in DATA/runner, without a runner: at most wait_ms for all of them. The next runner reports them as stopped. */
+MUST_CHECK int runner_end_steps(const char *data, int64_t wait_ms, struct err *reterr);
 
 #endif

@@ -470,7 +470,7 @@ static int begin(struct exec *x, double minutes, struct err *reterr)
 
 static int step_go(struct exec *x, struct err *reterr)
 {
-	bool       run, adopted = x->s->view.state == JOB_RUNNING;
+	bool       run, waits, adopted = x->s->view.state == JOB_RUNNING;
 	double     minutes;
 	struct err e = { 0 };
 	int        r = open_out(x, reterr);
@@ -487,8 +487,13 @@ static int step_go(struct exec *x, struct err *reterr)
 	r = begin(x, minutes, &e);
 	if (r)
 		return finish_error(x, &e, reterr);
+	waits = x->j->waiting && str_eqz(doc_get_str(x->s->spec, "uses"), "weir/release@v1");
+	if (waits)
+		x->j->waiting(x->j->changed_ctx, true);
 	/* a step that began after the cancel (always()) is not stopped by it */
 	r = watch(x, adopted || !job_is_cancelled(x->j), reterr);
+	if (waits)
+		x->j->waiting(x->j->changed_ctx, false);
 	if (!r && x->status.end == GUARD_TIMEOUT && !x->j->timed_out &&
 	    clock_wall_now() - x->j->started >= doc_get_int(x->j->spec, "timeout_ms", INT64_MAX / 2000) * USEC_PER_MSEC) {
 		pthread_mutex_lock(&x->j->lock);

@@ -25,6 +25,7 @@ struct job {
 	bool               local, leave_steps;
 	unsigned           slot;
 	uint64_t           memory, pids;
+	void (*waiting)(void *ctx, bool begins);
 	void (*changed)(void *ctx);
 	void              *changed_ctx;
 

@@ -159,6 +159,7 @@ static void copy_config(struct job *j, const struct job_config *c)
 	j->slot = c->slot;
 	j->memory = c->memory_bytes_max;
 	j->pids = c->pids_max;
+	j->waiting = c->waiting;
 	j->changed = c->changed;
 	j->changed_ctx = c->changed_ctx;
 }

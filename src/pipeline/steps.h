@@ -29,8 +29,10 @@ struct job_config {
 	const char *source;  /* working tree that checkout copies; NULL: clone from the spec's URL */
 	bool        local;   /* `weir run`: releases are skipped */
 	bool        leave_steps; /* keep the folders of finished steps' raw logs (tests) */
+	/* True when a step begins that only waits (weir/release@v1), false at its end: a waiting job needs no place. Job's thread; may be NULL. */
+	void (*waiting)(void *ctx, bool begins);
 	void (*changed)(void *ctx); /* after each change of a view or growth of a log; any thread; may be NULL */
-	void *changed_ctx;
+	void *changed_ctx; /* of both */
 };
 
 struct job_view { /* of step i */

@@ -159,6 +159,8 @@ static int read_patterns(struct pack *k, str text, struct err *reterr)
 
 		str_cut(text, '\n', &line, &text);
 		line = str_trim(line);
+		if (str_eqz(line, "./"))
+			line = STR(".");
 		while (str_has_prefix(line, STR("./")))
 			line = str_sub(line, 2, line.len);
 		while (line.len > 1 && line.ptr[line.len - 1] == '/')

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 enum { CONNS_MAX = 8, READ_BYTES = 256 << 10, SAVE_EVERY_MS = 50, WINDOW_BITS = 65536, BOOTS_MAX = 2 };
+static const uint64_t TIME_MS_MAX = 100000000000000; /* year 5138: beyond it a record is junk */
 
 /* Numbers seen of one HAProxy process: a ring of bits behind the highest one. */
 struct window {
@@ -103,7 +104,7 @@ bool evidence_parse(str line, struct evidence_record *ret)
 	str_cut(rest, ' ', &ts, &rest);
 	if (!str_to_i64(word, &status) || status > 999 || ts.len == 0)
 		return false;
-	if (!next_u64(&rest, &began_ms) || !next_u64(&rest, &total_ms) || !str_cut(rest, ' ', &address, &rest) || !str_cut(rest, ' ', &port, &rest))
+	if (!next_u64(&rest, &began_ms) || !next_u64(&rest, &total_ms) || began_ms > TIME_MS_MAX || total_ms > TIME_MS_MAX || !str_cut(rest, ' ', &address, &rest) || !str_cut(rest, ' ', &port, &rest))
 		return false;
 	r.share_b = (unsigned)share;
 	r.status = status > 0 ? (int)status : 0;

@@ -36,7 +36,7 @@ void act_shares(struct release_room *room, struct service *s)
 	if (!from && r->ro.state != ROLLOUT_STARTING)
 		canary = TRAFFIC_SHARE_ONE;
 	tag = (uint64_t)r->seq;
-	if (room->traffic.set_share(room->traffic.ctx, s->slot, r->arm == ARM_B ? canary : TRAFFIC_SHARE_ONE - canary, tag, &e))
+	if (room->traffic.set_share(room->traffic.ctx, s->slot, r->arm == ARM_B ? canary : TRAFFIC_SHARE_ONE - canary, tag, &e) && !room->proxy_down)
 		log_error("release", "%s: the share cannot be set (tried again): %s", s->id, e.msg);
 }
 

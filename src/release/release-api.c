@@ -104,12 +104,16 @@ static int read_wish(struct http_req *req, struct wish *w, struct err *reterr)
 static int read_file(struct release_room *room, const struct wish *w, struct buf *out, struct err *reterr)
 {
 	struct git_repo *repo = NULL;
-	char             commit[GIT_ID_SIZE];
+	char             commit[GIT_ID_SIZE], id[GIT_ID_SIZE];
 	int              rc = room->cfg.source.open(room->cfg.source.ctx, w->project, &repo, reterr);
 
 	if (rc)
 		return rc;
 	snprintf(commit, sizeof(commit), "%.*s", STR_ARG(w->commit));
+	if (git_resolve(repo, commit, id, NULL)) {
+		git_repo_close(repo);
+		return err_set(reterr, WEIR_ENOENT, "project %.*s has no commit %s", STR_ARG(w->project), commit);
+	}
 	rc = git_read_path(repo, commit, SERVICE_FILE_PATH, out, reterr);
 	git_repo_close(repo);
 	return rc == -WEIR_ENOENT ? err_set(reterr, WEIR_EREFUSED, "commit %.12s has no %s", commit, SERVICE_FILE_PATH) : rc;
@@ -291,10 +295,16 @@ static int write_release(struct release_room *room, struct jw *w, struct release
 	return rc;
 }
 
-/* People with scope read see every release; a job sees those of its project. */
-static int may_see(struct http_req *req, const struct release *r, struct err *reterr)
+/* Scope read sees releases, a job too; a token that is bound to a project those of its project. */
+static int may_see(struct http_req *req, const char *project, struct err *reterr)
 {
-	return http_may(req, SCOPE_READ) ? 0 : check_who(req, str_z(r->service->project), reterr);
+	const struct http_identity *who = http_who(req);
+
+	if (!http_may(req, SCOPE_READ) && !http_may(req, SCOPE_JOB))
+		return check_who(req, STR_NULL, reterr);
+	if (project && who->project[0] && strcmp(who->project, project) != 0)
+		return err_set(reterr, WEIR_EPERM, "this token is bound to project %s", who->project);
+	return 0;
 }
 
 static int get_release(struct http_req *req, void *ctx, struct err *reterr)
@@ -306,10 +316,10 @@ static int get_release(struct http_req *req, void *ctx, struct err *reterr)
 	int                  rc;
 
 	snprintf(id, sizeof(id), "%.*s", STR_ARG(http_param(req, "release")));
-	if (!http_may(req, SCOPE_READ) && (rc = check_who(req, STR_NULL, reterr)))
+	if ((rc = may_see(req, NULL, reterr)))
 		return rc;
 	pthread_mutex_lock(&room->lock);
-	if (!(rc = store_load_release(room, id, &r, reterr)) && !(rc = may_see(req, r, reterr))) {
+	if (!(rc = store_load_release(room, id, &r, reterr)) && !(rc = may_see(req, r->service->project, reterr))) {
 		http_json(req, &w);
 		jw_obj(&w);
 		rc = write_release(room, &w, r, reterr);

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,6 +74,15 @@ static bool listening(const char *pipe_path)
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
+}
+
+/* s6-supervise holds a lock in its folder until its very end, after it stopped listening. */
+static bool locked(const char *lock_path)
+{
+	struct flock   l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int CLEANUP_FD fd = open(lock_path, O_RDWR | O_CLOEXEC);
+
+	return fd >= 0 && ((fcntl(fd, F_GETLK, &l) == 0 && l.l_type != F_UNLCK) || flock(fd, LOCK_EX | LOCK_NB));
 }
 
 static bool scan_alive(const char *scan)
@@ -254,6 +264,7 @@ static int process_stop(void *ctx, const char *name, struct err *reterr)
 
 static int process_status(void *ctx, const char *name, struct workload_status *ret, struct err *reterr)
 {
+	static const char *const signs[] = { "supervise/control", "supervise/lock", "log/supervise/control", "log/supervise/lock" };
 	struct workload_process *w = ctx;
 	struct buf CLEANUP_BUF text = BUF_INIT(64);
 	char     dir[PATH_MAX], path[PATH_MAX];
@@ -266,9 +277,13 @@ static int process_status(void *ctx, const char *name, struct workload_status *r
 	ret->exists = fs_is_dir(dir);
 	if (fs_read(path, &text, NULL) == 0 && str_to_u64(str_trim(buf_str(&text)), &starts))
 		ret->starts = starts > 1000000 ? 1000000 : (unsigned)starts;
-	if ((rc = fs_join(path, sizeof(path), reterr, dir, "supervise/control")))
-		return rc;
-	ret->gone = !listening(path);
+	ret->gone = true;
+	for (size_t i = 0; i < ARRAY_SIZE(signs); i++) {
+		if ((rc = fs_join(path, sizeof(path), reterr, dir, signs[i])))
+			return rc;
+		if (str_has_suffix(str_z(signs[i]), STR("lock")) ? locked(path) : listening(path))
+			ret->gone = false;
+	}
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "base/fs.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,12 +17,15 @@ static int hook_ask(const char *which, struct buf *answer, struct err *reterr)
 	struct sockaddr_un     addr = { .sun_family = AF_UNIX };
 	CLEANUP_BUF struct buf request = BUF_INIT(HOOK_LINES_MAX);
 	CLEANUP_FD int         fd = -1;
+	char                   folder[PATH_MAX];
 	int                    r;
 
 	if (!path || !push || strlen(path) >= sizeof(addr.sun_path))
 		return err_set(reterr, WEIR_EREFUSED, "refs of this repository are moved through weir only: push to its address");
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	buf_addf(&request, "%s%c%s%c%s%c", which, 0, push, 0, quarantine ? quarantine : "", 0);
+	if (!getcwd(folder, sizeof(folder))) /* git starts hooks in the repository */
+		return err_errno(reterr, errno, "cannot find the repository");
+	buf_addf(&request, "%s%c%s%c%s%c%s%c", which, 0, push, 0, folder, 0, quarantine ? quarantine : "", 0);
 	r = fs_read_fd(STDIN_FILENO, "the list of refs", &request, reterr);
 	if (r)
 		return r;

@@ -1,7 +1,8 @@
 /* hook-server.c - answers the hooks: a unix socket in a folder only the server's user can enter.
  *
- * A hook sends "WHICH\0PUSH-ID\0QUARANTINE\0" and then the lines git gave it, and half-closes; the answer is "ok\n" or "no\n" and text for the
- * pusher. The push id is random and known to the server for the time of that push only. One thread accepts, one short-lived thread per hook
+ * A hook sends "WHICH\0PUSH-ID\0REPOSITORY\0QUARANTINE\0" and then the lines git gave it, and half-closes; the answer is "ok\n" or "no\n" and text
+ * for the pusher. The push id is random and known to the server for the time of that push only; a post-receive of a push that an earlier server began
+ * makes this one look at the repository. One thread accepts, one short-lived thread per hook
  * (at most HOOKS_MAX at once; a further one waits in the listen queue). */
 #include "base/base.h"
 #include "repo/repo-internal.h"
@@ -104,7 +105,29 @@ static int updates_read(str lines, struct arena *a, struct ref_update **ret, siz
 	return 0;
 }
 
-static int hook_serve(struct repo_store *s, int fd, str which, str id, str quarantine, str lines, struct buf *text, bool *ret_ok, struct err *reterr)
+/* What a hook sent, apart. */
+struct hook_request {
+	str which, id, folder, quarantine, lines;
+};
+
+static bool request_read(str text, struct hook_request *ret)
+{
+	return str_cut(text, 0, &ret->which, &text) && str_cut(text, 0, &ret->id, &text) && str_cut(text, 0, &ret->folder, &text) &&
+	       str_cut(text, 0, &ret->quarantine, &ret->lines);
+}
+
+/* git outlived the server that allowed the push and has moved refs since this server looked. */
+static int orphan_serve(struct repo_store *s, const struct hook_request *q, struct err *reterr)
+{
+	str folder = q->folder, repos = str_z(s->repos), name;
+
+	if (!str_eqz(q->which, "post-receive") || !str_has_prefix(folder, repos) || !str_has_suffix(folder, STR(".git")))
+		return err_set(reterr, WEIR_EAUTH, "this hook belongs to no push of this server");
+	name = str_sub(folder, repos.len + 1, folder.len - repos.len - 1 - strlen(".git"));
+	return repo_reconcile(s, name, reterr);
+}
+
+static int hook_serve(struct repo_store *s, int fd, const struct hook_request *q, struct buf *text, bool *ret_ok, struct err *reterr)
 {
 	CLEANUP_ARENA struct arena a = ARENA_INIT(64 << 20);
 	struct repo_push           push;
@@ -113,14 +136,17 @@ static int hook_serve(struct repo_store *s, int fd, str which, str id, str quara
 	int                        r;
 
 	*ret_ok = false;
-	if (!push_find(s, id, &push))
-		return err_set(reterr, WEIR_EAUTH, "this hook belongs to no push of this server");
-	r = updates_read(lines, &a, &u, &n, reterr);
+	if (!push_find(s, q->id, &push)) {
+		r = orphan_serve(s, q, reterr);
+		*ret_ok = !r;
+		return r;
+	}
+	r = updates_read(q->lines, &a, &u, &n, reterr);
 	if (r)
 		return r;
-	if (str_eqz(which, "pre-receive")) {
+	if (str_eqz(q->which, "pre-receive")) {
 		push_hook_fd(s, push.id, fd);
-		r = repo_receive(s, &push, quarantine.len ? arena_dup(&a, quarantine) : NULL, u, n, text, ret_ok, reterr);
+		r = repo_receive(s, &push, q->quarantine.len ? arena_dup(&a, q->quarantine) : NULL, u, n, text, ret_ok, reterr);
 		push_hook_fd(s, push.id, -1);
 		push_note(s, push.id, !r && *ret_ok, false);
 		return r;
@@ -135,19 +161,19 @@ static void hook_answer(struct hook_call *c, const struct buf *request)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(HOOK_TEXT_MAX), out = BUF_INIT(HOOK_TEXT_MAX + 1024);
 	struct err             e = { 0 };
-	str                    which, id, quarantine, rest = buf_str(request);
+	struct hook_request    q = { .which = STR("unknown") };
 	bool                   ok = false;
-	int                    r = 0;
+	int                    r;
 
-	if (!str_cut(rest, 0, &which, &rest) || !str_cut(rest, 0, &id, &rest) || !str_cut(rest, 0, &quarantine, &rest))
-		r = err_set(&e, WEIR_EPARSE, "a hook sent something that is no hook's message");
+	if (request_read(buf_str(request), &q))
+		r = hook_serve(c->h->s, c->fd, &q, &text, &ok, &e);
 	else
-		r = hook_serve(c->h->s, c->fd, which, id, quarantine, rest, &text, &ok, &e);
+		r = err_set(&e, WEIR_EPARSE, "a hook sent something that is no hook's message");
 	if (r) {
-		log_error("repo", "%.*s hook: %s", STR_ARG(which), e.msg);
+		log_error("repo", "%.*s hook: %s", STR_ARG(q.which), e.msg);
 		buf_addf(&text, "weir could not look at this push: %s\n  do: push again; if it comes again, show this line to who runs the server\n", e.msg);
 	}
-	if (!ok && str_eqz(which, "pre-receive"))
+	if (!ok && str_eqz(q.which, "pre-receive"))
 		buf_addz(&text, "Nothing was changed.\n");
 	buf_addz(&out, ok && !r ? "ok\n" : "no\n");
 	buf_add_str(&out, buf_str(&text));

@@ -5,6 +5,7 @@
 #include "repo/repo-internal.h"
 #include "base/fs.h"
 #include "base/hash.h"
+#include "base/log.h"
 
 enum { FINDINGS_JSON_BYTES = 160 << 10 };
 
@@ -195,7 +196,12 @@ static int one_update(struct push_check *p, const struct ref_update *u, struct p
 		r = gate_ask(p->s, &c, p->a, p->text, &v, reterr);
 	else
 		v.call = VERDICT_PASS;
-	return r ? r : judged(p, u, &v, ret, ret_ok, reterr);
+	if (!r)
+		return judged(p, u, &v, ret, ret_ok, reterr);
+	/* the pusher hears why; that the refusal cannot be recorded either would say nothing new */
+	if (refuse(p->s, p->push, u, NULL, "weir could not look", NULL))
+		log_warn("repo", "project %s: a refusal was not recorded", p->push->project);
+	return r;
 }
 
 static int all_updates(struct push_check *p, const struct ref_update *u, size_t n, bool *ret_ok, struct err *reterr)

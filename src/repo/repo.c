@@ -44,6 +44,7 @@ static const char *const bare_config[][2] = {
 	{ "receive.fsck.nullSha1", "error" },       { "receive.fsck.gitmodulesUrl", "error" },  { "receive.fsck.gitmodulesSymlink", "error" },
 	{ "receive.denyDeleteCurrent", "ignore" },  { "receive.advertisePushOptions", "false" }, { "receive.autogc", "true" },
 	{ "uploadpack.allowFilter", "true" },       { "core.logAllRefUpdates", "true" },        { "gc.reflogExpire", "90.days" },
+	{ "core.hooksPath", "../../hooks" }, /* relative to the repository: who pushes to its path is refused too */
 	{ "core.fsync", "committed" },              { "http.receivepack", "true" },
 };
 

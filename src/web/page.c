@@ -72,8 +72,7 @@ int page_ask_maybe(struct page *p, struct doc_node **ret, struct err *reterr, co
 
 void page_add(struct page *p, const char *key, const struct doc_node *n)
 {
-	jw_key(&p->w, key);
-	view_write(&p->w, n, p->now);
+	view_write_pair(&p->w, str_z(key), n, p->now);
 }
 
 const char *page_url(struct page *p, str s)

@@ -7,12 +7,18 @@ static void add_services(struct page *p, const struct doc_node *services, str pr
 {
 	const struct doc_node *all = doc_get(services, "services");
 
+	bool                   any = false;
+
 	jw_key(&p->w, "services");
 	jw_arr(&p->w);
-	for (size_t i = 0; i < doc_len(all); i++)
-		if (str_eq(doc_get_str(doc_at(all, i), "project"), project))
-			view_write(&p->w, doc_at(all, i), p->now);
+	for (size_t i = 0; i < doc_len(all); i++) {
+		if (!str_eq(doc_get_str(doc_at(all, i), "project"), project))
+			continue;
+		view_write(&p->w, doc_at(all, i), p->now);
+		any = true;
+	}
 	jw_end(&p->w);
+	jw_kbool(&p->w, "services_any", any);
 }
 
 static void add_projects(struct page *p, const struct doc_node *projects, const struct doc_node *services)
@@ -80,6 +86,7 @@ enum { CODE_AROUND = 2 /* lines shown before and after a finding's */ };
 static void write_code_lines(struct jw *w, str text, int64_t line)
 {
 	int64_t n = 0;
+	bool    any = false;
 	str     one;
 
 	jw_key(w, "code");
@@ -93,8 +100,10 @@ static void write_code_lines(struct jw *w, str text, int64_t line)
 		jw_kstr(w, "text", str_sub(one, 0, 400));
 		jw_kbool(w, "hit", n == line);
 		jw_end(w);
+		any = true;
 	}
 	jw_end(w);
+	jw_kbool(w, "code_any", any);
 }
 
 /* The lines around a finding, of the commit that was offered. A refused push's objects are gone, and a credential's line is
@@ -211,6 +220,11 @@ int page_release(struct http_req *r, void *web, struct err *reterr)
 	if ((e = page_ask(&p, &release, reterr, "/api/v1/releases/%s", page_url(&p, http_param(r, "release")))))
 		return e;
 	page_add(&p, "release", release);
+	/* What can be asked of it now; the API decides in the end. */
+	jw_kbool(&p.w, "can_pause", !doc_get_bool(release, "over", true) && !doc_get_bool(release, "paused", false));
+	jw_kbool(&p.w, "can_resume", !doc_get_bool(release, "over", true) && doc_get_bool(release, "paused", false));
+	jw_kbool(&p.w, "can_steer", !doc_get_bool(release, "over", true));
+	jw_kbool(&p.w, "can_roll_back", doc_get_bool(release, "over", false) && doc_get_bool(release, "live", false));
 	return page_show(&p, "release", reterr);
 }
 

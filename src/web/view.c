@@ -14,7 +14,8 @@ static const struct {
 	{ "running", "live" },   { "canary", "live" },    { "starting", "live" },  { "baking", "live" },     { "bake", "live" },
 	{ "promoting", "live" }, { "queued", "held" },    { "waiting", "held" },   { "held", "held" },       { "paused", "held" },
 	{ "cannot-judge", "held" }, { "worse-hold", "held" }, { "pending", "held" }, { "cancelled", "idle" }, { "skipped", "idle" },
-	{ "archived", "idle" },  { "superseded", "idle" }, { "undecided", "live" },
+	{ "archived", "idle" },  { "superseded", "idle" }, { "undecided", "live" }, { "live", "good" },    { "returning", "bad" },   { "aborted", "bad" },
+	{ "empty", "idle" },
 };
 
 const char *view_state_class(str state)
@@ -58,13 +59,21 @@ static void write_percent(struct jw *w, str key, double share)
 
 static void write_ago(struct jw *w, str key, usec_t at, usec_t now)
 {
-	char text[32], when[CLOCK_RFC3339_SIZE];
+	static const struct {
+		int64_t     seconds;
+		const char *unit;
+	} units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "m" }, { 1, "s" } };
+	char    when[CLOCK_RFC3339_SIZE];
+	int64_t s = (at <= now ? now - at : at - now) / USEC_PER_SEC;
+	size_t  u = 0;
 
+	while (u + 1 < ARRAY_SIZE(units) && s < 2 * units[u].seconds)
+		u++;
 	key_with(w, key, "_ago");
-	if (now - at < USEC_PER_SEC && at - now < USEC_PER_SEC)
+	if (!s)
 		jw_strz(w, "now");
 	else
-		jw_fmt(w, at <= now ? "%s ago" : "in %s", clock_human((at <= now ? now - at : at - now) / USEC_PER_SEC * USEC_PER_SEC, text));
+		jw_fmt(w, at <= now ? "%lld%s ago" : "in %lld%s", (long long)(s / units[u].seconds), units[u].unit);
 	clock_rfc3339(at, when);
 	key_with(w, key, "_local");
 	jw_fmt(w, "%.10s %.8s UTC", when, when + 11);
@@ -72,11 +81,8 @@ static void write_ago(struct jw *w, str key, usec_t at, usec_t now)
 	jw_strz(w, when);
 }
 
-static bool is_time_number(str key, int64_t v) /* microseconds since 1970, in this century */
-{
-	return (str_has_suffix(key, STR("_at")) || str_has_suffix(key, STR("_since")) || str_eqz(key, "entered") || str_eqz(key, "time")) && v > 1000000000 * USEC_PER_SEC &&
-	       v < 8000000000 * USEC_PER_SEC;
-}
+/* Microseconds of the years 2001 to 2223: no count and no size of weir is so large. */
+static bool is_time_number(int64_t v) { return v > 1000000000 * USEC_PER_SEC && v < 8000000000 * USEC_PER_SEC; }
 
 static void write_text_extras(struct jw *w, str key, str s, usec_t now)
 {
@@ -107,6 +113,14 @@ static void write_bytes(struct jw *w, str key, int64_t n)
 		jw_fmt(w, "%.1f MiB", (double)n / (1 << 20));
 }
 
+static bool is_id(str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!memchr("0123456789ABCDEFGHJKMNPQRSTVWXYZ", s.ptr[i], 32))
+			return false;
+	return true;
+}
+
 /* An event's data as a list of key and text, with links where the value names a thing that has a page. */
 static void write_data_list(struct jw *w, const struct doc_node *map)
 {
@@ -120,7 +134,10 @@ static void write_data_list(struct jw *w, const struct doc_node *map)
 			continue;
 		jw_obj(w);
 		jw_kstr(w, "key", pair->key);
-		jw_kstr(w, "value", is_hex_id(s) ? str_sub(s, 0, 10) : str_sub(s, 0, 200));
+		if (s.len == 26 && pair->value->kind == DOC_STR && is_id(s))
+			jw_fmt((jw_key(w, "value"), w), "…%.*s", 6, s.ptr + 20); /* the random end tells ids apart */
+		else
+			jw_kstr(w, "value", is_hex_id(s) ? str_sub(s, 0, 10) : str_sub(s, 0, 200));
 		if (str_eqz(pair->key, "run") || str_eqz(pair->key, "release")) {
 			jw_key(w, "href");
 			jw_fmt(w, "/%.*ss/%.*s", STR_ARG(pair->key), STR_ARG(s));
@@ -137,7 +154,7 @@ static void write_extras(struct jw *w, str key, const struct doc_node *v, usec_t
 	switch (v->kind) {
 	case DOC_STR: write_text_extras(w, key, v->s, now); break;
 	case DOC_INT:
-		if (is_time_number(key, v->i))
+		if (is_time_number(v->i))
 			write_ago(w, key, v->i, now);
 		else if (str_has_suffix(key, STR("bytes")))
 			write_bytes(w, key, v->i);
@@ -147,6 +164,8 @@ static void write_extras(struct jw *w, str key, const struct doc_node *v, usec_t
 	case DOC_REAL:
 		if (is_share)
 			write_percent(w, key, v->d);
+		key_with(w, key, "_round");
+		jw_fmt(w, "%.2f", v->d);
 		break;
 	case DOC_SEQ:
 		key_with(w, key, "_n");
@@ -173,6 +192,51 @@ static void write_took(struct jw *w, const struct doc_node *map)
 		jw_kstrz(w, "took", clock_human(to - from, text));
 }
 
+static void write_rate(struct jw *w, const struct doc_node *map, const char *arm)
+{
+	char    requests[32], failed[32], rate[32];
+	int64_t n, bad;
+
+	snprintf(requests, sizeof(requests), "requests_%s", arm);
+	snprintf(failed, sizeof(failed), "failed_%s", arm);
+	snprintf(rate, sizeof(rate), "failing_%s", arm);
+	n = doc_get_int(map, requests, 0);
+	bad = doc_get_int(map, failed, -1);
+	if (n <= 0 || bad < 0)
+		return;
+	jw_knum(w, rate, (double)bad / (double)n);
+	write_percent(w, str_z(rate), (double)bad / (double)n);
+}
+
+/* A measured figure in its unit, as people say it. */
+static void write_figure(struct jw *w, const struct doc_node *map)
+{
+	const struct doc_node *value = doc_get(map, "value");
+	str                    unit = doc_get_str(map, "unit");
+	double                 v = doc_get_num(map, "value", 0);
+	char                   text[32];
+
+	if (!value || !unit.len)
+		return;
+	jw_key(w, "text");
+	if (value->kind != DOC_REAL && value->kind != DOC_INT)
+		jw_strz(w, "nothing to measure yet");
+	else if (str_eqz(unit, "seconds"))
+		jw_strz(w, clock_human((usec_t)(v * USEC_PER_SEC), text));
+	else if (str_eqz(unit, "ratio"))
+		jw_fmt(w, "%.0f%%", v * 100);
+	else
+		jw_fmt(w, "%.3g %.*s", v, STR_ARG(unit));
+}
+
+void view_write_pair(struct jw *w, str key, const struct doc_node *n, usec_t now)
+{
+	jw_key_n(w, key);
+	view_write(w, n, now);
+	if (n)
+		write_extras(w, key, n, now);
+}
+
 void view_write(struct jw *w, const struct doc_node *n, usec_t now)
 {
 	if (!n || (n->kind != DOC_MAP && n->kind != DOC_SEQ)) {
@@ -191,10 +255,11 @@ void view_write(struct jw *w, const struct doc_node *n, usec_t now)
 	}
 	jw_obj(w);
 	for (size_t i = 0; i < n->map.n; i++) {
-		jw_key_n(w, n->map.pairs[i].key);
-		view_write(w, n->map.pairs[i].value, now);
-		write_extras(w, n->map.pairs[i].key, n->map.pairs[i].value, now);
+		view_write_pair(w, n->map.pairs[i].key, n->map.pairs[i].value, now);
 	}
 	write_took(w, n);
+	write_rate(w, n, "canary");
+	write_rate(w, n, "stable");
+	write_figure(w, n);
 	jw_end(w);
 }

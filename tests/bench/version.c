@@ -1,5 +1,5 @@
-/* version.c - `./dev bench version`: parses and comparisons per second of each version order, over the suite's shown texts (or four
- * built-in ones without $WEIR_CONFORMANCE). */
+/* version.c - `./dev bench version`: parses and comparisons per second of each version order, over the suite's shown texts (or
+ * four built-in ones without $WEIR_CONFORMANCE). */
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/fs.h"
@@ -9,7 +9,7 @@ enum { TEXTS_MAX = 5000, ROUNDS = 2000000 };
 
 static size_t read_texts(const char *order, const char *data, str *texts)
 {
-	str    rest = str_z(data), line, word;
+	str rest = str_z(data), line, word;
 	size_t n = 0;
 
 	(void)order;
@@ -27,12 +27,12 @@ static size_t read_texts(const char *order, const char *data, str *texts)
 
 static void bench(enum version_order o, const char *data)
 {
-	static str             texts[TEXTS_MAX];
+	static str texts[TEXTS_MAX];
 	static struct version *v[TEXTS_MAX];
-	struct arena           a CLEANUP_ARENA = ARENA_INIT(256 << 20);
-	size_t                 n = read_texts(version_order_name(o), data, texts), at = 0;
-	usec_t                 began = clock_mono_now(), parsed, compared;
-	int64_t                less = 0;
+	struct arena a CLEANUP_ARENA = ARENA_INIT(256 << 20);
+	size_t n = read_texts(version_order_name(o), data, texts), at = 0;
+	usec_t began = clock_mono_now(), parsed, compared;
+	int64_t less = 0;
 
 	for (size_t i = 0; i < n; i++)
 		if (version_parse(&a, o, texts[i], &v[at], NULL) == 0)
@@ -42,8 +42,8 @@ static void bench(enum version_order o, const char *data)
 	for (size_t i = 0; i < ROUNDS; i++)
 		less += version_compare(v[i % at], v[(i * 7 + 1) % at]) < 0;
 	compared = clock_mono_now() - began;
-	printf("%-10s %6.2f M parses/s  %7.1f M comparisons/s  (%zu texts, %lld%% less)\n", version_order_name(o), (double)at / (double)(parsed + 1),
-	       (double)ROUNDS / (double)(compared + 1), at, (long long)(less * 100 / ROUNDS));
+	printf("%-10s %6.2f M parses/s  %7.1f M comparisons/s  (%zu texts, %lld%% less)\n", version_order_name(o),
+		   (double)at / (double)(parsed + 1), (double)ROUNDS / (double)(compared + 1), at, (long long)(less * 100 / ROUNDS));
 }
 
 int main(void)
@@ -52,7 +52,7 @@ int main(void)
 
 	for (int o = 0; o < VERSION_ORDERS; o++) {
 		struct buf data CLEANUP_BUF = BUF_INIT(64 << 20);
-		char       path[4096];
+		char path[4096];
 
 		snprintf(path, sizeof(path), "%s/versions/compare/%s.txt", dir ? dir : "", version_order_name((enum version_order)o));
 		if (!dir || fs_read(path, &data, NULL))

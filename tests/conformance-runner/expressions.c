@@ -1,5 +1,5 @@
-/* expressions.c - GitHub Actions expressions (actions/languageservices): {file, group, index, expr, contexts?, and result {kind, value}
- * or err {kind, value}}. Errors must come at the right time (parsing or evaluation) and contain the text of the case. */
+/* expressions.c - GitHub Actions expressions (actions/languageservices): {file, group, index, expr, contexts?, and result {kind,
+ * value} or err {kind, value}}. Errors must come at the right time (parsing or evaluation) and contain the text of the case. */
 #include "base/base.h"
 #include "conformance.h"
 
@@ -23,14 +23,10 @@ static bool number_is(const struct doc_node *want, double n)
 static bool value_is(const struct doc_node *want, const struct expr_value *v)
 {
 	switch (v->kind) {
-	case EXPR_NULL:
-		return want->kind == DOC_NULL;
-	case EXPR_BOOL:
-		return want->kind == DOC_BOOL && want->b == v->b;
-	case EXPR_NUMBER:
-		return number_is(want, v->n);
-	case EXPR_STRING:
-		return want->kind == DOC_STR && str_eq(want->s, v->s);
+	case EXPR_NULL: return want->kind == DOC_NULL;
+	case EXPR_BOOL: return want->kind == DOC_BOOL && want->b == v->b;
+	case EXPR_NUMBER: return number_is(want, v->n);
+	case EXPR_STRING: return want->kind == DOC_STR && str_eq(want->s, v->s);
 	case EXPR_ARRAY:
 		if (want->kind != DOC_SEQ || want->seq.n != v->len)
 			return false;
@@ -52,7 +48,7 @@ static bool value_is(const struct doc_node *want, const struct expr_value *v)
 static void show(struct conf_case *c, const struct doc_node *result, const struct expr_value *v)
 {
 	static const char *const kinds[] = { "Null", "Boolean", "Number", "String", "Array", "Object" };
-	struct buf               want CLEANUP_BUF = BUF_INIT(1 << 20), seen CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct buf want CLEANUP_BUF = BUF_INIT(1 << 20), seen CLEANUP_BUF = BUF_INIT(1 << 20);
 
 	if (str_eqz(doc_get_str(result, "kind"), kinds[v->kind]) && value_is(doc_get(result, "value"), v)) {
 		conf_pass(c, NULL);
@@ -69,13 +65,13 @@ static void show(struct conf_case *c, const struct doc_node *result, const struc
 
 static void run(struct conf_case *c)
 {
-	const struct doc_node   *want = doc_get(c->json, "err");
-	struct expr_env          env = { .contexts = expr_from_doc(c->arena, doc_get(c->json, "contexts")) };
+	const struct doc_node *want = doc_get(c->json, "err");
+	struct expr_env env = { .contexts = expr_from_doc(c->arena, doc_get(c->json, "contexts")) };
 	const struct expr_value *v = NULL;
-	struct expr             *e;
-	struct err               err = { 0 };
-	bool                     evaluated = false;
-	int                      r = expr_parse_for(c->arena, doc_get_str(c->json, "expr"), &env, &e, &err);
+	struct expr *e;
+	struct err err = { 0 };
+	bool evaluated = false;
+	int r = expr_parse_for(c->arena, doc_get_str(c->json, "expr"), &env, &e, &err);
 
 	if (!r) {
 		evaluated = true;
@@ -86,7 +82,8 @@ static void run(struct conf_case *c)
 	else if (!want)
 		conf_fail(c, NULL, "a value", "%s", err.msg);
 	else if (evaluated != str_eqz(doc_get_str(want, "kind"), "evaluation"))
-		conf_fail(c, NULL, arena_dup(c->arena, doc_get_str(want, "kind")), "%s: %s", evaluated ? "evaluation" : "parsing", err.msg);
+		conf_fail(c, NULL, arena_dup(c->arena, doc_get_str(want, "kind")), "%s: %s", evaluated ? "evaluation" : "parsing",
+				  err.msg);
 	else if (!str_contains(str_z(err.msg), doc_get_str(want, "value")))
 		conf_fail(c, NULL, arena_dup(c->arena, doc_get_str(want, "value")), "%s", err.msg);
 	else

@@ -10,8 +10,8 @@
 /* --- lambdas: `function(txt) { return EXPRESSION }` --- */
 
 struct js {
-	str  rest;
-	str  argument_name, argument;
+	str rest;
+	str argument_name, argument;
 	bool broken;
 };
 
@@ -87,8 +87,8 @@ static bool js_run(str code, str argument, struct buf *out)
 
 struct context {
 	struct conf_case *c;
-	bool              unsupported; /* a lambda that the evaluator cannot run */
-	struct err        err;         /* of a partial */
+	bool unsupported; /* a lambda that the evaluator cannot run */
+	struct err err;   /* of a partial */
 };
 
 static int lambda(void *ctx, const struct doc_node *value, str raw, struct buf *out, bool *ret_is_lambda, struct err *reterr)
@@ -105,9 +105,9 @@ static int lambda(void *ctx, const struct doc_node *value, str raw, struct buf *
 
 static const struct mustache *partial(void *ctx, str name)
 {
-	struct context        *x = ctx;
+	struct context *x = ctx;
 	const struct doc_node *text = doc_get_n(doc_get(x->c->json, "partials"), name);
-	struct mustache       *t = NULL;
+	struct mustache *t = NULL;
 
 	if (!text || mustache_parse(x->c->arena, arena_dup(x->c->arena, name), text->s, &t, &x->err))
 		return NULL;
@@ -116,12 +116,12 @@ static const struct mustache *partial(void *ctx, str name)
 
 static void run(struct conf_case *c)
 {
-	struct context      x = { .c = c };
+	struct context x = { .c = c };
 	struct mustache_env env = { .partial = partial, .lambda = lambda, .ctx = &x };
-	struct mustache    *t;
-	struct buf          out CLEANUP_BUF = BUF_INIT(1 << 20);
-	struct err          err = { 0 };
-	int                 r;
+	struct mustache *t;
+	struct buf out CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct err err = { 0 };
+	int r;
 
 	c->name = arena_printf(c->arena, "%.*s: %s", STR_ARG(doc_get_str(c->json, "module")), c->name);
 	r = mustache_parse(c->arena, "template", doc_get_str(c->json, "template"), &t, &err);

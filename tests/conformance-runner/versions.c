@@ -1,4 +1,5 @@
-/* versions.c - comparisons of versions (osv-scalibr): lines `a < b`, `a = b`, `a > b`; the file's name is the order. Each holds in both directions. */
+/* versions.c - comparisons of versions (osv-scalibr): lines `a < b`, `a = b`, `a > b`; the file's name is the order. Each holds
+ * in both directions. */
 #include "base/base.h"
 #include "conformance.h"
 
@@ -38,8 +39,8 @@ static bool read_line(str line, str *a, char *op, str *b)
 static void run_line(struct conf_case *c, enum version_order order, str a, char op, str b)
 {
 	struct version *x, *y;
-	struct err      err;
-	char            there, back, back_wanted = op == '<' ? '>' : op == '>' ? '<' : '=';
+	struct err err;
+	char there, back, back_wanted = op == '<' ? '>' : op == '>' ? '<' : '=';
 
 	if (version_parse(c->arena, order, a, &x, &err) || version_parse(c->arena, order, b, &y, &err)) {
 		conf_fail(c, NULL, "two versions", "%s", err.msg);
@@ -55,12 +56,12 @@ static void run_line(struct conf_case *c, enum version_order order, str a, char 
 
 static void run_path(struct conf_run *r, const char *path)
 {
-	struct buf         text CLEANUP_BUF = BUF_INIT(64 << 20);
-	struct err         err;
+	struct buf text CLEANUP_BUF = BUF_INIT(64 << 20);
+	struct err err;
 	enum version_order order;
-	struct arena       a CLEANUP_ARENA = ARENA_INIT(1 << 20);
-	struct conf_case   c = conf_case_at(r, path, path, &a);
-	str                line, rest;
+	struct arena a CLEANUP_ARENA = ARENA_INIT(1 << 20);
+	struct conf_case c = conf_case_at(r, path, path, &a);
+	str line, rest;
 
 	if (fs_read(path, &text, &err) || !order_of_file(path, &order)) {
 		conf_fail(&c, NULL, "a file that is named after an order", "%s", path);
@@ -68,8 +69,8 @@ static void run_path(struct conf_run *r, const char *path)
 	}
 	for (rest = buf_str(&text); rest.len; c.line++) {
 		struct arena each CLEANUP_ARENA = ARENA_INIT(4 << 20);
-		str          x, y;
-		char         op;
+		str x, y;
+		char op;
 
 		str_cut(rest, '\n', &line, &rest);
 		if (!read_line(line, &x, &op, &y))
@@ -80,8 +81,17 @@ static void run_path(struct conf_run *r, const char *path)
 	}
 }
 
-static const char *const files[] = { "versions/compare/alpine.txt",   "versions/compare/cran.txt",     "versions/compare/debian.txt",
-	                             "versions/compare/hackage.txt",  "versions/compare/maven.txt",    "versions/compare/nuget.txt",
-	                             "versions/compare/packagist.txt", "versions/compare/pub.txt",     "versions/compare/pypi.txt",
-	                             "versions/compare/redhat.txt",   "versions/compare/rubygems.txt", "versions/compare/semver.txt", NULL };
+static const char *const files[] = { "versions/compare/alpine.txt",
+									 "versions/compare/cran.txt",
+									 "versions/compare/debian.txt",
+									 "versions/compare/hackage.txt",
+									 "versions/compare/maven.txt",
+									 "versions/compare/nuget.txt",
+									 "versions/compare/packagist.txt",
+									 "versions/compare/pub.txt",
+									 "versions/compare/pypi.txt",
+									 "versions/compare/redhat.txt",
+									 "versions/compare/rubygems.txt",
+									 "versions/compare/semver.txt",
+									 NULL };
 const struct conf_suite suite_versions = { .name = "versions", .files = files, .run_path = run_path };

@@ -6,7 +6,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct context {
 	struct mustache *self;
-	str              text;
+	str text;
 };
 
 static const struct mustache *partial(void *ctx, str name)
@@ -25,12 +25,12 @@ static int lambda(void *ctx, const struct doc_node *v, str raw, struct buf *out,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char   json[] = "{\"a\":[1,{\"b\":\"<\"},[]],\"b\":{\"a\":\"x\",\"c\":false},\"c\":\"fn\",\"d\":\"odd\"}";
-	struct arena        a = ARENA_INIT(8 << 20);
-	struct buf          out = BUF_INIT(1 << 16);
-	struct context      c = { .text = str_n((const char *)data, size) };
+	static const char json[] = "{\"a\":[1,{\"b\":\"<\"},[]],\"b\":{\"a\":\"x\",\"c\":false},\"c\":\"fn\",\"d\":\"odd\"}";
+	struct arena a = ARENA_INIT(8 << 20);
+	struct buf out = BUF_INIT(1 << 16);
+	struct context c = { .text = str_n((const char *)data, size) };
 	struct mustache_env env = { .escape = size % 4, .partial = partial, .lambda = lambda, .ctx = &c, .steps_max = 2000 };
-	struct doc_node    *doc;
+	struct doc_node *doc;
 
 	if (doc_parse_json(&a, "data", str_z(json), &doc, NULL))
 		BUG("data cannot be read");

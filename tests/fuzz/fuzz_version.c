@@ -1,5 +1,5 @@
-/* fuzz_version.c - no text crashes a version order, and each order is one: reflexive, antisymmetric, and transitive where it has a key.
- * First byte: the order; then up to three versions, a line each. */
+/* fuzz_version.c - no text crashes a version order, and each order is one: reflexive, antisymmetric, and transitive where it has
+ * a key. First byte: the order; then up to three versions, a line each. */
 #include "base/base.h"
 #include "lang/version/version.h"
 
@@ -18,13 +18,13 @@ static void check(const struct version *a, const struct version *b)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct arena       a = ARENA_INIT(1 << 20);
-	struct version    *v[3] = { NULL };
+	struct arena a = ARENA_INIT(1 << 20);
+	struct version *v[3] = { NULL };
 	enum version_order order = size ? data[0] % VERSION_ORDERS : VERSION_SEMVER;
-	str                rest = size ? str_n((const char *)data + 1, size - 1) : STR(""), line;
+	str rest = size ? str_n((const char *)data + 1, size - 1) : STR(""), line;
 	/* Packagist's "#" equals every number, and Maven's padding goes in circles for some texts: as they are defined. */
-	bool               transitive = order != VERSION_MAVEN && !(order == VERSION_PACKAGIST && str_contains(rest, STR("#")));
-	size_t             n = 0;
+	bool transitive = order != VERSION_MAVEN && !(order == VERSION_PACKAGIST && str_contains(rest, STR("#")));
+	size_t n = 0;
 
 	while (n < 3 && rest.len) {
 		str_cut(rest, '\n', &line, &rest);
@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (n == 3 && transitive)
 		for (size_t i = 0; i < 3; i++)
 			if (version_compare(v[i], v[(i + 1) % 3]) <= 0 && version_compare(v[(i + 1) % 3], v[(i + 2) % 3]) <= 0 &&
-			    version_compare(v[i], v[(i + 2) % 3]) > 0)
+				version_compare(v[i], v[(i + 2) % 3]) > 0)
 				BUG("not transitive");
 	arena_fini(&a);
 	return 0;

@@ -110,8 +110,9 @@ int pg_test_start(struct pg_test *pg, struct err *reterr)
 		return err_errno(reterr, errno, "cannot give %s away", pg->dir);
 	(void)snprintf(prog, sizeof(prog), "%s/initdb", pg->bin);
 	(void)snprintf(data, sizeof(data), "%s/data", pg->dir);
+	/* a locale with an order of its own: what relies on the order of bytes must say so */
 	pg_test_argv(argv, (const char *const[]){ prog, "-D", data, "-A", "trust", "-U", "weir", "-E", "UTF8", "--locale=C.UTF-8",
-	                                          "--no-sync", NULL });
+	                                          "--locale-provider=icu", "--icu-locale=en", "--no-sync", NULL });
 	run.argv = argv;
 	run.cwd = "/";
 	rc = proc_run(&run, NULL, reterr);

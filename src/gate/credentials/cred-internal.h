@@ -81,8 +81,8 @@ struct cred_worker { /* what one thread needs to scan */
 	pcre2_jit_stack     *stack;
 	size_t              *next; /* per rule: first byte at which a match may begin that was not tried yet */
 	VEC(struct cred_hit) hits;
+	uint64_t   tried; /* bytes tried as the begin of a match, of the present text: at most its length for each rule */
 	struct buf decoded; /* UTF-16 as UTF-8 */
-	struct buf blob;
 	/* the present text */
 	str      text;
 	str      path;

@@ -138,7 +138,6 @@ static void worker_free(struct cred_worker *w)
 	free(w->next);
 	VEC_FINI(&w->hits);
 	buf_fini(&w->decoded);
-	buf_fini(&w->blob);
 	free(w);
 }
 
@@ -180,7 +179,6 @@ int cred_worker_get(struct cred *c, struct cred_worker **ret, struct err *reterr
 		return err_set(reterr, WEIR_ENOMEM, "no memory for a scanner");
 	w->c = c;
 	buf_init(&w->decoded, LIMIT_SCAN_BLOB_BYTES * 3 / 2 + 16); /* 2 bytes of UTF-16 are at most 3 of UTF-8 */
-	buf_init(&w->blob, LIMIT_SCAN_BLOB_BYTES);
 	w->match = pcre2_match_data_create(16, NULL);
 	w->context = pcre2_match_context_create(NULL);
 	w->stack = pcre2_jit_stack_create(32 << 10, JIT_STACK_MAX, NULL);
@@ -197,8 +195,6 @@ int cred_worker_get(struct cred *c, struct cred_worker **ret, struct err *reterr
 
 void cred_worker_put(struct cred *c, struct cred_worker *w)
 {
-	if (w->blob.cap > 1 << 20)
-		buf_fini(&w->blob);
 	if (w->decoded.cap > 1 << 20)
 		buf_fini(&w->decoded);
 	if (bqueue_push(c->workers, w, NULL))
@@ -232,6 +228,7 @@ static int confirm(struct cred_worker *w, unsigned rule, size_t from, size_t to)
 	size_t                  end = w->text.len - to > r->reach ? to + r->reach : w->text.len;
 	PCRE2_SIZE             *ov = pcre2_get_ovector_pointer(w->match);
 
+	w->tried += to - from + 1;
 	pcre2_set_offset_limit(w->context, to);
 	while (from <= to) {
 		int rc = pcre2_match(r->code, (PCRE2_SPTR)w->text.ptr, end, from, 0, w->match, w->context);
@@ -355,6 +352,7 @@ int cred_worker_scan(struct cred_worker *w, str path, str text, struct err *rete
 	hs_error_t rc;
 
 	w->hits.n = 0;
+	w->tried = 0;
 	w->err = (struct err){ 0 };
 	w->path = path;
 	w->text = text;

@@ -6,7 +6,7 @@
 
 #include "base/limits.h"
 
-enum { BEFORE_DEFAULT = 96, REACH_DEFAULT = 320, REACH_MAX = 16384 };
+enum { BEFORE_DEFAULT = 96, BEFORE_KEYWORD = 56, REACH_DEFAULT = 320, REACH_MAX = 16384 };
 
 static const char *const no_words[] = { NULL };
 
@@ -91,7 +91,7 @@ static void read_numbers(struct doc_check *c, const struct doc_node *map, struct
 	const struct doc_node   *n;
 
 	r->entropy_min = (n = doc_get(map, "entropy")) ? doc_want_num(c, n, "entropy", 0, 8) : 0;
-	r->before = (n = doc_get(map, "before")) ? (unsigned)doc_want_int(c, n, "before", 0, 4096) : BEFORE_DEFAULT;
+	r->before = (n = doc_get(map, "before")) ? (unsigned)doc_want_int(c, n, "before", 0, 4096) : r->any_case ? BEFORE_KEYWORD : BEFORE_DEFAULT;
 	r->reach = (n = doc_get(map, "reach")) ? (unsigned)doc_want_int(c, n, "reach", 1, REACH_MAX) : REACH_DEFAULT;
 	r->certain = (n = doc_get(map, "certain")) && doc_want_bool(c, n, "certain");
 	r->generic = (n = doc_get(map, "generic")) && doc_want_bool(c, n, "generic");

@@ -136,14 +136,18 @@ static int too_large(struct lane *l, str path, str commit, size_t size, uint64_t
 
 static int scan_item(struct lane *l, const struct item *it, struct err *reterr)
 {
-	str commit = str_z(it->blob.commit);
-	int rc;
+	str   commit = str_z(it->blob.commit), text;
+	void *hold;
+	int   rc;
 
 	if (it->blob.size > LIMIT_SCAN_BLOB_BYTES)
 		return too_large(l, it->blob.path, commit, it->blob.size, it->seq, reterr);
-	buf_clear(&l->worker->blob);
-	rc = git_read_new_blob(l->repo, &it->blob, &l->worker->blob, reterr);
-	return rc ? rc : scan_text(l, it->blob.path, commit, buf_str(&l->worker->blob), it->seq, reterr);
+	rc = git_blob_hold(l->repo, &it->blob, LIMIT_SCAN_BLOB_BYTES, &text, &hold, reterr);
+	if (rc)
+		return rc;
+	rc = scan_text(l, it->blob.path, commit, text, it->seq, reterr);
+	git_blob_release(hold);
+	return rc;
 }
 
 /* --- batches and threads --- */
@@ -314,6 +318,18 @@ static int join(struct scan *s, int rc, struct err *reterr)
 	return rc;
 }
 
+/* What was found before an error is handed on, too: a known leak is a reason to refuse, whatever else could not be looked at. */
+static int finish(struct scan *s, int rc, const struct finding_sink *sink, struct err *reterr)
+{
+	int merged;
+
+	if (rc && s->open && batch_scan(&s->lanes[0], TAKE_PTR(s->open), NULL))
+		(void)0; /* the first error is the one that counts */
+	rc = join(s, rc, reterr);
+	merged = merge(s, sink, rc ? NULL : reterr);
+	return rc ? rc : merged;
+}
+
 static void scan_fini(struct scan *s)
 {
 	for (unsigned i = 0; i < s->n_lanes; i++) {
@@ -350,9 +366,7 @@ int cred_check(void *ctx, const struct change *c, const struct finding_sink *sin
 		rc = c->files ? scan_files(&s, c, reterr) : git_new_blobs(c->repo, c->old_id, c->new_id, on_blob, &s, reterr);
 	if (!rc)
 		rc = batch_done(&s, reterr);
-	rc = join(&s, rc, reterr);
-	if (!rc)
-		rc = merge(&s, sink, reterr);
+	rc = finish(&s, rc, sink, reterr);
 	scan_fini(&s);
 	return rc;
 }
@@ -367,9 +381,7 @@ int cred_history(struct cred *c, struct git_repo *repo, const struct finding_sin
 		rc = git_all_blobs(repo, on_blob, &s, reterr);
 	if (!rc)
 		rc = batch_done(&s, reterr);
-	rc = join(&s, rc, reterr);
-	if (!rc)
-		rc = merge(&s, sink, reterr);
+	rc = finish(&s, rc, sink, reterr);
 	for (unsigned i = 0; !rc && i < s.n_lanes; i++) {
 		*ret_blobs += s.lanes[i].blobs;
 		*ret_bytes += s.lanes[i].bytes;

@@ -163,6 +163,7 @@ void cred_fingerprint(const unsigned char key[32], const char *rule, str secret,
 /* At most 4 characters, and never a fifth of what is to be kept secret: a short password shows nothing. */
 void cred_excerpt(str secret, bool certain, struct buf *out)
 {
+	str    shown = str_trim(secret);
 	size_t n = certain ? 4 : secret.len / 6;
 
 	n = n > 4 ? 4 : n;
@@ -170,6 +171,6 @@ void cred_excerpt(str secret, bool certain, struct buf *out)
 		n = 0;
 	buf_addc(out, '"');
 	for (size_t i = 0; i < n; i++)
-		buf_addc(out, isprint((unsigned char)secret.ptr[i]) ? secret.ptr[i] : '?');
+		buf_addc(out, i < shown.len && isprint((unsigned char)shown.ptr[i]) ? shown.ptr[i] : '?');
 	buf_addf(out, "...\" (%zu characters)", secret.len);
 }

@@ -36,10 +36,11 @@ static const struct expr_value *member(struct expr_eval *ev, const struct expr_v
 }
 
 /* Filtered arrays map an index over their items, and leave out those that do not have it. */
-static const struct expr_value *index_filtered(struct expr_eval *ev, const struct expr_value *array, const struct expr_value *index)
+static const struct expr_value *index_filtered(struct expr_eval *ev, const struct expr_value *array,
+											   const struct expr_value *index)
 {
 	const struct expr_value **items = ARENA_ARRAY(ev->arena, array->len ? array->len : 1, const struct expr_value *);
-	size_t                    n = 0;
+	size_t n = 0;
 
 	if (!items)
 		return NULL;
@@ -61,7 +62,7 @@ static const struct expr_value *child(const struct expr_value *of, size_t i)
 static const struct expr_value *star(struct expr_eval *ev, const struct expr_value *of)
 {
 	const struct expr_value **items;
-	size_t                    n = 0, at = 0;
+	size_t n = 0, at = 0;
 
 	for (size_t i = 0; of->filtered && i < of->len; i++)
 		n += of->items[i]->len;
@@ -84,7 +85,7 @@ static const struct expr_value *star(struct expr_eval *ev, const struct expr_val
 static MUST_CHECK int eval_index(struct expr_eval *ev, const struct expr_node *n, const struct expr_value **ret)
 {
 	const struct expr_value *of, *index, *v;
-	int                      r = eval(ev, n->first, &of);
+	int r = eval(ev, n->first, &of);
 
 	if (r)
 		return r;
@@ -105,25 +106,19 @@ static MUST_CHECK int eval_index(struct expr_eval *ev, const struct expr_node *n
 static bool compare(enum expr_op op, const struct expr_value *l, const struct expr_value *r)
 {
 	switch (op) {
-	case EXPR_OP_EQ:
-		return expr_equal(l, r);
-	case EXPR_OP_NE:
-		return !expr_equal(l, r);
-	case EXPR_OP_LT:
-		return expr_order(l, r) < 0;
-	case EXPR_OP_LE:
-		return expr_equal(l, r) || expr_order(l, r) < 0;
-	case EXPR_OP_GT:
-		return expr_order(l, r) > 0;
-	default:
-		return expr_equal(l, r) || expr_order(l, r) > 0;
+	case EXPR_OP_EQ: return expr_equal(l, r);
+	case EXPR_OP_NE: return !expr_equal(l, r);
+	case EXPR_OP_LT: return expr_order(l, r) < 0;
+	case EXPR_OP_LE: return expr_equal(l, r) || expr_order(l, r) < 0;
+	case EXPR_OP_GT: return expr_order(l, r) > 0;
+	default: return expr_equal(l, r) || expr_order(l, r) > 0;
 	}
 }
 
 static MUST_CHECK int eval_compare(struct expr_eval *ev, const struct expr_node *n, const struct expr_value **ret)
 {
 	const struct expr_value *left, *right;
-	int                      r = eval(ev, n->first, &left);
+	int r = eval(ev, n->first, &left);
 
 	if (!r)
 		r = eval(ev, n->first->next, &right);
@@ -152,7 +147,7 @@ static MUST_CHECK int eval_case(struct expr_eval *ev, const struct expr_node *n,
 
 	while (c->next) {
 		const struct expr_value *when;
-		int                      r = eval(ev, c, &when);
+		int r = eval(ev, c, &when);
 
 		if (r)
 			return r;
@@ -169,8 +164,8 @@ static MUST_CHECK int eval_case(struct expr_eval *ev, const struct expr_node *n,
 static MUST_CHECK int eval_call(struct expr_eval *ev, const struct expr_node *n, const struct expr_value **ret)
 {
 	const struct expr_value **args;
-	size_t                    i = 0;
-	int                       r = 0;
+	size_t i = 0;
+	int r = 0;
 
 	if (n->func == EXPR_FN_CASE)
 		return eval_case(ev, n, ret);
@@ -194,35 +189,28 @@ static int eval(struct expr_eval *ev, const struct expr_node *n, const struct ex
 	int r;
 
 	switch (n->op) {
-	case EXPR_OP_LITERAL:
-		*ret = n->value;
-		return 0;
-	case EXPR_OP_NAMED:
-		*ret = context(ev, n->name);
-		return 0;
+	case EXPR_OP_LITERAL: *ret = n->value; return 0;
+	case EXPR_OP_NAMED: *ret = context(ev, n->name); return 0;
 	case EXPR_OP_INDEX:
-	case EXPR_OP_STAR:
-		return eval_index(ev, n, ret);
+	case EXPR_OP_STAR: return eval_index(ev, n, ret);
 	case EXPR_OP_NOT:
 		r = eval(ev, n->first, ret);
 		if (!r)
 			*ret = expr_bool(!expr_truthy(*ret));
 		return r;
 	case EXPR_OP_AND:
-	case EXPR_OP_OR:
-		return eval_logic(ev, n, ret);
-	case EXPR_OP_CALL:
-		return eval_call(ev, n, ret);
-	default:
-		return eval_compare(ev, n, ret);
+	case EXPR_OP_OR: return eval_logic(ev, n, ret);
+	case EXPR_OP_CALL: return eval_call(ev, n, ret);
+	default: return eval_compare(ev, n, ret);
 	}
 }
 
-int expr_eval(struct arena *a, const struct expr *e, const struct expr_env *env, const struct expr_value **ret, struct err *reterr)
+int expr_eval(struct arena *a, const struct expr *e, const struct expr_env *env, const struct expr_value **ret,
+			  struct err *reterr)
 {
-	struct expr_eval         ev = { .arena = a, .env = env, .memory = EXPR_MEMORY_MAX, .reterr = reterr };
+	struct expr_eval ev = { .arena = a, .env = env, .memory = EXPR_MEMORY_MAX, .reterr = reterr };
 	const struct expr_value *v = &expr_null;
-	int                      r = expr_check(e, env, reterr);
+	int r = expr_check(e, env, reterr);
 
 	if (!r && e->root)
 		r = eval(&ev, e->root, &v);

@@ -11,7 +11,8 @@ int expr_count(struct expr_eval *ev, str s)
 	size_t bytes = 2 * expr_utf16_len(s);
 
 	if (bytes > ev->memory)
-		return err_set(ev->reterr, WEIR_ELIMIT, "The maximum allowed memory size was exceeded (%d bytes of text)", EXPR_MEMORY_MAX);
+		return err_set(ev->reterr, WEIR_ELIMIT, "The maximum allowed memory size was exceeded (%d bytes of text)",
+					   EXPR_MEMORY_MAX);
 	ev->memory -= bytes;
 	return 0;
 }
@@ -35,7 +36,8 @@ static MUST_CHECK int give_buf(struct expr_eval *ev, const struct buf *b, const 
 	int r;
 
 	if (b->failed)
-		return err_set(ev->reterr, WEIR_ELIMIT, "The maximum allowed memory size was exceeded (%d bytes of text)", EXPR_MEMORY_MAX);
+		return err_set(ev->reterr, WEIR_ELIMIT, "The maximum allowed memory size was exceeded (%d bytes of text)",
+					   EXPR_MEMORY_MAX);
 	r = expr_count(ev, buf_str(b));
 	return r ? r : give(ev, expr_string(ev->arena, buf_str(b)), ret);
 }
@@ -43,7 +45,7 @@ static MUST_CHECK int give_buf(struct expr_eval *ev, const struct buf *b, const 
 static MUST_CHECK int call_contains(struct expr_eval *ev, const struct expr_value *const *args, const struct expr_value **ret)
 {
 	struct buf hay CLEANUP_BUF = BUF_INIT(4 * EXPR_MEMORY_MAX), needle CLEANUP_BUF = BUF_INIT(4 * EXPR_MEMORY_MAX);
-	bool           found = false;
+	bool found = false;
 
 	if (args[0]->kind == EXPR_ARRAY) {
 		for (size_t i = 0; i < args[0]->len && !found; i++)
@@ -79,7 +81,7 @@ static size_t count_chars(str s)
 
 static bool affix(struct expr_eval *ev, const struct expr_value *const *args, bool at_end)
 {
-	str    s, x;
+	str s, x;
 	size_t n_s, n_x;
 
 	if (!expr_is_primitive(args[0]) || !expr_is_primitive(args[1]))
@@ -95,10 +97,11 @@ static bool affix(struct expr_eval *ev, const struct expr_value *const *args, bo
 	return expr_fold_eq(first_chars(s, n_x), x);
 }
 
-static MUST_CHECK int call_join(struct expr_eval *ev, const struct expr_value *const *args, size_t n, const struct expr_value **ret)
+static MUST_CHECK int call_join(struct expr_eval *ev, const struct expr_value *const *args, size_t n,
+								const struct expr_value **ret)
 {
 	struct buf out CLEANUP_BUF = BUF_INIT(EXPR_MEMORY_MAX);
-	str            between = STR(",");
+	str between = STR(",");
 
 	if (expr_is_primitive(args[0])) {
 		buf_add_str(&out, expr_to_string(ev->arena, args[0]));
@@ -125,7 +128,7 @@ static MUST_CHECK int bad_format(struct expr_eval *ev, str f)
 static int format_index(str f, size_t *at)
 {
 	size_t i = *at + 1, digits = 0;
-	int    n = 0;
+	int n = 0;
 
 	for (; i < f.len && f.ptr[i] >= '0' && f.ptr[i] <= '9'; i++, digits++)
 		n = n > EXPR_ARGS_MAX ? n : n * 10 + (f.ptr[i] - '0');
@@ -153,18 +156,18 @@ static MUST_CHECK int format_into(struct expr_eval *ev, struct buf *out, str f, 
 				return bad_format(ev, f);
 			if ((size_t)k >= n)
 				return err_set(ev->reterr, WEIR_EINVAL,
-					       "The following format string references more arguments than were supplied: %.*s",
-					       STR_ARG(f));
+							   "The following format string references more arguments than were supplied: %.*s", STR_ARG(f));
 			buf_add_str(out, expr_to_string(ev->arena, args[k]));
 		}
 	}
 	return 0;
 }
 
-static MUST_CHECK int call_format(struct expr_eval *ev, const struct expr_value *const *args, size_t n, const struct expr_value **ret)
+static MUST_CHECK int call_format(struct expr_eval *ev, const struct expr_value *const *args, size_t n,
+								  const struct expr_value **ret)
 {
 	struct buf out CLEANUP_BUF = BUF_INIT(EXPR_MEMORY_MAX);
-	int            r = format_into(ev, &out, expr_to_string(ev->arena, args[0]), args + 1, n - 1);
+	int r = format_into(ev, &out, expr_to_string(ev->arena, args[0]), args + 1, n - 1);
 
 	return r ? r : give_buf(ev, &out, ret);
 }
@@ -183,8 +186,8 @@ static MUST_CHECK int call_to_json(struct expr_eval *ev, const struct expr_value
 static MUST_CHECK int call_from_json(struct expr_eval *ev, const struct expr_value *v, const struct expr_value **ret)
 {
 	struct doc_node *doc;
-	str              text = expr_to_string(ev->arena, v);
-	int              r = expr_count(ev, text);
+	str text = expr_to_string(ev->arena, v);
+	int r = expr_count(ev, text);
 
 	if (!r)
 		r = doc_parse_json(ev->arena, "fromJSON", text, &doc, ev->reterr);
@@ -206,11 +209,11 @@ static MUST_CHECK int to_texts(struct expr_eval *ev, const struct expr_value *co
 }
 
 static MUST_CHECK int call_hash_files(struct expr_eval *ev, const struct expr_value *const *args, size_t n,
-				      const struct expr_value **ret)
+									  const struct expr_value **ret)
 {
 	struct buf out CLEANUP_BUF = BUF_INIT(EXPR_MEMORY_MAX);
-	str           *patterns;
-	int            r = to_texts(ev, args, n, &patterns);
+	str *patterns;
+	int r = to_texts(ev, args, n, &patterns);
 
 	if (!r)
 		r = ev->env->ops->hash_files(ev->env->ops->ctx, patterns, n, &out, ev->reterr);
@@ -218,52 +221,35 @@ static MUST_CHECK int call_hash_files(struct expr_eval *ev, const struct expr_va
 }
 
 static MUST_CHECK int call_status(struct expr_eval *ev, enum expr_func func, const struct expr_value *const *args, size_t n,
-				  const struct expr_value **ret)
+								  const struct expr_value **ret)
 {
 	const struct expr_ops *ops = ev->env->ops;
-	str                   *jobs = NULL;
-	int                    r = n ? to_texts(ev, args, n, &jobs) : 0;
+	str *jobs = NULL;
+	int r = n ? to_texts(ev, args, n, &jobs) : 0;
 
 	if (r)
 		return r;
 	switch (func) {
-	case EXPR_FN_SUCCESS:
-		*ret = expr_bool(n ? ops->success_of(ops->ctx, jobs, n) : ops->success(ops->ctx));
-		return 0;
-	case EXPR_FN_FAILURE:
-		*ret = expr_bool(n ? ops->failure_of(ops->ctx, jobs, n) : ops->failure(ops->ctx));
-		return 0;
-	case EXPR_FN_CANCELLED:
-		*ret = expr_bool(ops->cancelled(ops->ctx));
-		return 0;
-	default: /* always() */
-		*ret = &expr_true;
-		return 0;
+	case EXPR_FN_SUCCESS: *ret = expr_bool(n ? ops->success_of(ops->ctx, jobs, n) : ops->success(ops->ctx)); return 0;
+	case EXPR_FN_FAILURE: *ret = expr_bool(n ? ops->failure_of(ops->ctx, jobs, n) : ops->failure(ops->ctx)); return 0;
+	case EXPR_FN_CANCELLED: *ret = expr_bool(ops->cancelled(ops->ctx)); return 0;
+	default: /* always() */ *ret = &expr_true; return 0;
 	}
 }
 
-int expr_call(struct expr_eval *ev, enum expr_func func, const struct expr_value *const *args, size_t n, const struct expr_value **ret)
+int expr_call(struct expr_eval *ev, enum expr_func func, const struct expr_value *const *args, size_t n,
+			  const struct expr_value **ret)
 {
 	switch (func) {
-	case EXPR_FN_CONTAINS:
-		return call_contains(ev, args, ret);
+	case EXPR_FN_CONTAINS: return call_contains(ev, args, ret);
 	case EXPR_FN_STARTS_WITH:
-	case EXPR_FN_ENDS_WITH:
-		*ret = expr_bool(affix(ev, args, func == EXPR_FN_ENDS_WITH));
-		return 0;
-	case EXPR_FN_FORMAT:
-		return call_format(ev, args, n, ret);
-	case EXPR_FN_JOIN:
-		return call_join(ev, args, n, ret);
-	case EXPR_FN_TO_JSON:
-		return call_to_json(ev, args[0], ret);
-	case EXPR_FN_FROM_JSON:
-		return call_from_json(ev, args[0], ret);
-	case EXPR_FN_HASH_FILES:
-		return call_hash_files(ev, args, n, ret);
-	case EXPR_FN_CASE: /* its arguments are evaluated one by one, in expr-eval.c */
-		BUG("case() called with values");
-	default:
-		return call_status(ev, func, args, n, ret);
+	case EXPR_FN_ENDS_WITH: *ret = expr_bool(affix(ev, args, func == EXPR_FN_ENDS_WITH)); return 0;
+	case EXPR_FN_FORMAT: return call_format(ev, args, n, ret);
+	case EXPR_FN_JOIN: return call_join(ev, args, n, ret);
+	case EXPR_FN_TO_JSON: return call_to_json(ev, args[0], ret);
+	case EXPR_FN_FROM_JSON: return call_from_json(ev, args[0], ret);
+	case EXPR_FN_HASH_FILES: return call_hash_files(ev, args, n, ret);
+	case EXPR_FN_CASE: /* its arguments are evaluated one by one, in expr-eval.c */ BUG("case() called with values");
+	default: return call_status(ev, func, args, n, ret);
 	}
 }

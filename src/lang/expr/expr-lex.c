@@ -7,14 +7,14 @@
 
 bool expr_skip_space(str text, size_t *at)
 {
-	size_t   i = *at;
+	size_t i = *at;
 	uint32_t c;
 
 	if (i >= text.len)
 		return false;
 	c = expr_utf8_next(text, &i);
 	if (!(c == ' ' || (c >= '\t' && c <= '\r') || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
-	      c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000))
+		  c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000))
 		return false;
 	*at = i;
 	return true;
@@ -53,7 +53,7 @@ static struct expr_token token(const struct expr_lexer *l, enum expr_token_kind 
 static struct expr_token lex_number(struct expr_lexer *l)
 {
 	struct expr_token t = token(l, EXPR_T_VALUE, run_end(l, true));
-	double            n = expr_parse_number(t.raw);
+	double n = expr_parse_number(t.raw);
 
 	if (isnan(n))
 		t.kind = EXPR_T_UNEXPECTED;
@@ -79,10 +79,10 @@ static size_t string_end(const struct expr_lexer *l)
 
 static struct expr_token lex_string(struct expr_lexer *l)
 {
-	size_t             end = string_end(l), n = 0;
+	size_t end = string_end(l), n = 0;
 	struct expr_value *v;
-	struct expr_token  t;
-	char              *text;
+	struct expr_token t;
+	char *text;
 
 	if (end >= l->text.len)
 		return token(l, EXPR_T_UNEXPECTED, l->text.len);
@@ -104,10 +104,10 @@ static struct expr_token lex_string(struct expr_lexer *l)
 static struct expr_token lex_operator(struct expr_lexer *l)
 {
 	static const struct {
-		char         text[3];
+		char text[3];
 		enum expr_op op;
 	} ops[] = { { "&&", EXPR_OP_AND }, { "||", EXPR_OP_OR }, { "==", EXPR_OP_EQ }, { "!=", EXPR_OP_NE }, { "<=", EXPR_OP_LE },
-		    { ">=", EXPR_OP_GE },  { "!", EXPR_OP_NOT }, { "<", EXPR_OP_LT },  { ">", EXPR_OP_GT } };
+				{ ">=", EXPR_OP_GE },  { "!", EXPR_OP_NOT }, { "<", EXPR_OP_LT },  { ">", EXPR_OP_GT } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
 		if (str_has_prefix(str_sub(l->text, l->at, 2), str_z(ops[i].text))) {
@@ -144,7 +144,7 @@ static const struct expr_value *keyword(struct arena *a, str s)
 
 static struct expr_token lex_word(struct expr_lexer *l)
 {
-	size_t            end = run_end(l, false), i = end;
+	size_t end = run_end(l, false), i = end;
 	struct expr_token t = token(l, EXPR_T_NAMED, end);
 
 	if (!is_name(t.raw)) {
@@ -152,7 +152,7 @@ static struct expr_token lex_word(struct expr_lexer *l)
 	} else if (l->last.kind == EXPR_T_DOT) {
 		t.kind = EXPR_T_PROPERTY;
 	} else if (str_eqz(t.raw, "null") || str_eqz(t.raw, "true") || str_eqz(t.raw, "false") || str_eqz(t.raw, "NaN") ||
-		   str_eqz(t.raw, "Infinity")) {
+			   str_eqz(t.raw, "Infinity")) {
 		t.kind = EXPR_T_VALUE;
 		t.value = keyword(l->arena, t.raw);
 	} else {
@@ -168,16 +168,16 @@ static struct expr_token lex_word(struct expr_lexer *l)
 static bool dot_starts_number(enum expr_token_kind before)
 {
 	return before == EXPR_T_END || before == EXPR_T_COMMA || before == EXPR_T_OPEN || before == EXPR_T_OPEN_INDEX ||
-	       before == EXPR_T_OP;
+		   before == EXPR_T_OP;
 }
 
 static struct expr_token lex_one(struct expr_lexer *l)
 {
 	static const struct {
-		char                 c;
+		char c;
 		enum expr_token_kind kind;
 	} single[] = { { '(', EXPR_T_OPEN },        { ')', EXPR_T_CLOSE }, { '[', EXPR_T_OPEN_INDEX },
-		       { ']', EXPR_T_CLOSE_INDEX }, { ',', EXPR_T_COMMA }, { '*', EXPR_T_STAR } };
+				   { ']', EXPR_T_CLOSE_INDEX }, { ',', EXPR_T_COMMA }, { '*', EXPR_T_STAR } };
 	char c = l->text.ptr[l->at];
 
 	for (size_t i = 0; i < ARRAY_SIZE(single); i++)

@@ -7,32 +7,32 @@
 enum frame_kind { FRAME_OP, FRAME_GROUP, FRAME_CALL, FRAME_INDEX };
 
 struct frame { /* something that waits for its right side or its closing bracket */
-	struct frame     *below;
-	enum frame_kind   kind;
-	enum expr_op      op;
-	uint32_t          col;
+	struct frame *below;
+	enum frame_kind kind;
+	enum expr_op op;
+	uint32_t col;
 	struct expr_node *call;
 };
 struct operand {
-	struct operand   *below;
+	struct operand *below;
 	struct expr_node *node;
 };
 struct parser {
-	struct arena          *arena;
+	struct arena *arena;
 	const struct expr_env *env;
-	bool                   check; /* look names up in env while parsing */
-	struct expr           *e;
-	struct expr_lexer      lexer;
-	struct expr_token      t, before; /* the token at hand and the one before it */
-	struct frame          *frames;
-	struct operand        *operands;
-	struct err            *reterr;
+	bool check; /* look names up in env while parsing */
+	struct expr *e;
+	struct expr_lexer lexer;
+	struct expr_token t, before; /* the token at hand and the one before it */
+	struct frame *frames;
+	struct operand *operands;
+	struct err *reterr;
 };
 
 static const struct function {
-	const char    *name; /* lower case */
+	const char *name; /* lower case */
 	enum expr_func id;
-	unsigned       min, max;
+	unsigned min, max;
 } functions[] = {
 	{ "case", EXPR_FN_CASE, 3, EXPR_ARGS_MAX },
 	{ "contains", EXPR_FN_CONTAINS, 2, 2 },
@@ -52,7 +52,7 @@ static const struct function {
 static int fail_at(const struct expr *e, struct err *reterr, const char *what, str symbol, uint32_t col)
 {
 	return err_set(reterr, WEIR_EPARSE, "%s: '%.*s'. Located at position %u within expression: %.*s", what, STR_ARG(symbol), col,
-		       STR_ARG(e->text));
+				   STR_ARG(e->text));
 }
 
 static int fail(struct parser *p, const char *what, const struct expr_token *t)
@@ -70,18 +70,13 @@ static int unexpected(struct parser *p)
 static bool function_is_there(enum expr_func f, const struct expr_ops *ops)
 {
 	switch (f) {
-	case EXPR_FN_SUCCESS:
-		return ops && ops->success;
-	case EXPR_FN_FAILURE:
-		return ops && ops->failure;
-	case EXPR_FN_CANCELLED:
-		return ops && ops->cancelled;
+	case EXPR_FN_SUCCESS: return ops && ops->success;
+	case EXPR_FN_FAILURE: return ops && ops->failure;
+	case EXPR_FN_CANCELLED: return ops && ops->cancelled;
 	case EXPR_FN_ALWAYS: /* needs no answer, but makes sense only where the others do */
 		return ops && (ops->success || ops->failure || ops->cancelled);
-	case EXPR_FN_HASH_FILES:
-		return ops && ops->hash_files;
-	default:
-		return true;
+	case EXPR_FN_HASH_FILES: return ops && ops->hash_files;
+	default: return true;
 	}
 }
 
@@ -186,27 +181,22 @@ static MUST_CHECK int push_frame(struct parser *p, enum frame_kind kind, struct 
 static int precedence(enum expr_op op)
 {
 	switch (op) {
-	case EXPR_OP_OR:
-		return 1;
-	case EXPR_OP_AND:
-		return 2;
+	case EXPR_OP_OR: return 1;
+	case EXPR_OP_AND: return 2;
 	case EXPR_OP_EQ:
-	case EXPR_OP_NE:
-		return 3;
-	case EXPR_OP_NOT:
-		return 5;
-	default:
-		return 4;
+	case EXPR_OP_NE: return 3;
+	case EXPR_OP_NOT: return 5;
+	default: return 4;
 	}
 }
 
 /* Applies the operator on top to its operands. `a && b && c` becomes one node with three children. */
 static MUST_CHECK int reduce(struct parser *p)
 {
-	enum expr_op      op = p->frames->op;
-	uint32_t          col = p->frames->col;
+	enum expr_op op = p->frames->op;
+	uint32_t col = p->frames->col;
 	struct expr_node *right = pop(p), *left = op == EXPR_OP_NOT ? NULL : pop(p), *n;
-	int               r = 0;
+	int r = 0;
 
 	p->frames = p->frames->below;
 	if (left && left->op == op && !left->grouped && (op == EXPR_OP_AND || op == EXPR_OP_OR)) {
@@ -237,7 +227,7 @@ static MUST_CHECK int reduce_to(struct parser *p, int level)
 static MUST_CHECK int apply_index(struct parser *p, struct expr_node *index)
 {
 	struct expr_node *of = pop(p), *n = node_new(p, index ? EXPR_OP_INDEX : EXPR_OP_STAR, of->col);
-	int               r;
+	int r;
 
 	if (!n)
 		return no_memory(p);
@@ -262,7 +252,7 @@ static MUST_CHECK int add_ref(struct parser *p, struct expr_node *n)
 static MUST_CHECK int take_value(struct parser *p)
 {
 	struct expr_node *n = node_new(p, p->t.kind == EXPR_T_NAMED ? EXPR_OP_NAMED : EXPR_OP_LITERAL, p->t.col);
-	int               r = 0;
+	int r = 0;
 
 	if (!n || (p->t.kind == EXPR_T_VALUE && !p->t.value))
 		return no_memory(p);
@@ -284,8 +274,8 @@ static const struct function *function_of(str name)
 static MUST_CHECK int take_function(struct parser *p)
 {
 	const struct function *f = function_of(p->t.raw);
-	struct expr_node      *n;
-	int                    r;
+	struct expr_node *n;
+	int r;
 
 	if (!f)
 		return fail(p, "Unrecognized function", &p->t);
@@ -310,7 +300,7 @@ static MUST_CHECK int end_call(struct parser *p, struct expr_node *call)
 		return fail_at(p->e, p->reterr, "Too few parameters supplied", call->name, call->col);
 	if (f->id == EXPR_FN_CASE && call->n % 2 == 0)
 		return fail_at(p->e, p->reterr, "Even number of parameters supplied, requires an odd number of parameters", call->name,
-			       call->col);
+					   call->col);
 	return push(p, call);
 }
 
@@ -328,7 +318,7 @@ static MUST_CHECK int end_argument(struct parser *p)
 static MUST_CHECK int take_close(struct parser *p, bool empty)
 {
 	struct frame *f;
-	int           r = empty ? 0 : reduce_to(p, 0);
+	int r = empty ? 0 : reduce_to(p, 0);
 
 	if (r)
 		return r;
@@ -394,20 +384,15 @@ static MUST_CHECK int take_operand(struct parser *p, bool *ret_operand)
 	*ret_operand = false;
 	switch (p->t.kind) {
 	case EXPR_T_VALUE:
-	case EXPR_T_NAMED:
-		*ret_operand = true;
-		return take_value(p);
-	case EXPR_T_FUNCTION:
-		return take_function(p);
-	case EXPR_T_OPEN:
-		return push_frame(p, FRAME_GROUP, NULL);
+	case EXPR_T_NAMED: *ret_operand = true; return take_value(p);
+	case EXPR_T_FUNCTION: return take_function(p);
+	case EXPR_T_OPEN: return push_frame(p, FRAME_GROUP, NULL);
 	case EXPR_T_CLOSE:
 		if (p->before.kind != EXPR_T_OPEN || !p->frames || p->frames->kind != FRAME_CALL)
 			return unexpected(p);
 		*ret_operand = true;
 		return take_close(p, true);
-	case EXPR_T_OP:
-		return p->t.op == EXPR_OP_NOT ? push_frame(p, FRAME_OP, NULL) : unexpected(p);
+	case EXPR_T_OP: return p->t.op == EXPR_OP_NOT ? push_frame(p, FRAME_OP, NULL) : unexpected(p);
 	case EXPR_T_STAR: /* [*] */
 		if (p->before.kind != EXPR_T_OPEN_INDEX)
 			return unexpected(p);
@@ -418,8 +403,7 @@ static MUST_CHECK int take_operand(struct parser *p, bool *ret_operand)
 			return unexpected(p);
 		*ret_operand = true;
 		return apply_index(p, NULL);
-	default:
-		return unexpected(p);
+	default: return unexpected(p);
 	}
 }
 
@@ -430,33 +414,25 @@ static MUST_CHECK int take_operator(struct parser *p, bool *ret_operand)
 
 	*ret_operand = true;
 	switch (p->t.kind) {
-	case EXPR_T_DOT:
-		return take_member(p);
-	case EXPR_T_CLOSE:
-		return take_close(p, false);
-	case EXPR_T_CLOSE_INDEX:
-		return take_close_index(p);
-	case EXPR_T_OPEN_INDEX:
-		*ret_operand = false;
-		return push_frame(p, FRAME_INDEX, NULL);
-	case EXPR_T_COMMA:
-		*ret_operand = false;
-		return take_comma(p);
+	case EXPR_T_DOT: return take_member(p);
+	case EXPR_T_CLOSE: return take_close(p, false);
+	case EXPR_T_CLOSE_INDEX: return take_close_index(p);
+	case EXPR_T_OPEN_INDEX: *ret_operand = false; return push_frame(p, FRAME_INDEX, NULL);
+	case EXPR_T_COMMA: *ret_operand = false; return take_comma(p);
 	case EXPR_T_OP:
 		*ret_operand = false;
 		if (p->t.op == EXPR_OP_NOT)
 			return unexpected(p);
 		r = reduce_to(p, precedence(p->t.op));
 		return r ? r : push_frame(p, FRAME_OP, NULL);
-	default:
-		return unexpected(p);
+	default: return unexpected(p);
 	}
 }
 
 static MUST_CHECK int parse_all(struct parser *p)
 {
 	bool operand = false;
-	int  r = 0;
+	int r = 0;
 
 	for (;;) {
 		p->before = p->t;
@@ -479,10 +455,11 @@ static MUST_CHECK int parse_all(struct parser *p)
 	return 0;
 }
 
-static MUST_CHECK int parse(struct arena *a, str text, const struct expr_env *env, bool check, struct expr **ret, struct err *reterr)
+static MUST_CHECK int parse(struct arena *a, str text, const struct expr_env *env, bool check, struct expr **ret,
+							struct err *reterr)
 {
 	struct parser p = { .arena = a, .env = env, .check = check, .reterr = reterr };
-	int           r;
+	int r;
 
 	if (expr_utf16_len(text) > EXPR_TEXT_MAX)
 		return err_set(reterr, WEIR_EPARSE, "Exceeded max expression length %d", EXPR_TEXT_MAX);

@@ -5,13 +5,13 @@
 
 struct part {
 	struct part *next;
-	str          plain;  /* when e is NULL */
+	str plain; /* when e is NULL */
 	struct expr *e;
-	size_t       offset; /* of the expression's text in the whole text */
+	size_t offset; /* of the expression's text in the whole text */
 };
 struct expr_text {
 	struct part *first, *last;
-	bool         plain;
+	bool plain;
 };
 
 static MUST_CHECK int no_memory(struct arena *a, struct err *reterr)
@@ -82,7 +82,7 @@ static MUST_CHECK int add_plain(struct arena *a, struct expr_text *t, str s, str
 static MUST_CHECK int add_expr(struct arena *a, struct expr_text *t, str text, size_t from, size_t to, struct err *reterr)
 {
 	struct part *p = part_add(a, t);
-	int          r;
+	int r;
 
 	if (!p)
 		return no_memory(a, reterr);
@@ -97,8 +97,8 @@ static MUST_CHECK int add_expr(struct arena *a, struct expr_text *t, str text, s
 int expr_text_parse(struct arena *a, str text, struct expr_text **ret, struct err *reterr)
 {
 	struct expr_text *t = ARENA_NEW(a, struct expr_text);
-	size_t            at = 0;
-	int               r;
+	size_t at = 0;
+	int r;
 
 	if (!t)
 		return no_memory(a, reterr);
@@ -135,10 +135,10 @@ void expr_text_each(const struct expr_text *t, void (*fn)(void *ctx, const struc
 }
 
 int expr_text_eval(struct arena *a, const struct expr_text *t, const struct expr_env *env, const struct expr_value **ret,
-		   struct err *reterr)
+				   struct err *reterr)
 {
 	struct buf out CLEANUP_BUF = BUF_INIT(a->max);
-	int            r;
+	int r;
 
 	if (t->first && t->first->e && !t->first->next)
 		return expr_eval(a, t->first->e, env, ret, reterr);
@@ -174,8 +174,8 @@ static bool uses_status(const struct expr_text *t)
 int expr_if_eval(struct arena *a, str text, const struct expr_env *env, bool *ret, struct err *reterr)
 {
 	const struct expr_value *v = &expr_true; /* an empty condition stands for success() */
-	struct expr_text        *t;
-	int                      r = expr_text_parse(a, text, &t, reterr);
+	struct expr_text *t;
+	int r = expr_text_parse(a, text, &t, reterr);
 
 	if (!r && t->plain && str_trim(text).len) {
 		struct expr *e;

@@ -40,7 +40,7 @@ const struct expr_value *expr_bool(bool b)
 const struct expr_value *expr_object(struct arena *a, const struct expr_pair *pairs, size_t n)
 {
 	struct expr_value *v = ARENA_NEW(a, struct expr_value);
-	struct expr_pair  *copy = ARENA_ARRAY(a, n ? n : 1, struct expr_pair);
+	struct expr_pair *copy = ARENA_ARRAY(a, n ? n : 1, struct expr_pair);
 
 	if (!v || !copy)
 		return NULL;
@@ -54,7 +54,7 @@ const struct expr_value *expr_object(struct arena *a, const struct expr_pair *pa
 
 const struct expr_value *expr_array_new(struct arena *a, const struct expr_value *const *items, size_t n, bool filtered)
 {
-	struct expr_value        *v = ARENA_NEW(a, struct expr_value);
+	struct expr_value *v = ARENA_NEW(a, struct expr_value);
 	const struct expr_value **copy = ARENA_ARRAY(a, n ? n : 1, const struct expr_value *);
 
 	if (!v || !copy)
@@ -75,7 +75,7 @@ const struct expr_value *expr_array(struct arena *a, const struct expr_value *co
 
 static const struct expr_value *array_from_doc(struct arena *a, const struct doc_node *n)
 {
-	struct expr_value        *v = ARENA_NEW(a, struct expr_value);
+	struct expr_value *v = ARENA_NEW(a, struct expr_value);
 	const struct expr_value **items = ARENA_ARRAY(a, n->seq.n ? n->seq.n : 1, const struct expr_value *);
 
 	if (!v || !items)
@@ -94,7 +94,7 @@ static const struct expr_value *array_from_doc(struct arena *a, const struct doc
 static const struct expr_value *object_from_doc(struct arena *a, const struct doc_node *n)
 {
 	struct expr_value *v = ARENA_NEW(a, struct expr_value);
-	struct expr_pair  *pairs = ARENA_ARRAY(a, n->map.n ? n->map.n : 1, struct expr_pair);
+	struct expr_pair *pairs = ARENA_ARRAY(a, n->map.n ? n->map.n : 1, struct expr_pair);
 
 	if (!v || !pairs)
 		return NULL;
@@ -114,20 +114,13 @@ static const struct expr_value *object_from_doc(struct arena *a, const struct do
 const struct expr_value *expr_from_doc(struct arena *a, const struct doc_node *n)
 {
 	switch (n ? n->kind : DOC_NULL) {
-	case DOC_BOOL:
-		return expr_bool(n->b);
-	case DOC_INT:
-		return expr_number(a, (double)n->i);
-	case DOC_REAL:
-		return expr_number(a, n->d);
-	case DOC_STR:
-		return expr_string(a, n->s);
-	case DOC_SEQ:
-		return array_from_doc(a, n);
-	case DOC_MAP:
-		return object_from_doc(a, n);
-	default:
-		return &expr_null;
+	case DOC_BOOL: return expr_bool(n->b);
+	case DOC_INT: return expr_number(a, (double)n->i);
+	case DOC_REAL: return expr_number(a, n->d);
+	case DOC_STR: return expr_string(a, n->s);
+	case DOC_SEQ: return array_from_doc(a, n);
+	case DOC_MAP: return object_from_doc(a, n);
+	default: return &expr_null;
 	}
 }
 
@@ -149,16 +142,11 @@ bool expr_is_primitive(const struct expr_value *v)
 bool expr_truthy(const struct expr_value *v)
 {
 	switch (v->kind) {
-	case EXPR_NULL:
-		return false;
-	case EXPR_BOOL:
-		return v->b;
-	case EXPR_NUMBER:
-		return v->n != 0 && !isnan(v->n);
-	case EXPR_STRING:
-		return v->s.len > 0;
-	default:
-		return true;
+	case EXPR_NULL: return false;
+	case EXPR_BOOL: return v->b;
+	case EXPR_NUMBER: return v->n != 0 && !isnan(v->n);
+	case EXPR_STRING: return v->s.len > 0;
+	default: return true;
 	}
 }
 
@@ -183,29 +171,39 @@ static str trim(str s)
 	return str_sub(s, i, end - i);
 }
 
+static size_t count_digits(str s, size_t from)
+{
+	size_t n = 0;
+
+	while (from + n < s.len && s.ptr[from + n] >= '0' && s.ptr[from + n] <= '9')
+		n++;
+	return n;
+}
+
+static size_t count_sign(str s, size_t from)
+{
+	return from < s.len && (s.ptr[from] == '+' || s.ptr[from] == '-');
+}
+
 /* [+-] digits [. digits] [e [+-] digits], with at least one digit before the exponent. */
 static bool is_decimal(str s)
 {
-	size_t i = 0, digits = 0, exponent = 0;
+	size_t i = count_sign(s, 0), whole = count_digits(s, i), fraction = 0, exponent;
 
-	if (i < s.len && (s.ptr[i] == '+' || s.ptr[i] == '-'))
-		i++;
-	for (; i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9'; i++)
-		digits++;
-	if (i < s.len && s.ptr[i] == '.')
-		for (i++; i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9'; i++)
-			digits++;
-	if (!digits)
-		return false;
-	if (i < s.len && (s.ptr[i] == 'e' || s.ptr[i] == 'E')) {
-		i++;
-		if (i < s.len && (s.ptr[i] == '+' || s.ptr[i] == '-'))
-			i++;
-		for (; i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9'; i++)
-			exponent++;
-		return exponent && i == s.len;
+	i += whole;
+	if (i < s.len && s.ptr[i] == '.') {
+		fraction = count_digits(s, i + 1);
+		i += 1 + fraction;
 	}
-	return i == s.len;
+	if (!whole && !fraction)
+		return false;
+	if (i == s.len)
+		return true;
+	if (s.ptr[i] != 'e' && s.ptr[i] != 'E')
+		return false;
+	i += 1 + count_sign(s, i + 1);
+	exponent = count_digits(s, i);
+	return exponent && i + exponent == s.len;
 }
 
 static double parse_based(str digits, unsigned base)
@@ -213,11 +211,11 @@ static double parse_based(str digits, unsigned base)
 	double n = 0;
 
 	for (size_t i = 0; i < digits.len; i++) {
-		char     c = digits.ptr[i];
-		unsigned d = c >= '0' && c <= '9' ? (unsigned)(c - '0')
-			     : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
-			     : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
-						    : 99;
+		char c = digits.ptr[i];
+		unsigned d = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+					 : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
+					 : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
+											: 99;
 
 		if (d >= base)
 			return NAN;
@@ -228,7 +226,7 @@ static double parse_based(str digits, unsigned base)
 
 static double parse_decimal(str s)
 {
-	char   small[64], *z = s.len < sizeof(small) ? small : malloc(s.len + 1);
+	char small[64], *z = s.len < sizeof(small) ? small : malloc(s.len + 1);
 	double n;
 
 	if (!z)
@@ -260,24 +258,19 @@ double expr_parse_number(str s)
 double expr_to_number(const struct expr_value *v)
 {
 	switch (v->kind) {
-	case EXPR_NULL:
-		return 0;
-	case EXPR_BOOL:
-		return v->b;
-	case EXPR_NUMBER:
-		return v->n;
-	case EXPR_STRING:
-		return expr_parse_number(v->s);
-	default:
-		return NAN;
+	case EXPR_NULL: return 0;
+	case EXPR_BOOL: return v->b;
+	case EXPR_NUMBER: return v->n;
+	case EXPR_STRING: return expr_parse_number(v->s);
+	default: return NAN;
 	}
 }
 
 /* Fifteen significant digits, plain while the exponent is -5 < e < 15, else 1.5E+20. `out` holds 40 bytes. */
 static char *format_number(double n, char out[40])
 {
-	char  digits[32], *e;
-	int   exponent, n_digits = 15, at = 0;
+	char digits[32], *e;
+	int exponent, n_digits = 15, at = 0;
 
 	if (isnan(n))
 		return memcpy(out, "NaN", 4);
@@ -302,7 +295,7 @@ static char *format_number(double n, char out[40])
 		snprintf(out + at, 40 - (size_t)at, "%.*s%.*s", n_digits, digits + 1, exponent + 1 - n_digits, "00000000000000");
 	} else {
 		snprintf(out + at, 40 - (size_t)at, "%.*s.%.*s", exponent + 1, digits + 1, n_digits - exponent - 1,
-			 digits + exponent + 2);
+				 digits + exponent + 2);
 	}
 	return out;
 }
@@ -312,18 +305,12 @@ str expr_to_string(struct arena *a, const struct expr_value *v)
 	char number[40];
 
 	switch (v->kind) {
-	case EXPR_NULL:
-		return STR("");
-	case EXPR_BOOL:
-		return v->b ? STR("true") : STR("false");
-	case EXPR_NUMBER:
-		return arena_str(a, str_z(format_number(v->n, number)));
-	case EXPR_STRING:
-		return v->s;
-	case EXPR_ARRAY:
-		return STR("Array");
-	default:
-		return STR("Object");
+	case EXPR_NULL: return STR("");
+	case EXPR_BOOL: return v->b ? STR("true") : STR("false");
+	case EXPR_NUMBER: return arena_str(a, str_z(format_number(v->n, number)));
+	case EXPR_STRING: return v->s;
+	case EXPR_ARRAY: return STR("Array");
+	default: return STR("Object");
 	}
 }
 
@@ -346,16 +333,11 @@ bool expr_equal(const struct expr_value *l, const struct expr_value *r)
 	if (l->kind != r->kind)
 		return both_numbers(l, r, &x, &y) && x == y;
 	switch (l->kind) {
-	case EXPR_NULL:
-		return true;
-	case EXPR_BOOL:
-		return l->b == r->b;
-	case EXPR_NUMBER:
-		return l->n == r->n;
-	case EXPR_STRING:
-		return expr_fold_eq(l->s, r->s);
-	default:
-		return l == r;
+	case EXPR_NULL: return true;
+	case EXPR_BOOL: return l->b == r->b;
+	case EXPR_NUMBER: return l->n == r->n;
+	case EXPR_STRING: return expr_fold_eq(l->s, r->s);
+	default: return l == r;
 	}
 }
 
@@ -393,20 +375,11 @@ static void add_json(struct buf *out, const struct expr_value *v, unsigned depth
 	if (out->failed)
 		return;
 	switch (v->kind) {
-	case EXPR_NULL:
-		buf_addz(out, "null");
-		return;
-	case EXPR_BOOL:
-		buf_addz(out, v->b ? "true" : "false");
-		return;
-	case EXPR_NUMBER:
-		buf_addz(out, format_number(v->n, number));
-		return;
-	case EXPR_STRING:
-		add_string(out, v->s);
-		return;
-	default:
-		break;
+	case EXPR_NULL: buf_addz(out, "null"); return;
+	case EXPR_BOOL: buf_addz(out, v->b ? "true" : "false"); return;
+	case EXPR_NUMBER: buf_addz(out, format_number(v->n, number)); return;
+	case EXPR_STRING: add_string(out, v->s); return;
+	default: break;
 	}
 	buf_addc(out, v->kind == EXPR_ARRAY ? '[' : '{');
 	for (size_t i = 0; i < v->len; i++) {

@@ -1,7 +1,8 @@
 /* expr.h - GitHub Actions' expression language (as of 2026-08), pure: no clock, no I/O, no globals.
  *
- * Values, parse trees and results live in the caller's arena; that arena's max, the 21,000 characters, depth 50 and 255 format arguments are
- * the limits. Objects and arrays compare by identity, keys without regard to case. Source of truth: actions/languageservices' test data. */
+ * Values, parse trees and results live in the caller's arena; that arena's max, the 21,000 characters, depth 50 and 255 format
+ * arguments are the limits. Objects and arrays compare by identity, keys without regard to case. Source of truth:
+ * actions/languageservices' test data. */
 #ifndef WEIR_LANG_EXPR_H
 #define WEIR_LANG_EXPR_H
 
@@ -15,18 +16,18 @@ enum expr_kind { EXPR_NULL, EXPR_BOOL, EXPR_NUMBER, EXPR_STRING, EXPR_ARRAY, EXP
 
 struct expr_value;
 struct expr_pair {
-	str                      key;
+	str key;
 	const struct expr_value *value;
 };
 struct expr_value {
 	enum expr_kind kind;
-	bool           b;
-	double         n;
-	str            s;
+	bool b;
+	double n;
+	str s;
 	const struct expr_value *const *items; /* ARRAY */
-	const struct expr_pair         *pairs; /* OBJECT, in insertion order */
-	size_t                          len;
-	bool           filtered; /* result of .*, on which a further index maps over the items */
+	const struct expr_pair *pairs;         /* OBJECT, in insertion order */
+	size_t len;
+	bool filtered; /* result of .*, on which a further index maps over the items */
 };
 extern const struct expr_value expr_null, expr_true, expr_false;
 const struct expr_value *expr_number(struct arena *a, double n);
@@ -38,7 +39,7 @@ const struct expr_value *expr_array(struct arena *a, const struct expr_value *co
 const struct expr_value *expr_from_doc(struct arena *a, const struct doc_node *n);
 const struct expr_value *expr_get(const struct expr_value *object, str key); /* NULL when absent; ignores case */
 bool expr_truthy(const struct expr_value *v);
-str  expr_to_string(struct arena *a, const struct expr_value *v); /* as in ${{ }}: "Object", "Array", 'true', numbers */
+str expr_to_string(struct arena *a, const struct expr_value *v); /* as in ${{ }}: "Object", "Array", 'true', numbers */
 MUST_CHECK int expr_to_json(const struct expr_value *v, struct buf *out, struct err *reterr); /* as toJSON: two-space indent */
 
 /* Job and step state for success(), failure(), always(), cancelled(); NULL status functions are "unknown function" errors. */
@@ -55,8 +56,9 @@ struct expr_ops {
 };
 struct expr_env {
 	const struct expr_value *contexts; /* OBJECT: github, env, matrix, ... ; other names are errors */
-	const char *const       *names;    /* NULL-ended: names allowed although they may have no value in contexts (they are null); NULL: only those in contexts */
-	const struct expr_ops   *ops;      /* may be NULL */
+	const char *const *names; /* NULL-ended: names allowed although they may have no value in contexts (they are null); NULL: only
+								 those in contexts */
+	const struct expr_ops *ops; /* may be NULL */
 };
 
 struct expr; /* parsed */
@@ -68,12 +70,13 @@ MUST_CHECK int expr_parse_for(struct arena *a, str text, const struct expr_env *
 MUST_CHECK int expr_check(const struct expr *e, const struct expr_env *env, struct err *reterr);
 /* True when the expression calls one of success, failure, always, cancelled (else an `if` gets an implicit success() &&). */
 bool expr_uses_status(const struct expr *e);
-/* Calls fn with each context name (first segment, lower case) that the expression reads; for checks of where a context is allowed. */
+/* Calls fn with each context name (first segment, lower case) that the expression reads; for checks of where a context is
+ * allowed. */
 void expr_each_context(const struct expr *e, void (*fn)(void *ctx, str name, uint32_t col), void *ctx);
-/* Values made go into a. Errors: -WEIR_EPARSE (a name or function that env does not have), -WEIR_EINVAL (what a function refuses),
- * -WEIR_ELIMIT "The maximum allowed memory size was exceeded" (1 MiB of text made, as GitHub counts it, or a's max). */
+/* Values made go into a. Errors: -WEIR_EPARSE (a name or function that env does not have), -WEIR_EINVAL (what a function
+ * refuses), -WEIR_ELIMIT "The maximum allowed memory size was exceeded" (1 MiB of text made, as GitHub counts it, or a's max). */
 MUST_CHECK int expr_eval(struct arena *a, const struct expr *e, const struct expr_env *env, const struct expr_value **ret,
-                         struct err *reterr);
+						 struct err *reterr);
 
 /* A text with ${{ }} parts, parsed once. A text that is one single ${{ }} yields the value itself, others a string. */
 struct expr_text;
@@ -81,7 +84,7 @@ MUST_CHECK int expr_text_parse(struct arena *a, str text, struct expr_text **ret
 bool expr_text_is_plain(const struct expr_text *t); /* no ${{ }} in it */
 void expr_text_each(const struct expr_text *t, void (*fn)(void *ctx, const struct expr *e, size_t offset), void *ctx);
 MUST_CHECK int expr_text_eval(struct arena *a, const struct expr_text *t, const struct expr_env *env,
-                              const struct expr_value **ret, struct err *reterr);
+							  const struct expr_value **ret, struct err *reterr);
 /* `if:` text, with or without ${{ }}: adds the implicit success() and gives the truth of the result. Empty text: success().
  * Without ops->success there is no implicit part. Names are checked even where success() is false already. */
 MUST_CHECK int expr_if_eval(struct arena *a, str text, const struct expr_env *env, bool *ret, struct err *reterr);

@@ -15,7 +15,7 @@ uint32_t expr_utf8_next(str s, size_t *at)
 {
 	const unsigned char *p = (const unsigned char *)s.ptr + *at;
 	uint32_t cp;
-	size_t   n;
+	size_t n;
 
 	if (p[0] < 0x80) {
 		*at += 1;
@@ -47,7 +47,7 @@ static uint32_t upper(uint32_t cp)
 	if (cp < 0x80)
 		return cp >= 'a' && cp <= 'z' ? cp - 32 : cp;
 	while (lo < hi) {
-		size_t                    mid = (lo + hi) / 2;
+		size_t mid = (lo + hi) / 2;
 		const struct upper_range *r = &upper_ranges[mid];
 
 		if (cp < r->first)
@@ -88,7 +88,7 @@ bool expr_fold_eq(str a, str b)
 
 static void add_utf8(struct buf *out, uint32_t cp)
 {
-	char   c[4];
+	char c[4];
 	size_t n = 0;
 
 	if (cp < 0x80) {

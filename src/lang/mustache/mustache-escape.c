@@ -43,7 +43,7 @@ static bool is_duration(str s)
 static bool is_plain_yaml(str s)
 {
 	static const char *const words[] = { "null", "true", "false", "yes", "no", "on", "off", "y", "n", NULL };
-	char                     c = s.len ? s.ptr[0] : 0;
+	char c = s.len ? s.ptr[0] : 0;
 
 	if (is_duration(s))
 		return true;
@@ -58,12 +58,8 @@ static bool is_plain_yaml(str s)
 void mustache_escape_add(struct buf *out, str s, enum mustache_escape escape)
 {
 	switch (escape) {
-	case MUSTACHE_HTML:
-		buf_add_html(out, s);
-		return;
-	case MUSTACHE_SHELL:
-		add_shell(out, s);
-		return;
+	case MUSTACHE_HTML: buf_add_html(out, s); return;
+	case MUSTACHE_SHELL: add_shell(out, s); return;
 	case MUSTACHE_YAML:
 		if (is_plain_yaml(s)) {
 			buf_add_str(out, s);
@@ -73,8 +69,6 @@ void mustache_escape_add(struct buf *out, str s, enum mustache_escape escape)
 		buf_add_json(out, s); /* every JSON text is a YAML double-quoted text */
 		buf_addc(out, '"');
 		return;
-	case MUSTACHE_NONE:
-		buf_add_str(out, s);
-		return;
+	case MUSTACHE_NONE: buf_add_str(out, s); return;
 	}
 }

@@ -9,34 +9,35 @@
 #include "lang/mustache/mustache-internal.h"
 
 struct open_node { /* an open section, parent or block; the outermost is the template */
-	struct open_node     *below;
+	struct open_node *below;
 	struct mustache_node *node;
-	size_t                content_from;
+	size_t content_from;
 };
 struct tag {
-	char     sigil; /* 0: a variable */
-	str      body;  /* trimmed, behind the sigil */
-	size_t   from, to;
-	size_t   line_from; /* where the white space before it begins, when `first` */
-	size_t   line_to;   /* behind the newline after it, when `last` */
-	bool     first, last; /* nothing but blanks before it / behind it on its line */
+	char sigil; /* 0: a variable */
+	str body;   /* trimmed, behind the sigil */
+	size_t from, to;
+	size_t line_from; /* where the white space before it begins, when `first` */
+	size_t line_to;   /* behind the newline after it, when `last` */
+	bool first, last; /* nothing but blanks before it / behind it on its line */
 	uint32_t line, col;
 };
 struct parser {
-	struct arena     *arena;
-	struct mustache  *t;
-	str               text, open, close;
-	size_t            pos; /* everything before is in the tree */
-	size_t            counted; /* line and col belong to this index */
-	uint32_t          line, col;
+	struct arena *arena;
+	struct mustache *t;
+	str text, open, close;
+	size_t pos;     /* everything before is in the tree */
+	size_t counted; /* line and col belong to this index */
+	uint32_t line, col;
 	struct open_node *stack;
-	unsigned          depth;
-	struct err       *reterr;
+	unsigned depth;
+	struct err *reterr;
 };
 
 static int fail(struct parser *p, const struct tag *t, const char *what, str name)
 {
-	return err_set(p->reterr, WEIR_EPARSE, "%s:%u:%u: %s '%.*s'", p->t->name, t->line, t->col, what, STR_ARG(str_sub(name, 0, 100)));
+	return err_set(p->reterr, WEIR_EPARSE, "%s:%u:%u: %s '%.*s'", p->t->name, t->line, t->col, what,
+				   STR_ARG(str_sub(name, 0, 100)));
 }
 
 static int no_memory(struct parser *p)
@@ -96,7 +97,7 @@ static struct mustache_node *node_add(struct parser *p, enum mustache_kind kind,
 static MUST_CHECK int add_text(struct parser *p, size_t to)
 {
 	while (p->pos < to && !in_parent(p)) {
-		size_t                end = find(p->text, STR("\n"), p->pos) + 1;
+		size_t end = find(p->text, STR("\n"), p->pos) + 1;
 		struct mustache_node *n = node_add(p, MUSTACHE_TEXT, NULL);
 
 		if (!n)
@@ -127,7 +128,7 @@ static MUST_CHECK int push(struct parser *p, struct mustache_node *n, const stru
 		return no_memory(p);
 	if (++p->depth > MUSTACHE_DEPTH_MAX)
 		return err_set(p->reterr, WEIR_ELIMIT, "%s:%u:%u: sections nest deeper than %d", p->t->name, t->line, t->col,
-			       MUSTACHE_DEPTH_MAX);
+					   MUSTACHE_DEPTH_MAX);
 	*o = (struct open_node){ .below = p->stack, .node = n, .content_from = t->to };
 	p->stack = o;
 	return 0;
@@ -153,7 +154,8 @@ static str first_indent(const struct mustache_node *n)
 		return STR("");
 	if (n->kind == MUSTACHE_TEXT)
 		return n->at_bol ? blanks_of(n->text) : STR("");
-	return n->kind == MUSTACHE_PARTIAL || n->kind == MUSTACHE_PARENT || (n->kind == MUSTACHE_BLOCK && n->alone) ? n->lead : STR("");
+	return n->kind == MUSTACHE_PARTIAL || n->kind == MUSTACHE_PARENT || (n->kind == MUSTACHE_BLOCK && n->alone) ? n->lead
+																												: STR("");
 }
 
 static void cut_indent(str *s, str indent)
@@ -183,7 +185,7 @@ static void outdent(struct mustache_node *n, str indent)
 static MUST_CHECK int take_variable(struct parser *p, const struct tag *t, enum mustache_kind kind)
 {
 	struct mustache_node *n;
-	int                   r = add_before(p, t, false);
+	int r = add_before(p, t, false);
 
 	if (r)
 		return r;
@@ -196,9 +198,9 @@ static MUST_CHECK int take_variable(struct parser *p, const struct tag *t, enum 
 
 static MUST_CHECK int take_section(struct parser *p, const struct tag *t, enum mustache_kind kind)
 {
-	bool                  alone = t->first && t->last;
+	bool alone = t->first && t->last;
 	struct mustache_node *n;
-	int                   r = add_before(p, t, alone);
+	int r = add_before(p, t, alone);
 
 	if (r)
 		return r;
@@ -222,9 +224,9 @@ static void set_dynamic(struct mustache_node *n)
 
 static MUST_CHECK int take_partial(struct parser *p, const struct tag *t)
 {
-	bool                  alone = t->first && t->last;
+	bool alone = t->first && t->last;
 	struct mustache_node *n;
-	int                   r = add_before(p, t, alone);
+	int r = add_before(p, t, alone);
 
 	if (r)
 		return r;
@@ -243,7 +245,7 @@ static MUST_CHECK int take_partial(struct parser *p, const struct tag *t)
 static MUST_CHECK int take_parent(struct parser *p, const struct tag *t)
 {
 	struct mustache_node *n;
-	int                   r = add_text(p, t->first ? t->line_from : t->from);
+	int r = add_text(p, t->first ? t->line_from : t->from);
 
 	if (r)
 		return r;
@@ -261,9 +263,9 @@ static MUST_CHECK int take_parent(struct parser *p, const struct tag *t)
 /* A block in a parent's body has only silent things before it on its line. */
 static MUST_CHECK int take_block(struct parser *p, const struct tag *t)
 {
-	bool                  alone = t->last && (t->first || in_parent(p));
+	bool alone = t->last && (t->first || in_parent(p));
 	struct mustache_node *n;
-	int                   r = add_text(p, alone && t->first ? t->line_from : t->from);
+	int r = add_text(p, alone && t->first ? t->line_from : t->from);
 
 	if (r)
 		return r;
@@ -287,7 +289,7 @@ static MUST_CHECK int close_parent(struct parser *p, struct mustache_node *n, co
 static MUST_CHECK int close_block(struct parser *p, struct mustache_node *n, const struct tag *t, bool for_parent)
 {
 	bool alone = t->first && (t->last || for_parent);
-	int  r = add_text(p, alone ? t->line_from : t->from);
+	int r = add_text(p, alone ? t->line_from : t->from);
 
 	p->pos = alone && t->last ? t->line_to : t->to;
 	if (n->alone && n->first)
@@ -299,15 +301,15 @@ static MUST_CHECK int close_block(struct parser *p, struct mustache_node *n, con
 
 static MUST_CHECK int take_close(struct parser *p, const struct tag *t)
 {
-	struct open_node     *o = p->stack;
+	struct open_node *o = p->stack;
 	struct mustache_node *n = o->node;
-	int                   r;
+	int r;
 
 	if (!n)
 		return fail(p, t, "nothing is open that this closes:", t->body);
 	if (!str_eq(n->kind == MUSTACHE_PARENT ? n->text : n->name, t->body))
-		return err_set(p->reterr, WEIR_EPARSE, "%s:%u:%u: '%.*s' closes, but '%.*s' of line %u is open", p->t->name, t->line, t->col,
-			       STR_ARG(str_sub(t->body, 0, 100)), STR_ARG(str_sub(n->name, 0, 100)), n->line);
+		return err_set(p->reterr, WEIR_EPARSE, "%s:%u:%u: '%.*s' closes, but '%.*s' of line %u is open", p->t->name, t->line,
+					   t->col, STR_ARG(str_sub(t->body, 0, 100)), STR_ARG(str_sub(n->name, 0, 100)), n->line);
 	if (n->kind == MUSTACHE_PARENT) {
 		r = close_parent(p, n, t);
 	} else if (n->kind == MUSTACHE_BLOCK) {
@@ -324,7 +326,7 @@ static MUST_CHECK int take_close(struct parser *p, const struct tag *t)
 static MUST_CHECK int take_delimiters(struct parser *p, const struct tag *t)
 {
 	size_t n = 0, m;
-	int    r = add_before(p, t, t->first && t->last);
+	int r = add_before(p, t, t->first && t->last);
 
 	while (n < t->body.len && !strchr(" \t\r\n", t->body.ptr[n]))
 		n++;
@@ -370,8 +372,8 @@ static void look_around(const struct parser *p, struct tag *t)
 static MUST_CHECK int read_tag(struct parser *p, size_t from, struct tag *t)
 {
 	size_t at = from + p->open.len, end;
-	char   sigil = at < p->text.len ? p->text.ptr[at] : 0;
-	char   before_close = sigil == '{' ? '}' : sigil == '=' ? '=' : 0;
+	char sigil = at < p->text.len ? p->text.ptr[at] : 0;
+	char before_close = sigil == '{' ? '}' : sigil == '=' ? '=' : 0;
 
 	*t = (struct tag){ .from = from };
 	count_to(p, from);
@@ -412,31 +414,22 @@ static MUST_CHECK int check_name(struct parser *p, const struct tag *t)
 static MUST_CHECK int take_tag(struct parser *p, const struct tag *t)
 {
 	switch (t->sigil) {
-	case '#':
-		return take_section(p, t, MUSTACHE_SECTION);
-	case '^':
-		return take_section(p, t, MUSTACHE_INVERTED);
-	case '/':
-		return take_close(p, t);
-	case '>':
-		return take_partial(p, t);
-	case '<':
-		return take_parent(p, t);
-	case '$':
-		return take_block(p, t);
-	case '!':
-		return add_before(p, t, t->first && t->last);
-	case '=':
-		return take_delimiters(p, t);
-	default:
-		return take_variable(p, t, t->sigil ? MUSTACHE_RAW : MUSTACHE_VAR);
+	case '#': return take_section(p, t, MUSTACHE_SECTION);
+	case '^': return take_section(p, t, MUSTACHE_INVERTED);
+	case '/': return take_close(p, t);
+	case '>': return take_partial(p, t);
+	case '<': return take_parent(p, t);
+	case '$': return take_block(p, t);
+	case '!': return add_before(p, t, t->first && t->last);
+	case '=': return take_delimiters(p, t);
+	default: return take_variable(p, t, t->sigil ? MUSTACHE_RAW : MUSTACHE_VAR);
 	}
 }
 
 static MUST_CHECK int parse_all(struct parser *p)
 {
 	struct tag t;
-	int        r = 0;
+	int r = 0;
 
 	while (!r) {
 		size_t from = find(p->text, p->open, p->pos);
@@ -453,15 +446,16 @@ static MUST_CHECK int parse_all(struct parser *p)
 		return r;
 	if (p->stack->node)
 		return err_set(p->reterr, WEIR_EPARSE, "%s:%u:%u: '%.*s' is never closed", p->t->name, p->stack->node->line,
-			       p->stack->node->col, STR_ARG(str_sub(p->stack->node->name, 0, 100)));
+					   p->stack->node->col, STR_ARG(str_sub(p->stack->node->name, 0, 100)));
 	return add_text(p, p->text.len);
 }
 
-int mustache_parse_with(struct arena *a, const char *name, str text, str open, str close, struct mustache **ret, struct err *reterr)
+int mustache_parse_with(struct arena *a, const char *name, str text, str open, str close, struct mustache **ret,
+						struct err *reterr)
 {
 	struct open_node root = { .node = NULL };
-	struct parser    p = { .arena = a, .open = open, .close = close, .line = 1, .col = 1, .stack = &root, .reterr = reterr };
-	int              r;
+	struct parser p = { .arena = a, .open = open, .close = close, .line = 1, .col = 1, .stack = &root, .reterr = reterr };
+	int r;
 
 	p.t = ARENA_NEW(a, struct mustache);
 	p.text = arena_str(a, text);

@@ -7,26 +7,26 @@
 enum { STEPS_MAX = 1000000, LAMBDA_ARENA_MAX = 16 << 20 };
 
 struct frame { /* the stack of contexts, innermost first */
-	const struct frame    *up;
+	const struct frame *up;
 	const struct doc_node *data;
 };
 struct indent { /* white space before each line, innermost first */
 	const struct indent *up;
-	str                  blanks;
+	str blanks;
 };
 struct overrides { /* blocks given to the parents that are being rendered, innermost first */
-	const struct overrides     *up;
+	const struct overrides *up;
 	const struct mustache_node *parent;
 };
 struct render {
-	struct buf                *out;
+	struct buf *out;
 	const struct mustache_env *env;
-	size_t                     steps;
-	unsigned                   depth;
-	bool                       skip_indent; /* the line that begins next has its indentation already */
-	const struct indent       *indent;
-	const struct overrides    *overrides;
-	struct err                *reterr;
+	size_t steps;
+	unsigned depth;
+	bool skip_indent; /* the line that begins next has its indentation already */
+	const struct indent *indent;
+	const struct overrides *overrides;
+	struct err *reterr;
 };
 
 static MUST_CHECK int render_list(struct render *r, const struct mustache_node *n, const struct frame *f);
@@ -64,7 +64,7 @@ static void emit(struct render *r, str s)
 static const struct doc_node *find(const struct frame *f, str name)
 {
 	const struct doc_node *v = NULL;
-	str                    part;
+	str part;
 
 	if (str_eqz(name, "."))
 		return f->data;
@@ -83,16 +83,11 @@ static bool is_true(const struct doc_node *v)
 {
 	switch (v ? v->kind : DOC_NULL) {
 	case DOC_NULL:
-	case DOC_NONE:
-		return false;
-	case DOC_BOOL:
-		return v->b;
-	case DOC_SEQ:
-		return v->seq.n > 0;
-	case DOC_STR:
-		return v->s.len > 0;
-	default:
-		return true;
+	case DOC_NONE: return false;
+	case DOC_BOOL: return v->b;
+	case DOC_SEQ: return v->seq.n > 0;
+	case DOC_STR: return v->s.len > 0;
+	default: return true;
 	}
 }
 
@@ -101,15 +96,9 @@ static void add_value(struct buf *out, const struct doc_node *v)
 	struct jw w;
 
 	switch (v ? v->kind : DOC_NULL) {
-	case DOC_BOOL:
-		buf_addz(out, v->b ? "true" : "false");
-		return;
-	case DOC_STR:
-		buf_add_str(out, v->s);
-		return;
-	case DOC_INT:
-		buf_addf(out, "%lld", (long long)v->i);
-		return;
+	case DOC_BOOL: buf_addz(out, v->b ? "true" : "false"); return;
+	case DOC_STR: buf_add_str(out, v->s); return;
+	case DOC_INT: buf_addf(out, "%lld", (long long)v->i); return;
 	case DOC_REAL:
 		jw_init(&w, out);
 		jw_num(&w, v->d);
@@ -119,8 +108,7 @@ static void add_value(struct buf *out, const struct doc_node *v)
 		jw_init(&w, out);
 		jw_node(&w, v);
 		return;
-	default:
-		return;
+	default: return;
 	}
 }
 
@@ -139,11 +127,12 @@ static MUST_CHECK int ask_lambda(struct render *r, const struct doc_node *v, str
 }
 
 /* Renders what a lambda gave back, a template in these delimiters. */
-static MUST_CHECK int render_given(struct render *r, const struct mustache_node *n, str text, str open, str close, const struct frame *f)
+static MUST_CHECK int render_given(struct render *r, const struct mustache_node *n, str text, str open, str close,
+								   const struct frame *f)
 {
-	struct arena     a CLEANUP_ARENA = ARENA_INIT(LAMBDA_ARENA_MAX);
+	struct arena a CLEANUP_ARENA = ARENA_INIT(LAMBDA_ARENA_MAX);
 	struct mustache *t;
-	int              e = mustache_parse_with(&a, n->of->name, text, open, close, &t, r->reterr);
+	int e = mustache_parse_with(&a, n->of->name, text, open, close, &t, r->reterr);
 
 	if (e) {
 		fail_at(r, n, -e, "the lambda gave a template that cannot be parsed:");
@@ -156,10 +145,10 @@ static MUST_CHECK int render_given(struct render *r, const struct mustache_node 
 
 static MUST_CHECK int render_variable(struct render *r, const struct mustache_node *n, const struct frame *f)
 {
-	struct buf             text CLEANUP_BUF = BUF_INIT(r->out->max), given CLEANUP_BUF = BUF_INIT(r->out->max);
+	struct buf text CLEANUP_BUF = BUF_INIT(r->out->max), given CLEANUP_BUF = BUF_INIT(r->out->max);
 	const struct doc_node *v = find(f, n->name);
-	bool                   lambda;
-	int                    e = ask_lambda(r, v, STR(""), &given, &lambda);
+	bool lambda;
+	int e = ask_lambda(r, v, STR(""), &given, &lambda);
 
 	if (n->at_bol)
 		begin_line(r);
@@ -182,11 +171,13 @@ static MUST_CHECK int render_variable(struct render *r, const struct mustache_no
 		return buf_check(text.failed ? &text : &given, "rendered value", r->reterr);
 	if (text.len)
 		r->skip_indent = false;
-	mustache_escape_add(r->out, buf_str(&text), n->kind == MUSTACHE_RAW || (!lambda && is_plain(v)) ? MUSTACHE_NONE : r->env->escape);
+	mustache_escape_add(r->out, buf_str(&text),
+						n->kind == MUSTACHE_RAW || (!lambda && is_plain(v)) ? MUSTACHE_NONE : r->env->escape);
 	return 0;
 }
 
-static MUST_CHECK int render_in(struct render *r, const struct mustache_node *n, const struct frame *up, const struct doc_node *data)
+static MUST_CHECK int render_in(struct render *r, const struct mustache_node *n, const struct frame *up,
+								const struct doc_node *data)
 {
 	struct frame f = { .up = up, .data = data };
 
@@ -195,10 +186,10 @@ static MUST_CHECK int render_in(struct render *r, const struct mustache_node *n,
 
 static MUST_CHECK int render_section(struct render *r, const struct mustache_node *n, const struct frame *f)
 {
-	struct buf             given CLEANUP_BUF = BUF_INIT(r->out->max);
+	struct buf given CLEANUP_BUF = BUF_INIT(r->out->max);
 	const struct doc_node *v = find(f, n->name);
-	bool                   lambda;
-	int                    e = ask_lambda(r, v, n->text, n->kind == MUSTACHE_SECTION ? &given : NULL, &lambda);
+	bool lambda;
+	int e = ask_lambda(r, v, n->text, n->kind == MUSTACHE_SECTION ? &given : NULL, &lambda);
 
 	if (n->at_bol)
 		begin_line(r);
@@ -208,7 +199,7 @@ static MUST_CHECK int render_section(struct render *r, const struct mustache_nod
 		return lambda || is_true(v) ? 0 : render_list(r, n->first, f);
 	if (lambda)
 		return given.failed ? buf_check(&given, "text of a lambda", r->reterr)
-				    : render_given(r, n, buf_str(&given), n->open, n->close, f);
+							: render_given(r, n, buf_str(&given), n->open, n->close, f);
 	if (!is_true(v))
 		return 0;
 	if (v->kind != DOC_SEQ)
@@ -232,12 +223,12 @@ static const struct mustache *template_of(struct render *r, const struct mustach
 }
 
 /* Renders a list whose lines get `blanks` more than those around it; `inside`: it begins in the middle of a line. */
-static MUST_CHECK int render_indented(struct render *r, const struct mustache_node *list, const struct frame *f, const struct indent *up,
-				      str blanks, bool inside)
+static MUST_CHECK int render_indented(struct render *r, const struct mustache_node *list, const struct frame *f,
+									  const struct indent *up, str blanks, bool inside)
 {
 	const struct indent *before = r->indent;
-	struct indent        i = { .up = up, .blanks = blanks };
-	int                  e;
+	struct indent i = { .up = up, .blanks = blanks };
+	int e;
 
 	r->indent = &i;
 	r->skip_indent = inside;
@@ -260,10 +251,10 @@ static MUST_CHECK int render_partial(struct render *r, const struct mustache_nod
 
 static MUST_CHECK int render_parent(struct render *r, const struct mustache_node *n, const struct frame *f)
 {
-	const struct mustache  *t = template_of(r, n, f);
+	const struct mustache *t = template_of(r, n, f);
 	const struct overrides *before = r->overrides;
-	struct overrides        o = { .up = before, .parent = n };
-	int                     e = 0;
+	struct overrides o = { .up = before, .parent = n };
+	int e = 0;
 
 	if (n->at_bol && !n->alone) {
 		begin_line(r);
@@ -296,10 +287,10 @@ static const struct mustache_node *find_override(const struct overrides *o, str 
 
 static MUST_CHECK int render_block(struct render *r, const struct mustache_node *n, const struct frame *f)
 {
-	const struct overrides     *before = r->overrides, *at = NULL;
+	const struct overrides *before = r->overrides, *at = NULL;
 	const struct mustache_node *given = find_override(before, n->name, &at);
-	bool                        skip = r->skip_indent;
-	int                         e;
+	bool skip = r->skip_indent;
+	int e;
 
 	if (n->at_bol)
 		begin_line(r);
@@ -326,17 +317,12 @@ static MUST_CHECK int render_node(struct render *r, const struct mustache_node *
 		emit(r, n->text);
 		return 0;
 	case MUSTACHE_VAR:
-	case MUSTACHE_RAW:
-		return render_variable(r, n, f);
+	case MUSTACHE_RAW: return render_variable(r, n, f);
 	case MUSTACHE_SECTION:
-	case MUSTACHE_INVERTED:
-		return render_section(r, n, f);
-	case MUSTACHE_PARTIAL:
-		return render_partial(r, n, f);
-	case MUSTACHE_PARENT:
-		return render_parent(r, n, f);
-	case MUSTACHE_BLOCK:
-		return render_block(r, n, f);
+	case MUSTACHE_INVERTED: return render_section(r, n, f);
+	case MUSTACHE_PARTIAL: return render_partial(r, n, f);
+	case MUSTACHE_PARENT: return render_parent(r, n, f);
+	case MUSTACHE_BLOCK: return render_block(r, n, f);
 	}
 	return 0;
 }
@@ -362,10 +348,10 @@ static int render_list(struct render *r, const struct mustache_node *n, const st
 }
 
 int mustache_render(const struct mustache *t, const struct doc_node *data, const struct mustache_env *env, struct buf *out,
-		    struct err *reterr)
+					struct err *reterr)
 {
 	struct render r = { .out = out, .env = env, .steps = env->steps_max ? env->steps_max : STEPS_MAX, .reterr = reterr };
-	struct frame  f = { .data = data };
+	struct frame f = { .data = data };
 
 	return render_list(&r, t->first, &f);
 }

@@ -6,16 +6,16 @@
 #include "lang/version/version.h"
 
 struct maven_token {
-	bool hyphen;    /* '-' before it, else '.' */
+	bool hyphen; /* '-' before it, else '.' */
 	bool number;
-	str  text;      /* number: digits without leading zeros; qualifier: lower case */
+	str text; /* number: digits without leading zeros; qualifier: lower case */
 };
 struct version {
-	enum version_order  order;
-	str                 key;
-	bool                any;    /* PACKAGIST: holds a "#" */
+	enum version_order order;
+	str key;
+	bool any;                   /* PACKAGIST: holds a "#" */
 	struct maven_token *tokens; /* MAVEN only */
-	size_t              n_tokens;
+	size_t n_tokens;
 };
 
 /* Bytes that compare as numbers of any size do. Leading zeros do not count. */
@@ -38,7 +38,7 @@ void key_rpm(struct buf *key, str s);
 void key_alpine(struct buf *key, str s);
 void key_rubygems(struct buf *key, str s);
 bool key_packagist(struct buf *key, str s); /* true: has a "#", compare with: */
-int  packagist_compare_any(str a, str b);
+int packagist_compare_any(str a, str b);
 void key_dotted(struct buf *key, str s, const char *separators); /* CRAN, Hackage */
 MUST_CHECK int maven_parse(struct arena *a, str s, struct version *v, struct err *reterr);
 int maven_compare(const struct version *a, const struct version *b);

@@ -6,7 +6,7 @@ enum { PARTS_MAX = LIMIT_VERSION_BYTES + 2 };
 /* --- RubyGems: numbers and letters apart; an end counts as 0, letters below any number --- */
 
 struct parts {
-	str    v[PARTS_MAX];
+	str v[PARTS_MAX];
 	size_t n;
 };
 
@@ -33,7 +33,7 @@ void key_rubygems(struct buf *key, str s)
 	/* A 0 is like an end; whether it is above or below one is said by the first part behind it that is none. */
 	enum { TEXT = 0x01, ZERO_LOW = 0x02, END = 0x03, ZERO_HIGH = 0x04, NUMBER = 0x05 };
 	struct parts p;
-	size_t       from = 0;
+	size_t from = 0;
 
 	split(s, &p);
 	while (p.n && is_zero(p.v[p.n - 1]))
@@ -69,9 +69,9 @@ static int word_rank(str w)
 {
 	static const struct {
 		const char *prefix;
-		int         rank;
+		int rank;
 	} table[] = { { "dev", PHP_DEV }, { "alpha", PHP_ALPHA }, { "a", PHP_ALPHA }, { "beta", PHP_BETA }, { "b", PHP_BETA },
-		      { "RC", PHP_RC },   { "rc", PHP_RC },       { "#", PHP_ANY },   { "pl", PHP_PATCH },  { "p", PHP_PATCH } };
+				  { "RC", PHP_RC },   { "rc", PHP_RC },       { "#", PHP_ANY },   { "pl", PHP_PATCH },  { "p", PHP_PATCH } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		if (str_has_prefix(w, str_z(table[i].prefix)))
@@ -115,7 +115,7 @@ bool key_packagist(struct buf *key, str s)
 /* Takes the next part of a key: its tag, and the number behind it. The end stays where it is. */
 static int next_part(str *key, str *ret_number)
 {
-	int    tag = (unsigned char)key->ptr[0];
+	int tag = (unsigned char)key->ptr[0];
 	size_t n = 0;
 
 	if (tag == PHP_NUMBER)

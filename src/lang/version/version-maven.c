@@ -1,7 +1,7 @@
 /* version-maven.c - Maven's order (POM reference, "Version Order Specification"). Pure; any thread.
  *
- * Tokens are compared one by one; the shorter version is filled up with tokens that mean nothing: "", or 0 where the longer one has a
- * number behind a dot. */
+ * Tokens are compared one by one; the shorter version is filled up with tokens that mean nothing: "", or 0 where the longer one
+ * has a number behind a dot. */
 #include "lang/version/version-internal.h"
 
 static str lowered(struct arena *a, str s)
@@ -16,7 +16,8 @@ static str lowered(struct arena *a, str s)
 
 static bool is_null(const struct maven_token *t)
 {
-	return t->number ? !t->text.len : (!t->text.len || str_eqz(t->text, "final") || str_eqz(t->text, "ga") || str_eqz(t->text, "release"));
+	return t->number ? !t->text.len
+					 : (!t->text.len || str_eqz(t->text, "final") || str_eqz(t->text, "ga") || str_eqz(t->text, "release"));
 }
 
 /* "a1" is alpha-1, and so on: only before a digit. */
@@ -49,18 +50,19 @@ static void trim(struct version *v)
 int maven_parse(struct arena *a, str s, struct version *v, struct err *reterr)
 {
 	bool hyphen = false;
-	str  text = lowered(a, s);
+	str text = lowered(a, s);
 
 	v->tokens = ARENA_ARRAY(a, s.len + 1, struct maven_token);
 	if (!v->tokens || !text.ptr)
 		return arena_check(a, "version", reterr);
 	while (text.len) {
 		struct maven_token *t = &v->tokens[v->n_tokens++];
-		size_t              n = 0;
+		size_t n = 0;
 
 		t->hyphen = hyphen;
 		t->number = is_digit(text.ptr[0]);
-		while (n < text.len && text.ptr[n] != '.' && text.ptr[n] != '-' && text.ptr[n] != '_' && is_digit(text.ptr[n]) == t->number)
+		while (n < text.len && text.ptr[n] != '.' && text.ptr[n] != '-' && text.ptr[n] != '_' &&
+			   is_digit(text.ptr[n]) == t->number)
 			n++;
 		t->text = str_sub(text, 0, n);
 		if (!n) { /* two separators in a row: a 0 between them */
@@ -73,7 +75,8 @@ int maven_parse(struct arena *a, str s, struct version *v, struct err *reterr)
 		}
 		text = str_sub(text, n, text.len);
 		hyphen = text.len && text.ptr[0] != '.';
-		if (text.len && (text.ptr[0] == '.' || text.ptr[0] == '-' || text.ptr[0] == '_')) /* between a digit and a letter there is a hyphen unsaid */
+		if (text.len && (text.ptr[0] == '.' || text.ptr[0] == '-' ||
+						 text.ptr[0] == '_')) /* between a digit and a letter there is a hyphen unsaid */
 			text = str_sub(text, 1, text.len);
 	}
 	trim(v);
@@ -126,8 +129,8 @@ int maven_compare(const struct version *a, const struct version *b)
 	for (size_t i = 0; i < n; i++) {
 		const struct maven_token *x = i < a->n_tokens ? &a->tokens[i] : NULL, *y = i < b->n_tokens ? &b->tokens[i] : NULL;
 		const struct maven_token *there = x ? x : y;
-		struct maven_token        fill = { .hyphen = there->hyphen, .number = there->number && !there->hyphen, .text = STR("") };
-		int                       r = compare_tokens(x ? x : &fill, y ? y : &fill);
+		struct maven_token fill = { .hyphen = there->hyphen, .number = there->number && !there->hyphen, .text = STR("") };
+		int r = compare_tokens(x ? x : &fill, y ? y : &fill);
 
 		if (r)
 			return r;

@@ -1,8 +1,9 @@
-/* version-pypi.c - PEP 440, and below it every text that does not follow it, in the order of the old setuptools. Pure; any thread. */
+/* version-pypi.c - PEP 440, and below it every text that does not follow it, in the order of the old setuptools. Pure; any
+ * thread. */
 #include "lang/version/version-internal.h"
 
 struct pep440 {
-	str  epoch, release, pre_number, post_number, dev_number, local;
+	str epoch, release, pre_number, post_number, dev_number, local;
 	char pre; /* 'a', 'b', 'c', 0: none */
 	bool post, dev;
 };
@@ -48,8 +49,9 @@ static void take_pre(str *s, struct pep440 *v)
 {
 	static const struct {
 		const char *word;
-		char        pre;
-	} words[] = { { "alpha", 'a' }, { "a", 'a' }, { "beta", 'b' }, { "b", 'b' }, { "preview", 'c' }, { "pre", 'c' }, { "rc", 'c' }, { "c", 'c' } };
+		char pre;
+	} words[] = { { "alpha", 'a' },   { "a", 'a' },   { "beta", 'b' }, { "b", 'b' },
+				  { "preview", 'c' }, { "pre", 'c' }, { "rc", 'c' },   { "c", 'c' } };
 	str rest = *s;
 
 	take_separator(&rest);
@@ -152,7 +154,7 @@ static bool parse(str s, struct pep440 *v)
 static void key_release(struct buf *key, str release)
 {
 	size_t zeros = 0;
-	str    part;
+	str part;
 
 	while (release.len) {
 		str_cut(release, '.', &part, &release);
@@ -173,7 +175,7 @@ static void key_release(struct buf *key, str release)
 static void key_local(struct buf *key, str local)
 {
 	while (local.len) {
-		str  part, rest;
+		str part, rest;
 		size_t n = 0;
 
 		while (n < local.len && (is_digit(local.ptr[n]) || is_letter(local.ptr[n])))
@@ -214,8 +216,8 @@ static void key_pep440(struct buf *key, const struct pep440 *v)
 static void legacy_part(struct buf *key, str part)
 {
 	static const char *const same[][2] = { { "pre", "c" }, { "preview", "c" }, { "-", "final-" }, { "rc", "c" }, { "dev", "@" } };
-	char                     text[LIMIT_VERSION_BYTES + 2];
-	size_t                   n = 0;
+	char text[LIMIT_VERSION_BYTES + 2];
+	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
 		if (str_eqz(part, same[i][0])) {
@@ -235,19 +237,20 @@ static void legacy_part(struct buf *key, str part)
 
 static void key_legacy(struct buf *key, str s)
 {
-	char   text[LIMIT_VERSION_BYTES];
+	char text[LIMIT_VERSION_BYTES];
 	size_t at = 0;
 
 	for (size_t i = 0; i < s.len; i++)
 		text[i] = lower(s.ptr[i]);
 	s = str_n(text, s.len);
 	while (at < s.len) {
-		str    rest = str_sub(s, at, s.len), run = is_digit(rest.ptr[0]) ? take_digits(&rest) : STR("");
+		str rest = str_sub(s, at, s.len), run = is_digit(rest.ptr[0]) ? take_digits(&rest) : STR("");
 		size_t n = run.len;
 
 		if (!n && rest.ptr[0] == '-')
 			n = 1;
-		while (!is_digit(s.ptr[at]) && rest.ptr[0] != '-' && n < rest.len && !is_digit(rest.ptr[n]) && rest.ptr[n] != '.' && rest.ptr[n] != '-')
+		while (!is_digit(s.ptr[at]) && rest.ptr[0] != '-' && n < rest.len && !is_digit(rest.ptr[n]) && rest.ptr[n] != '.' &&
+			   rest.ptr[n] != '-')
 			n++;
 		if (n)
 			legacy_part(key, str_sub(s, at, n));

@@ -10,7 +10,7 @@ enum { TAG_END = 0x01, TAG_PRE = 0x05, TAG_FINAL = 0x08, TAG_NUMBER = 0x10, TAG_
 static void key_numbers(struct buf *key, str *s)
 {
 	size_t zeros = 0;
-	str    digits = take_digits(s);
+	str digits = take_digits(s);
 
 	while (digits.len) {
 		if (!cut_zeros(digits).len) {
@@ -76,7 +76,7 @@ void key_dotted(struct buf *key, str s, const char *separators)
 {
 	while (s.len) {
 		size_t n = 0;
-		str    part;
+		str part;
 
 		while (n < s.len && !(s.ptr[n] && strchr(separators, s.ptr[n])))
 			n++;

@@ -15,19 +15,27 @@ const char *version_order_name(enum version_order o)
 bool version_order_of(str ecosystem, enum version_order *ret)
 {
 	static const struct {
-		const char        *name;
+		const char *name;
 		enum version_order order;
 	} table[] = {
-		{ "npm", VERSION_SEMVER }, { "crates.io", VERSION_SEMVER }, { "Go", VERSION_SEMVER }, { "Hex", VERSION_SEMVER },
-		{ "SwiftURL", VERSION_SEMVER }, { "GitHub Actions", VERSION_SEMVER }, { "Bitnami", VERSION_SEMVER },
-		{ "ConanCenter", VERSION_SEMVER }, { "Julia", VERSION_SEMVER }, { "PyPI", VERSION_PYPI }, { "Debian", VERSION_DEBIAN },
-		{ "Ubuntu", VERSION_DEBIAN }, { "Echo", VERSION_DEBIAN }, { "Red Hat", VERSION_RPM }, { "Rocky Linux", VERSION_RPM },
-		{ "AlmaLinux", VERSION_RPM }, { "SUSE", VERSION_RPM }, { "openSUSE", VERSION_RPM }, { "openEuler", VERSION_RPM },
-		{ "Mageia", VERSION_RPM }, { "Photon OS", VERSION_RPM }, { "Maven", VERSION_MAVEN }, { "RubyGems", VERSION_RUBYGEMS },
-		{ "Packagist", VERSION_PACKAGIST }, { "Alpine", VERSION_ALPINE }, { "Chainguard", VERSION_ALPINE },
-		{ "Wolfi", VERSION_ALPINE }, { "MinimOS", VERSION_ALPINE }, { "Alpaquita", VERSION_ALPINE },
-		{ "BellSoft Hardened Containers", VERSION_ALPINE }, { "NuGet", VERSION_NUGET }, { "Pub", VERSION_PUB },
-		{ "CRAN", VERSION_CRAN }, { "Bioconductor", VERSION_CRAN }, { "Hackage", VERSION_HACKAGE }, { "GHC", VERSION_HACKAGE },
+		{ "npm", VERSION_SEMVER },        { "crates.io", VERSION_SEMVER },
+		{ "Go", VERSION_SEMVER },         { "Hex", VERSION_SEMVER },
+		{ "SwiftURL", VERSION_SEMVER },   { "GitHub Actions", VERSION_SEMVER },
+		{ "Bitnami", VERSION_SEMVER },    { "ConanCenter", VERSION_SEMVER },
+		{ "Julia", VERSION_SEMVER },      { "PyPI", VERSION_PYPI },
+		{ "Debian", VERSION_DEBIAN },     { "Ubuntu", VERSION_DEBIAN },
+		{ "Echo", VERSION_DEBIAN },       { "Red Hat", VERSION_RPM },
+		{ "Rocky Linux", VERSION_RPM },   { "AlmaLinux", VERSION_RPM },
+		{ "SUSE", VERSION_RPM },          { "openSUSE", VERSION_RPM },
+		{ "openEuler", VERSION_RPM },     { "Mageia", VERSION_RPM },
+		{ "Photon OS", VERSION_RPM },     { "Maven", VERSION_MAVEN },
+		{ "RubyGems", VERSION_RUBYGEMS }, { "Packagist", VERSION_PACKAGIST },
+		{ "Alpine", VERSION_ALPINE },     { "Chainguard", VERSION_ALPINE },
+		{ "Wolfi", VERSION_ALPINE },      { "MinimOS", VERSION_ALPINE },
+		{ "Alpaquita", VERSION_ALPINE },  { "BellSoft Hardened Containers", VERSION_ALPINE },
+		{ "NuGet", VERSION_NUGET },       { "Pub", VERSION_PUB },
+		{ "CRAN", VERSION_CRAN },         { "Bioconductor", VERSION_CRAN },
+		{ "Hackage", VERSION_HACKAGE },   { "GHC", VERSION_HACKAGE },
 	};
 	str name, release;
 
@@ -56,7 +64,7 @@ bool is_letter(char c)
 static str take(str *s, bool (*fits)(char c))
 {
 	size_t n = 0;
-	str    run;
+	str run;
 
 	while (n < s->len && fits(s->ptr[n]))
 		n++;
@@ -117,40 +125,23 @@ void key_text_lower(struct buf *key, str s)
 static void make_key(struct buf *key, enum version_order order, str s, bool *ret_any)
 {
 	switch (order) {
-	case VERSION_PYPI:
-		key_pypi(key, s);
-		return;
-	case VERSION_DEBIAN:
-		key_debian(key, s);
-		return;
-	case VERSION_RPM:
-		key_rpm(key, s);
-		return;
-	case VERSION_ALPINE:
-		key_alpine(key, s);
-		return;
-	case VERSION_RUBYGEMS:
-		key_rubygems(key, s);
-		return;
-	case VERSION_PACKAGIST:
-		*ret_any = key_packagist(key, s);
-		return;
-	case VERSION_CRAN:
-		key_dotted(key, s, ".-");
-		return;
-	case VERSION_HACKAGE:
-		key_dotted(key, s, ".");
-		return;
-	default:
-		key_semver(key, s, order);
+	case VERSION_PYPI: key_pypi(key, s); return;
+	case VERSION_DEBIAN: key_debian(key, s); return;
+	case VERSION_RPM: key_rpm(key, s); return;
+	case VERSION_ALPINE: key_alpine(key, s); return;
+	case VERSION_RUBYGEMS: key_rubygems(key, s); return;
+	case VERSION_PACKAGIST: *ret_any = key_packagist(key, s); return;
+	case VERSION_CRAN: key_dotted(key, s, ".-"); return;
+	case VERSION_HACKAGE: key_dotted(key, s, "."); return;
+	default: key_semver(key, s, order);
 	}
 }
 
 int version_parse(struct arena *a, enum version_order order, str text, struct version **ret, struct err *reterr)
 {
-	struct buf      key CLEANUP_BUF = BUF_INIT(16 * LIMIT_VERSION_BYTES);
+	struct buf key CLEANUP_BUF = BUF_INIT(16 * LIMIT_VERSION_BYTES);
 	struct version *v = ARENA_NEW(a, struct version);
-	int             r = 0;
+	int r = 0;
 
 	text = str_trim(text);
 	if (!text.len)
@@ -177,7 +168,7 @@ int version_parse(struct arena *a, enum version_order order, str text, struct ve
 int version_compare(const struct version *a, const struct version *b)
 {
 	size_t n = a->key.len < b->key.len ? a->key.len : b->key.len;
-	int    r;
+	int r;
 
 	if (a->order != b->order)
 		BUG("versions of two orders compared");
@@ -194,9 +185,11 @@ int version_compare(const struct version *a, const struct version *b)
 /* "0" is before everything; at one version: what fixes, what introduces, what was affected last. */
 static int compare_events(const void *l, const void *r)
 {
-	static const int ranks[] = { [VERSION_FIXED] = 0, [VERSION_INTRODUCED] = 1, [VERSION_LAST_AFFECTED] = 2, [VERSION_LIMIT] = 3 };
+	static const int ranks[] = {
+		[VERSION_FIXED] = 0, [VERSION_INTRODUCED] = 1, [VERSION_LAST_AFFECTED] = 2, [VERSION_LIMIT] = 3
+	};
 	const struct version_event *a = l, *b = r;
-	int                         c = 0;
+	int c = 0;
 
 	if (a->at && b->at)
 		c = version_compare(a->at, b->at);

@@ -15,17 +15,17 @@
 #define TOKEN "weir_secret0123456789"
 
 struct fixture {
-	char                dir[PATH_MAX], self[PATH_MAX], server[64];
+	char dir[PATH_MAX], self[PATH_MAX], server[64];
 	struct http_server *http;
-	struct buf          out, posted;
-	bool                refuse;
-	struct err          err;
+	struct buf out, posted;
+	bool refuse;
+	struct err err;
 };
 
 static int projects_post(struct http_req *req, void *ctx, struct err *reterr)
 {
 	struct fixture *f = ctx;
-	struct jw       w;
+	struct jw w;
 
 	if (f->refuse)
 		return err_set(reterr, WEIR_EEXIST, "project 'shop' exists already");
@@ -44,10 +44,16 @@ static const struct http_route routes[] = {
 
 static int setup(void **state)
 {
-	struct fixture    *f = calloc(1, sizeof(*f));
-	struct http_config cfg = { .bind = "127.0.0.1", .loop_threads = 1, .worker_threads = 1, .connections_max = 16,
-		                   .connections_per_ip_max = 16, .idle_timeout_ms = 10000, .header_timeout_ms = 10000,
-		                   .body_timeout_ms = 10000, .clock = &clock_real };
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct http_config cfg = { .bind = "127.0.0.1",
+							   .loop_threads = 1,
+							   .worker_threads = 1,
+							   .connections_max = 16,
+							   .connections_per_ip_max = 16,
+							   .idle_timeout_ms = 10000,
+							   .header_timeout_ms = 10000,
+							   .body_timeout_ms = 10000,
+							   .clock = &clock_real };
 
 	buf_init(&f->out, 1 << 20);
 	buf_init(&f->posted, 1 << 20);
@@ -63,7 +69,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	int             r = fs_remove_tree(f->dir, &f->err);
+	int r = fs_remove_tree(f->dir, &f->err);
 
 	f->http = http_server_stop(f->http, 1000);
 	buf_fini(&f->out);
@@ -75,10 +81,14 @@ static int teardown(void **state)
 /* Runs a program in the test's folder with a home of its own; *out gets both outputs. */
 static int run(struct fixture *f, const char *input, const char *const *argv)
 {
-	char            home[PATH_MAX + 8], token[64], server[80];
-	const char     *env[] = { home, token, server, "PATH=/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM=1", "ASAN_OPTIONS=detect_leaks=0", NULL };
-	struct proc_run p = { .argv = argv, .env = env, .cwd = f->dir, .timeout_ms = 60000, .input = str_z(input), .out = &f->out, .err = &f->out };
-	int             status = -1;
+	char home[PATH_MAX + 8], token[64], server[80];
+	const char *env[] = {
+		home, token, server, "PATH=/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM=1", "ASAN_OPTIONS=detect_leaks=0", NULL
+	};
+	struct proc_run p = {
+		.argv = argv, .env = env, .cwd = f->dir, .timeout_ms = 60000, .input = str_z(input), .out = &f->out, .err = &f->out
+	};
+	int status = -1;
 
 	snprintf(home, sizeof(home), "HOME=%s", f->dir);
 	snprintf(token, sizeof(token), "WEIR_TOKEN=%s", TOKEN);
@@ -88,18 +98,18 @@ static int run(struct fixture *f, const char *input, const char *const *argv)
 	return status;
 }
 #define WEIR(f, ...) run((f), "", (const char *const[]){ (f)->self, __VA_ARGS__, NULL })
-#define CHECK(f, status, part, call)                                                                                  \
-	do {                                                                                                              \
-		int check_ = (call);                                                                                          \
-		if (check_ != (status) || !str_contains(buf_str(&(f)->out), str_z(part)))                                     \
-			fail_msg("expected %d and '%s', seen %d and:\n%s", (status), (part), check_, buf_z(&(f)->out));           \
+#define CHECK(f, status, part, call)                                                                                             \
+	do {                                                                                                                         \
+		int check_ = (call);                                                                                                     \
+		if (check_ != (status) || !str_contains(buf_str(&(f)->out), str_z(part)))                                                \
+			fail_msg("expected %d and '%s', seen %d and:\n%s", (status), (part), check_, buf_z(&(f)->out));                      \
 	} while (0)
 
 static size_t entries(struct fixture *f)
 {
-	DIR           *d = opendir(f->dir);
+	DIR *d = opendir(f->dir);
 	struct dirent *e;
-	size_t         n = 0;
+	size_t n = 0;
 
 	assert_non_null(d);
 	while ((e = readdir(d)))
@@ -120,13 +130,14 @@ static void test_list(void **state)
 static void test_with_project(void **state)
 {
 	struct fixture *f = *state;
-	char            url[200], want[300];
+	char url[200], want[300];
 
 	CHECK(f, 0, "git push", WEIR(f, "new", "http-python", "shop", "--param", "host=a.example", "--param=bake=1m"));
 	assert_true(str_contains(buf_str(&f->posted), STR("\"name\":\"shop\"")));
 	assert_true(str_contains(buf_str(&f->posted), STR("\"template\":\"http-python\"")));
 	assert_true(str_contains(buf_str(&f->posted), STR("\"began_at\":1")));
-	CHECK(f, 0, "Begin from the golden path http-python, version 1", run(f, "", (const char *const[]){ "git", "-C", "shop", "log", NULL }));
+	CHECK(f, 0, "Begin from the golden path http-python, version 1",
+		  run(f, "", (const char *const[]){ "git", "-C", "shop", "log", NULL }));
 	CHECK(f, 0, "## main", run(f, "", (const char *const[]){ "git", "-C", "shop", "status", "-b", "--short", NULL }));
 	assert_int_equal(f->out.len, strlen("## main\n")); /* nothing is left out of the commit */
 	snprintf(url, sizeof(url), "%s/git/shop.git", f->server);
@@ -150,7 +161,7 @@ static void test_with_project(void **state)
 static void test_git_gets_the_password(void **state)
 {
 	struct fixture *f = *state;
-	char            want[300];
+	char want[300];
 
 	CHECK(f, 0, "ready", WEIR(f, "new", "http-c", "ledger"));
 	snprintf(want, sizeof(want), "protocol=http\nhost=%s\n\n", f->server + strlen("http://"));
@@ -172,7 +183,7 @@ static void test_without_project(void **state)
 static void test_nothing_is_left(void **state)
 {
 	struct fixture *f = *state;
-	size_t          before = entries(f);
+	size_t before = entries(f);
 
 	f->refuse = true;
 	CHECK(f, 2, "project 'shop' exists already", WEIR(f, "new", "http-python", "shop"));

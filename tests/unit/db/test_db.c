@@ -118,6 +118,11 @@ static void test_values(void **s UNUSED)
 	db_close(db);
 }
 
+static int orphan_part(struct db_tx *tx, void *arg UNUSED, struct err *reterr)
+{
+	return db_exec(tx, reterr, "INSERT INTO part (thing, n) VALUES (77, 1)", "");
+}
+
 static void test_codes(void **s UNUSED)
 {
 	struct db    *db = fresh_db();
@@ -128,6 +133,7 @@ static void test_codes(void **s UNUSED)
 	assert_err(db_write(db, insert_thing, &same_id, &e), WEIR_EEXIST);
 	assert_err(db_write(db, insert_thing, &same_name, &e), WEIR_EEXIST);
 	assert_err(db_write(db, insert_thing, &check, &e), WEIR_ECONFLICT);
+	assert_err(db_write(db, orphan_part, NULL, &e), WEIR_ECONFLICT);
 	assert_int_equal(count(db), 1);
 	db_close(db);
 }

@@ -122,8 +122,11 @@ static void test_utf16(void **s UNUSED)
 
 static void test_huge_line_and_many_triggers(void **s UNUSED)
 {
-	struct buf  b = BUF_INIT(32 << 20);
-	struct seen o;
+	struct buf          b = BUF_INIT(32 << 20);
+	struct cred_worker *w;
+	struct err          e = { 0 };
+	size_t              triggered = 0;
+	struct seen         o;
 
 	/* triggers all over one line of 8 MiB, each of which has to be tried */
 	while (b.len < 8 << 20)
@@ -133,6 +136,14 @@ static void test_huge_line_and_many_triggers(void **s UNUSED)
 	o = scan(STR("min.js"), buf_str(&b));
 	assert_true(o.n >= 1);
 	assert_int_equal(o.last.line, 1);
+	/* linear: no byte is tried twice by one rule, though triggers stand closer than their windows reach */
+	assert_ok(cred_worker_get(cred, &w, &e), &e);
+	assert_ok(cred_worker_scan(w, STR("min.js"), str_sub(buf_str(&b), 0, 1 << 20), &e), &e);
+	assert_true(w->tried > 1 << 20);
+	for (size_t i = 0; i < cred->rules.rules.n; i++)
+		triggered += w->next[i] > 0;
+	assert_true(w->tried <= triggered * ((1 << 20) + 1));
+	cred_worker_put(cred, w);
 	buf_fini(&b);
 }
 

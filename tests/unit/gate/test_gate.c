@@ -240,6 +240,13 @@ static void test_missing_object_cannot_be_judged(void **s)
 	v = judge(f, "HEAD~1", "main");
 	assert_int_equal(v.call, VERDICT_CANNOT_JUDGE);
 	assert_true(str_contains(v.cause, STR("'credentials' could not look: incomplete: ")));
+	/* with a leak found before the gap it is refused for the leak, and the gap is told */
+	put(f, "leak", "ghp_<c36>");
+	test_sh(f->dir, "cd w; git add leak; ci leak; echo y >g; git add g; ci two; o=$(git rev-parse HEAD:g); rm -f .git/objects/$(echo $o | cut -c1-2)/$(echo $o | cut -c3-)");
+	v = judge(f, "HEAD~2", "main");
+	assert_int_equal(v.call, VERDICT_FAIL);
+	assert_non_null(find(&v, "github-token"));
+	assert_true(str_contains(v.cause, STR("incomplete: ")));
 }
 
 static int broken_check(void *ctx UNUSED, const struct change *c UNUSED, const struct finding_sink *sink UNUSED, struct err *reterr)

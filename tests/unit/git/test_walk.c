@@ -47,16 +47,18 @@ static void check_ancestor(struct fixture *f, const char *dir, const char *from,
 	assert_int_equal(seen, !strcmp(buf_z(&want), "yes"));
 }
 
-static void test_random_history(void **s)
+/* 60 commits, each with one or two random parents, tagged c0..c59; the same history in every run. seconds: between two commits. */
+static void random_history(struct fixture *f, int seconds)
 {
-	struct fixture *f = *s;
-	char            dir[512];
+	char script[1024], dir[512];
 
-	/* 60 commits, each with one or two random parents, tagged c0..c59; the same history in every run */
-	test_sh(f->dir, "git init -q -b main a; cd a; RANDOM=7; tree=$(git mktree </dev/null); "
-	                "for i in $(seq 0 59); do p=; if [ $i -gt 0 ]; then p=\"-p c$((RANDOM % i))\"; "
-	                "q=c$((RANDOM % i)); if [ $((RANDOM % 2)) = 0 ] && [ \"$p\" != \"-p $q\" ]; then p=\"$p -p $q\"; fi; fi; "
-	                "GIT_AUTHOR_DATE=\"$((1700000000 + i)) +0000\" GIT_COMMITTER_DATE=\"$((1700000000 + i)) +0000\" git tag c$i $(git commit-tree $tree $p -m $i); done");
+	snprintf(script, sizeof script,
+	         "rm -rf a; git init -q -b main a; cd a; RANDOM=7; tree=$(git mktree </dev/null); "
+	         "for i in $(seq 0 59); do p=; if [ $i -gt 0 ]; then p=\"-p c$((RANDOM %% i))\"; "
+	         "q=c$((RANDOM %% i)); if [ $((RANDOM %% 2)) = 0 ] && [ \"$p\" != \"-p $q\" ]; then p=\"$p -p $q\"; fi; fi; "
+	         "export GIT_AUTHOR_DATE=\"$((1700000000 + i * %d)) +0000\"; export GIT_COMMITTER_DATE=\"$GIT_AUTHOR_DATE\"; "
+	         "git tag c$i $(git commit-tree $tree $p -m $i); done", seconds);
+	test_sh(f->dir, script);
 	snprintf(dir, sizeof dir, "%s/a", f->dir);
 	open_repo(f, "a", NULL);
 	for (int i = 0; i < 60; i += 7)
@@ -68,6 +70,25 @@ static void test_random_history(void **s)
 			check_range(f, dir, from, to);
 			check_ancestor(f, dir, from, to);
 		}
+}
+
+static void test_random_history(void **s) { random_history(*s, 1); }
+
+/* Programs commit many times in one second. */
+static void test_random_history_of_one_second(void **s) { random_history(*s, 0); }
+
+/* The branch point lies further back than the few commits that are always looked at beyond the last wanted one. */
+static void test_long_branch_of_one_second(void **s)
+{
+	struct fixture *f = *s;
+	char            dir[512];
+
+	test_sh(f->dir, "git init -q -b main a; cd a; export GIT_AUTHOR_DATE='1700000000 +0000' GIT_COMMITTER_DATE='1700000000 +0000'; "
+	                "for i in $(seq 40); do git commit -q --allow-empty -m $i; [ $i = 2 ] && git branch side; done; git checkout -q side; git commit -q --allow-empty -m x");
+	snprintf(dir, sizeof dir, "%s/a", f->dir);
+	open_repo(f, "a", NULL);
+	check_range(f, dir, "main", "side");
+	check_range(f, dir, "side", "main");
 }
 
 static void test_zero_means_any_ref(void **s)
@@ -155,6 +176,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_random_history, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_random_history_of_one_second, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_branch_of_one_second, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_zero_means_any_ref, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clock_skew_looks_at_more_never_less, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shallow, setup, teardown),

@@ -1,4 +1,5 @@
-/* Golden paths: every template renders, reads with the strict readers, and passes its own tests; bad values are refused; nothing half. */
+/* Golden paths: every template renders, reads with the strict readers, and passes its own tests; bad values are refused; nothing
+ * half. */
 #include "tests/lib/test.h"
 
 #include "base/fs.h"
@@ -14,11 +15,11 @@
 #include <unistd.h>
 
 struct fixture {
-	struct arena            a;
-	char                    dir[PATH_MAX], target[PATH_MAX + 8];
+	struct arena a;
+	char dir[PATH_MAX], target[PATH_MAX + 8];
 	struct golden_template *templates;
-	size_t                  n;
-	struct err              err;
+	size_t n;
+	struct err err;
 };
 
 static int setup(void **state)
@@ -35,7 +36,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	int             r = fs_remove_tree(f->dir, &f->err);
+	int r = fs_remove_tree(f->dir, &f->err);
 
 	arena_fini(&f->a);
 	free(f);
@@ -45,7 +46,7 @@ static int teardown(void **state)
 static str read_file(struct fixture *f, const char *name)
 {
 	struct buf text CLEANUP_BUF = BUF_INIT(1 << 20);
-	char       path[PATH_MAX];
+	char path[PATH_MAX];
 
 	assert_ok(fs_join(path, sizeof(path), &f->err, f->target, name), &f->err);
 	assert_ok(fs_read(path, &text, &f->err), &f->err);
@@ -54,9 +55,9 @@ static str read_file(struct fixture *f, const char *name)
 
 static size_t count_entries(const char *dir)
 {
-	DIR           *d = opendir(dir);
+	DIR *d = opendir(dir);
 	struct dirent *e;
-	size_t         n = 0;
+	size_t n = 0;
 
 	assert_non_null(d);
 	while ((e = readdir(d)))
@@ -87,13 +88,13 @@ static void test_list(void **state)
 /* The embedded names against the folder: a file that the build does not list would be missing from projects. */
 static size_t count_files(const char *dir)
 {
-	DIR           *d = opendir(dir);
+	DIR *d = opendir(dir);
 	struct dirent *e;
-	size_t         n = 0;
+	size_t n = 0;
 
 	assert_non_null(d);
 	while ((e = readdir(d))) {
-		char        path[PATH_MAX];
+		char path[PATH_MAX];
 		struct stat st;
 
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || !strcmp(e->d_name, "__pycache__"))
@@ -121,7 +122,7 @@ static void test_no_file_is_forgotten(void **state)
 
 static void check_readers(struct fixture *f, const char *name)
 {
-	struct workflow    *w;
+	struct workflow *w;
 	struct service_file s;
 
 	assert_ok(workflow_parse(&f->a, ".github/workflows/ci.yml", read_file(f, ".github/workflows/ci.yml"), &w, &f->err), &f->err);
@@ -135,7 +136,7 @@ static void check_readers(struct fixture *f, const char *name)
 /* Names that YAML, a shell or a compiler may take for something else. */
 static void test_strict_readers(void **state)
 {
-	struct fixture          *f = *state;
+	struct fixture *f = *state;
 	static const char *const names[] = { "shop", "no", "true", "y", "null", "a-1", "e1", "int" };
 
 	for (size_t i = 0; i < f->n; i++) {
@@ -155,9 +156,9 @@ static void test_strict_readers(void **state)
 
 static void run(struct fixture *f, const char *const *argv)
 {
-	struct buf      out CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct buf out CLEANUP_BUF = BUF_INIT(1 << 20);
 	struct proc_run p = { .argv = argv, .cwd = f->target, .timeout_ms = 300000, .out = &out, .err = &out };
-	int             status;
+	int status;
 
 	assert_ok(proc_run(&p, &status, &f->err), &f->err);
 	if (status)
@@ -187,7 +188,7 @@ static void test_c_passes_its_tests(void **state)
 
 static void test_parameters(void **state)
 {
-	struct fixture           *f = *state;
+	struct fixture *f = *state;
 	const struct golden_value values[] = {
 		{ STR("description"), STR("Sells <b>\"bread\"</b>: & more # {{name}} $(id)") },
 		{ STR("host"), STR("shop.example.org") },
@@ -197,18 +198,19 @@ static void test_parameters(void **state)
 
 	render_next(f, STR("http-python"), "shop", values, 3);
 	check_readers(f, "shop");
-	assert_true(str_contains(read_file(f, "README.md"), STR("Sells &lt;b&gt;&quot;bread&quot;&lt;/b&gt;: &amp; more # {{name}} $(id)")));
+	assert_true(
+		str_contains(read_file(f, "README.md"), STR("Sells &lt;b&gt;&quot;bread&quot;&lt;/b&gt;: &amp; more # {{name}} $(id)")));
 	assert_true(str_contains(read_file(f, ".weir/service.yaml"), STR("route: {host: shop.example.org}")));
 	assert_true(str_contains(read_file(f, ".weir/service.yaml"), STR("client: connection")));
 	assert_ok(doc_parse_yaml(&f->a, "template.yaml", read_file(f, ".weir/template.yaml"), &origin, &f->err), &f->err);
 	assert_true(str_eq(doc_get_str(doc_get(origin, "parameters"), "description"), values[0].value));
 }
 
-static void check_refused(struct fixture *f, const char *template_name, const char *project, const char *key, const char *value, int code,
-                          const char *want)
+static void check_refused(struct fixture *f, const char *template_name, const char *project, const char *key, const char *value,
+						  int code, const char *want)
 {
 	const struct golden_value v = { str_z(key), str_z(value) };
-	int                       r = golden_render(str_z(template_name), str_z(project), &v, key != NULL, f->target, NULL, &f->err);
+	int r = golden_render(str_z(template_name), str_z(project), &v, key != NULL, f->target, NULL, &f->err);
 
 	if (r != -code || !strstr(f->err.msg, want))
 		fail_msg("%s=%s: expected %s '%s', seen %s '%s'", key, value, err_name(code), want, r ? err_name(r) : "0", f->err.msg);
@@ -217,9 +219,20 @@ static void check_refused(struct fixture *f, const char *template_name, const ch
 
 static void test_refused(void **state)
 {
-	struct fixture          *f = *state;
-	static const char *const bad_names[] = { "", "Shop", "1shop", "-x", "x-", "a/b", "..", "a.b", "a b", "a\"b", "a\nb", "\xc3\xa9",
-		                                 "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddx" };
+	struct fixture *f = *state;
+	static const char *const bad_names[] = { "",
+											 "Shop",
+											 "1shop",
+											 "-x",
+											 "x-",
+											 "a/b",
+											 "..",
+											 "a.b",
+											 "a b",
+											 "a\"b",
+											 "a\nb",
+											 "\xc3\xa9",
+											 "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddx" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad_names); i++)
 		check_refused(f, "http-python", bad_names[i], NULL, NULL, WEIR_EINVAL, "project name");
@@ -236,7 +249,7 @@ static void test_refused(void **state)
 
 static void test_given_twice(void **state)
 {
-	struct fixture           *f = *state;
+	struct fixture *f = *state;
 	const struct golden_value v[] = { { STR("bake"), STR("1m") }, { STR("bake"), STR("2m") } };
 
 	assert_err(golden_render(STR("http-c"), STR("shop"), v, 2, f->target, NULL, &f->err), WEIR_EINVAL);
@@ -258,11 +271,11 @@ static void test_never_overwrites(void **state)
 static void test_nothing_half_written(void **state)
 {
 	struct fixture *f = *state;
-	char            self[PATH_MAX];
-	const char     *argv[] = { "/bin/sh", "-c", "trap '' XFSZ; ulimit -f 4; exec \"$0\" --render \"$1\"", self, f->target, NULL };
-	struct buf      out CLEANUP_BUF = BUF_INIT(1 << 20);
+	char self[PATH_MAX];
+	const char *argv[] = { "/bin/sh", "-c", "trap '' XFSZ; ulimit -f 4; exec \"$0\" --render \"$1\"", self, f->target, NULL };
+	struct buf out CLEANUP_BUF = BUF_INIT(1 << 20);
 	struct proc_run p = { .argv = argv, .timeout_ms = 60000, .out = &out, .err = &out };
-	int             status;
+	int status;
 
 	assert_ok(fs_self_exe(self, sizeof(self), &f->err), &f->err);
 	assert_ok(proc_run(&p, &status, &f->err), &f->err);
@@ -275,9 +288,9 @@ static void test_nothing_half_written(void **state)
 
 static int render_own(struct fixture *f, const char *description, const char *name, const char *text)
 {
-	const struct embed_file    files[] = { { "t/template.yaml", str_z(description), false }, { name, str_z(text), true } };
+	const struct embed_file files[] = { { "t/template.yaml", str_z(description), false }, { name, str_z(text), true } };
 	const struct golden_source src = { files, 2 };
-	const struct golden_value  v = { STR("d"), STR("\"; system(\"id\"); //") };
+	const struct golden_value v = { STR("d"), STR("\"; system(\"id\"); //") };
 
 	assert_ok(fs_remove_tree(f->target, &f->err), &f->err);
 	return golden_render_from(&src, STR("t"), STR("shop"), &v, 1, f->target, NULL, &f->err);

@@ -32,19 +32,20 @@ static struct expr_ops ops_ok = { .success = yes, .failure = no, .cancelled = no
 static struct expr_ops ops_failed = { .success = no, .failure = yes, .cancelled = no, .ctx = &calls };
 
 struct fixture {
-	struct arena    a;
+	struct arena a;
 	struct expr_env env;
-	struct err      err;
+	struct err err;
 };
 
 static int setup(void **state)
 {
-	struct fixture  *f = calloc(1, sizeof(*f));
+	struct fixture *f = calloc(1, sizeof(*f));
 	struct doc_node *doc;
 
 	arena_init(&f->a, 64 << 20);
-	if (doc_parse_json(&f->a, "contexts", STR("{\"github\":{\"ref\":\"main\",\"n\":3},\"env\":{\"A\":\"x\"},\"l\":[1,[2],{\"k\":null}]}"), &doc,
-			   &f->err))
+	if (doc_parse_json(&f->a, "contexts",
+					   STR("{\"github\":{\"ref\":\"main\",\"n\":3},\"env\":{\"A\":\"x\"},\"l\":[1,[2],{\"k\":null}]}"), &doc,
+					   &f->err))
 		fail_msg("%s", f->err.msg);
 	f->env.contexts = expr_from_doc(&f->a, doc);
 	*state = f;
@@ -62,8 +63,8 @@ static int teardown(void **state)
 static int eval(struct fixture *f, const char *text, str *ret)
 {
 	const struct expr_value *v;
-	struct expr             *e;
-	int                      r = expr_parse(&f->a, str_z(text), &e, &f->err);
+	struct expr *e;
+	int r = expr_parse(&f->a, str_z(text), &e, &f->err);
 
 	if (!r)
 		r = expr_eval(&f->a, e, &f->env, &v, &f->err);
@@ -96,15 +97,24 @@ static void test_numbers(void **state)
 {
 	struct fixture *f = *state;
 	static const char *const cases[][2] = {
-		{ "format('{0}', 1e15)", "1E+15" },       { "format('{0}', 123456789012345)", "123456789012345" },
-		{ "format('{0}', 1e14)", "100000000000000" }, { "format('{0}', 0.0001)", "0.0001" },
-		{ "format('{0}', 0.00001)", "1E-05" },    { "format('{0}', -1.5e-7)", "-1.5E-07" },
-		{ "format('{0}', 1.25e+100)", "1.25E+100" }, { "format('{0}', 99.5)", "99.5" },
-		{ "format('{0}', 0.1)", "0.1" },          { "format('{0}', 1e999)", "Infinity" },
-		{ "format('{0}', -0.00012345)", "-0.00012345" }, { "'1.' == 1", "true" },
-		{ "'.' == 0", "false" },                  { "'1e' == 1", "false" },
-		{ "'0x' == 0", "false" },                 { "'0o8' == 8", "false" },
-		{ "'0xfg' == 15", "false" },              { "format('{0}', 0xFFFFFFFFFF)", "1099511627775" },
+		{ "format('{0}', 1e15)", "1E+15" },
+		{ "format('{0}', 123456789012345)", "123456789012345" },
+		{ "format('{0}', 1e14)", "100000000000000" },
+		{ "format('{0}', 0.0001)", "0.0001" },
+		{ "format('{0}', 0.00001)", "1E-05" },
+		{ "format('{0}', -1.5e-7)", "-1.5E-07" },
+		{ "format('{0}', 1.25e+100)", "1.25E+100" },
+		{ "format('{0}', 99.5)", "99.5" },
+		{ "format('{0}', 0.1)", "0.1" },
+		{ "format('{0}', 1e999)", "Infinity" },
+		{ "format('{0}', -0.00012345)", "-0.00012345" },
+		{ "'1.' == 1", "true" },
+		{ "'.' == 0", "false" },
+		{ "'1e' == 1", "false" },
+		{ "'0x' == 0", "false" },
+		{ "'0o8' == 8", "false" },
+		{ "'0xfg' == 15", "false" },
+		{ "format('{0}', 0xFFFFFFFFFF)", "1099511627775" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -127,7 +137,7 @@ static void test_text(void **state)
 		{ "${{ null }}|${{ true }}", "|true" },
 	};
 	const struct expr_value *v;
-	struct expr_text        *t;
+	struct expr_text *t;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		assert_ok(expr_text_parse(&f->a, str_z(cases[i][0]), &t, &f->err), &f->err);
@@ -153,9 +163,9 @@ static void note_offset(void *ctx, const struct expr *e, size_t offset)
 
 static void test_text_offsets(void **state)
 {
-	struct fixture   *f = *state;
+	struct fixture *f = *state;
 	struct expr_text *t;
-	size_t            seen = 0;
+	size_t seen = 0;
 
 	assert_ok(expr_text_parse(&f->a, STR("ab${{ 1 }}c${{ 2 }}"), &t, &f->err), &f->err);
 	expr_text_each(t, note_offset, &seen);
@@ -174,7 +184,7 @@ static void check_if(struct fixture *f, const char *text, bool want)
 static void test_if(void **state)
 {
 	struct fixture *f = *state;
-	bool            is;
+	bool is;
 
 	f->env.ops = &ops_ok;
 	check_if(f, "", true);
@@ -226,10 +236,10 @@ static void note_name(void *ctx, str name, uint32_t col)
 
 static void test_names(void **state)
 {
-	struct fixture          *f = *state;
+	struct fixture *f = *state;
 	static const char *const names[] = { "secrets", NULL };
-	struct buf               seen CLEANUP_BUF = BUF_INIT(1000);
-	struct expr             *e;
+	struct buf seen CLEANUP_BUF = BUF_INIT(1000);
+	struct expr *e;
 
 	check_error(f, "false && secrets.x", WEIR_EPARSE, "Unrecognized named-value: 'secrets'. Located at position 10");
 	f->env.names = names;
@@ -279,9 +289,9 @@ static char *repeat(struct arena *a, const char *before, const char *what, size_
 static void test_limits(void **state)
 {
 	struct fixture *f = *state;
-	struct buf      parens CLEANUP_BUF = BUF_INIT(1 << 20);
-	struct arena    tiny CLEANUP_ARENA = ARENA_INIT(4096);
-	struct expr    *e;
+	struct buf parens CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct arena tiny CLEANUP_ARENA = ARENA_INIT(4096);
+	struct expr *e;
 
 	check_error(f, repeat(&f->a, "'", "x", 21000, "'"), WEIR_EPARSE, "Exceeded max expression length 21000");
 	check(f, repeat(&f->a, "1 || '", "x", 20993, "'"), "1"); /* exactly 21,000 */
@@ -297,22 +307,24 @@ static void test_limits(void **state)
 	for (int i = 0; i < 10000; i++)
 		buf_addc(&parens, ')');
 	check(f, buf_z(&parens), "7");
-	check_error(f, "format('{0}{0}{0}{0}{0}{0}{0}{0}', format('{0}{0}{0}{0}{0}{0}{0}{0}', format('{0}{0}{0}{0}{0}{0}{0}{0}', "
-		       "format('{0}{0}{0}{0}{0}{0}{0}{0}', format('{0}{0}{0}{0}{0}{0}{0}{0}', 'xxxxxxxxxxxxxxxxxxxxxxx')))))",
-		    WEIR_ELIMIT, "The maximum allowed memory size was exceeded");
+	check_error(f,
+				"format('{0}{0}{0}{0}{0}{0}{0}{0}', format('{0}{0}{0}{0}{0}{0}{0}{0}', format('{0}{0}{0}{0}{0}{0}{0}{0}', "
+				"format('{0}{0}{0}{0}{0}{0}{0}{0}', format('{0}{0}{0}{0}{0}{0}{0}{0}', 'xxxxxxxxxxxxxxxxxxxxxxx')))))",
+				WEIR_ELIMIT, "The maximum allowed memory size was exceeded");
 	assert_err(expr_parse(&tiny, str_z(repeat(&f->a, "1", " && 1", 1000, "")), &e, &f->err), WEIR_ELIMIT);
 }
 
 static void test_arena_used_up_while_evaluating(void **state)
 {
 	struct fixture *f = *state;
-	struct expr    *e;
+	struct expr *e;
 
-	assert_ok(expr_parse(&f->a, STR("join(l.*, format('{0}{1}', github.n, 'abc')) == toJSON(fromJSON('[1,2,{}]'))"), &e, &f->err), &f->err);
+	assert_ok(expr_parse(&f->a, STR("join(l.*, format('{0}{1}', github.n, 'abc')) == toJSON(fromJSON('[1,2,{}]'))"), &e, &f->err),
+			  &f->err);
 	for (size_t max = 0;; max += 16) {
-		struct arena             small CLEANUP_ARENA = ARENA_INIT(max);
+		struct arena small CLEANUP_ARENA = ARENA_INIT(max);
 		const struct expr_value *v = NULL;
-		int                      r = expr_eval(&small, e, &f->env, &v, &f->err);
+		int r = expr_eval(&small, e, &f->env, &v, &f->err);
 
 		if (!r) {
 			assert_true(max > 100);

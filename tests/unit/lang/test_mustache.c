@@ -1,4 +1,5 @@
-/* What the public suite does not pin: escaping by output, errors with their place, limits, strict mode, indentation of what is inherited. */
+/* What the public suite does not pin: escaping by output, errors with their place, limits, strict mode, indentation of what is
+ * inherited. */
 #include "tests/lib/test.h"
 
 #include "lang/mustache/mustache.h"
@@ -15,15 +16,15 @@ static const char *const partials[][2] = {
 };
 
 struct fixture {
-	struct arena        a;
-	struct buf          out;
-	struct err          err;
+	struct arena a;
+	struct buf out;
+	struct err err;
 	struct mustache_env env;
 };
 
 static const struct mustache *partial(void *ctx, str name)
 {
-	struct fixture  *f = ctx;
+	struct fixture *f = ctx;
 	struct mustache *t;
 
 	for (size_t i = 0; i < ARRAY_SIZE(partials); i++) {
@@ -59,7 +60,7 @@ static int render(struct fixture *f, const char *text, const char *json)
 {
 	struct mustache *t;
 	struct doc_node *data;
-	int              r;
+	int r;
 
 	assert_ok(doc_parse_json(&f->a, "data", str_z(json), &data, &f->err), &f->err);
 	buf_clear(&f->out);
@@ -84,7 +85,7 @@ static void check_error(struct fixture *f, const char *text, const char *json, i
 
 static void test_escape(void **state)
 {
-	struct fixture          *f = *state;
+	struct fixture *f = *state;
 	static const char *const cases[][4] = {
 		/* value as JSON, HTML, shell, YAML */
 		{ "\"plain-text_1.0/x\"", "plain-text_1.0/x", "plain-text_1.0/x", "plain-text_1.0/x" },
@@ -139,8 +140,8 @@ static void test_errors(void **state)
 static void test_limits(void **state)
 {
 	struct fixture *f = *state;
-	struct buf      deep CLEANUP_BUF = BUF_INIT(1 << 20);
-	struct arena    tiny CLEANUP_ARENA = ARENA_INIT(1000);
+	struct buf deep CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct arena tiny CLEANUP_ARENA = ARENA_INIT(1000);
 	struct mustache *t;
 
 	check_error(f, "{{>loop}}", "{}", WEIR_ELIMIT, "loop:1:2: sections, partials and lambdas nest too deep");
@@ -152,9 +153,12 @@ static void test_limits(void **state)
 	f->env.steps_max = 0;
 	f->out.max = 100;
 	check_error(f, "{{#l}}0123456789012345678901234567890123456789{{/l}}", "{\"l\":[1,2,3]}", WEIR_ELIMIT, "rendered text");
-	check_error(f, "{{v}}", "{\"v\":\"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789x\"}",
-		    WEIR_ELIMIT, "100");
-	assert_err(mustache_parse(&tiny, "t", STR("{{a}}{{a}}{{a}}{{a}}{{a}}{{a}}{{a}}{{a}}{{a}}{{a}}{{a}}{{a}}"), &t, &f->err), WEIR_ELIMIT);
+	check_error(
+		f, "{{v}}",
+		"{\"v\":\"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789x\"}",
+		WEIR_ELIMIT, "100");
+	assert_err(mustache_parse(&tiny, "t", STR("{{a}}{{a}}{{a}}{{a}}{{a}}{{a}}{{a}}{{a}}{{a}}{{a}}{{a}}{{a}}"), &t, &f->err),
+			   WEIR_ELIMIT);
 }
 
 static void test_indentation(void **state)
@@ -178,7 +182,8 @@ static void test_inheritance(void **state)
 	/* names inside what is given mean what they mean where it was written: this must end */
 	check(f, "{{<page}}{{$body}}{{<page}}{{$body}}in{{/body}}{{/page}}{{/body}}{{/page}}", "{}", "<none|<none|in>>");
 	check(f, "{{<page}}{{$body}}{{$body}}own{{/body}}{{/body}}{{/page}}", "{}", "<none|own>");
-	check(f, "{{<*which}}{{$title}}T{{/title}}{{/*which}}{{>*no}}{{>*a.b}}", "{\"which\":\"page\",\"a\":{\"b\":\"two\"}}", "<T|empty>1\n2\n");
+	check(f, "{{<*which}}{{$title}}T{{/title}}{{/*which}}{{>*no}}{{>*a.b}}", "{\"which\":\"page\",\"a\":{\"b\":\"two\"}}",
+		  "<T|empty>1\n2\n");
 	check(f, "{{<nosuch}}{{$title}}T{{/title}}{{/nosuch}}.", "{}", ".");
 	/* data is never read as a template */
 	check(f, "{{a}}", "{\"a\":\"{{b}}\",\"b\":1}", "{{b}}");

@@ -1,4 +1,5 @@
-/* What the comparisons of the suite do not pin: ranges of advisories, ecosystems, limits, and that each order is one (a seed is printed). */
+/* What the comparisons of the suite do not pin: ranges of advisories, ecosystems, limits, and that each order is one (a seed is
+ * printed). */
 #include "tests/lib/test.h"
 
 #include "lang/version/version.h"
@@ -6,7 +7,7 @@
 #include <time.h>
 
 static struct arena arena = ARENA_INIT(256 << 20);
-static struct err   err;
+static struct err err;
 
 static struct version *parse(enum version_order order, const char *text)
 {
@@ -19,13 +20,16 @@ static struct version *parse(enum version_order order, const char *text)
 static bool affected(const char *version, const char *const *events)
 {
 	struct version_event e[16];
-	size_t               n = 0;
+	size_t n = 0;
 
 	for (; events[2 * n]; n++) {
-		char        kind = events[2 * n][0];
+		char kind = events[2 * n][0];
 		const char *at = events[2 * n + 1];
 
-		e[n].kind = kind == 'i' ? VERSION_INTRODUCED : kind == 'f' ? VERSION_FIXED : kind == 'a' ? VERSION_LAST_AFFECTED : VERSION_LIMIT;
+		e[n].kind = kind == 'i'   ? VERSION_INTRODUCED
+					: kind == 'f' ? VERSION_FIXED
+					: kind == 'a' ? VERSION_LAST_AFFECTED
+								  : VERSION_LIMIT;
 		e[n].at = strcmp(at, kind == 'i' ? "0" : "*") ? parse(VERSION_SEMVER, at) : NULL;
 	}
 	return version_affected(parse(VERSION_SEMVER, version), e, n);
@@ -75,9 +79,9 @@ static void test_ecosystems(void **state)
 /* Every text is placed, whatever it is; what is too long is refused. */
 static void test_limits(void **state)
 {
-	struct arena    tiny CLEANUP_ARENA = ARENA_INIT(16);
+	struct arena tiny CLEANUP_ARENA = ARENA_INIT(16);
 	struct version *v;
-	char            text[LIMIT_VERSION_BYTES + 2];
+	char text[LIMIT_VERSION_BYTES + 2];
 
 	(void)state;
 	for (int o = 0; o < VERSION_ORDERS; o++) {
@@ -98,14 +102,15 @@ static void test_limits(void **state)
 /* Random texts of pieces that mean something somewhere. */
 static void random_text(unsigned *seed, char *out, size_t size)
 {
-	static const char *const pieces[] = { "1", "0", "10", "01", ".", "-", "_", "~", "^", "+", "a", "b", "rc", "alpha", "dev", "post", "final", "sp",
-		                              "p", "git", ":", "!", "r", "Z", "snapshot", "..", "-r", "_p", "_rc", "v" };
+	static const char *const pieces[] = { "1", "0", "10", "01",    ".",        "-",    "_",     "~",  "^",   "+",
+										  "a", "b", "rc", "alpha", "dev",      "post", "final", "sp", "p",   "git",
+										  ":", "!", "r",  "Z",     "snapshot", "..",   "-r",    "_p", "_rc", "v" };
 	size_t n = 0, count = 1 + (size_t)rand_r(seed) % 6;
 
 	out[0] = 0;
 	while (count--) {
 		const char *p = pieces[(size_t)rand_r(seed) % ARRAY_SIZE(pieces)];
-		int         added = snprintf(out + n, size - n, "%s", p);
+		int added = snprintf(out + n, size - n, "%s", p);
 
 		n += (size_t)added;
 	}
@@ -123,10 +128,10 @@ static void test_orders_are_orders(void **state)
 	(void)state;
 	print_message("seed %u\n", seed);
 	for (int i = 0; i < 60000; i++) {
-		struct arena       a CLEANUP_ARENA = ARENA_INIT(1 << 20);
+		struct arena a CLEANUP_ARENA = ARENA_INIT(1 << 20);
 		enum version_order o = (enum version_order)(i % VERSION_ORDERS);
-		struct version    *v[3];
-		char               text[3][64];
+		struct version *v[3];
+		char text[3][64];
 
 		for (int k = 0; k < 3; k++) {
 			random_text(&s, text[k], sizeof(text[k]));
@@ -134,7 +139,8 @@ static void test_orders_are_orders(void **state)
 		}
 		if (sign(version_compare(v[0], v[1])) != -sign(version_compare(v[1], v[0])) || version_compare(v[2], v[2]))
 			fail_msg("%s: %s and %s: not antisymmetric", version_order_name(o), text[0], text[1]);
-		if (o != VERSION_MAVEN && version_compare(v[0], v[1]) <= 0 && version_compare(v[1], v[2]) <= 0 && version_compare(v[0], v[2]) > 0)
+		if (o != VERSION_MAVEN && version_compare(v[0], v[1]) <= 0 && version_compare(v[1], v[2]) <= 0 &&
+			version_compare(v[0], v[2]) > 0)
 			fail_msg("%s: %s, %s, %s: not transitive", version_order_name(o), text[0], text[1], text[2]);
 	}
 }

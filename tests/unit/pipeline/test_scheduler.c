@@ -1,6 +1,7 @@
 /* The scheduler under a virtual clock with runners that come, work, vanish and come back: random workflows, every action repeatable, the server
  * restarted at any point. The oracle is the event log and what the fake runners saw. WEIR_SIM_RUNS: how many workflows; WEIR_SIM_SEED. */
 #include "lib/test.h"
+#include "lib/pg.h"
 
 #include "base/fs.h"
 #include "base/hash.h"
@@ -522,6 +523,9 @@ static void random_workflow(struct sim *s, struct buf *b)
 	}
 }
 
+static int64_t after; /* the events of earlier runs were looked at */
+static int64_t sim_runs = 100;
+
 /* The log's story of one run, read at its end: each job ends once, and starts before it ends. */
 static void check_story(const char *run, const struct sim *s)
 {
@@ -531,7 +535,6 @@ static void check_story(const char *run, const struct sim *s)
 	struct err       e = { 0 };
 	struct map       started = MAP_INIT, ended = MAP_INIT;
 	int              runs_ended = 0;
-	static int64_t   after;
 
 	(void)s;
 	assert_ok(event_read(events, STR("shop"), after, NULL, 0, 100000, &a, &ev, &n, &e), &e);
@@ -710,7 +713,7 @@ static void sim_action(struct sim *s, struct held *held, const char *run, int *l
 static void simulation(void **state)
 {
 	const char *env = getenv("WEIR_SIM_RUNS"), *seed_env = getenv("WEIR_SIM_SEED");
-	int64_t     runs = 150, seed = 20261124;
+	int64_t     runs = sim_runs, seed = 20261124;
 	struct buf  b = BUF_INIT(1 << 16);
 	int         leases = 0;
 
@@ -745,15 +748,22 @@ static void simulation(void **state)
 	buf_fini(&b);
 }
 
+static struct pg_test pg;
+static bool           on_pg;
+
 static int setup(void **state)
 {
 	struct err e = { 0 };
 
 	(void)state;
 	now = INT64_C(1764000000) * USEC_PER_SEC;
-	if (fs_temp_dir("weir-sched-", dir, sizeof(dir), &e))
+	if (fs_temp_dir("weir-sched-", dir, sizeof(dir), &e) || (on_pg && pg_test_wipe(&pg, &e)))
 		return -1;
-	(void)snprintf(url, sizeof(url), "sqlite:%s/weir.db", dir);
+	if (on_pg)
+		(void)snprintf(url, sizeof(url), "%s", pg.url);
+	else
+		(void)snprintf(url, sizeof(url), "sqlite:%s/weir.db", dir);
+	after = 0;
 	server_start();
 	return 0;
 }
@@ -772,7 +782,20 @@ int main(void)
 	const struct CMUnitTest tests[] = { T(needs_and_outputs), T(claim_again_after_a_lost_answer), T(labels), T(lost_three_times),
 		T(lost_and_claimed_at_once), T(restart_keeps_leases), T(matrix_limits), T(continue_on_error), T(cancel_and_retry), T(a_deaf_runner),
 		T(concurrency_groups), T(gives_back), T(plan_errors_later), T(simulation) };
+	struct err e = { 0 };
+	int        rc, pg_rc;
 
 	base_init();
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	rc = cmocka_run_group_tests_name("SQLite", tests, NULL, NULL);
+	pg_rc = pg_test_start(&pg, &e);
+	if (pg_rc == 0) {
+		on_pg = true;
+		sim_runs = 15;
+		rc += cmocka_run_group_tests_name("PostgreSQL", tests, NULL, NULL);
+		pg_test_stop(&pg);
+	} else {
+		printf("skipped: %s\n", e.msg);
+		rc += pg_rc < 0;
+	}
+	return rc;
 }

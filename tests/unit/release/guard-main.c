@@ -4,10 +4,12 @@
 #include "base/hash.h"
 #include "release/release.h"
 
+#include <unistd.h>
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
 		return 2;
 	base_init();
-	return release_guard_main(argv[1]);
+	_exit(release_guard_main(argv[1])); /* as `weir guard-service` does */
 }

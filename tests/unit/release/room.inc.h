@@ -4,6 +4,7 @@
 #define WEIR_TESTS_RELEASE_ROOM_INC_H
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/proc.h"
 #include "event/event.h"
 #include "net/client.h"
@@ -27,6 +28,7 @@ struct fixture {
 	unsigned             commits;
 };
 static struct fixture fx;
+static int (*fx_authenticate)(void *ctx, str scheme, str credentials, struct http_identity *ret, struct err *reterr);
 static struct err     fx_err;
 
 #define FX_OK(call) assert_ok(call, &fx_err)
@@ -72,7 +74,7 @@ static void fx_room_open(void)
 	struct release_config    cfg = { .db = fx.db, .log = fx.log, .data_dir = fx.data, .source = { .open = fx_source_open }, .clock = &clock_real, .bind = "127.0.0.1",
 		                         .port_first = 21000, .port_last = 29999, .slots = 20, .guard_argv = guard };
 	struct http_config       http = { .bind = "127.0.0.1", .loop_threads = 1, .worker_threads = 4, .connections_max = 100, .connections_per_ip_max = 100,
-		                         .idle_timeout_ms = 30000, .header_timeout_ms = 10000, .body_timeout_ms = 30000, .clock = &clock_real };
+		                         .idle_timeout_ms = 30000, .header_timeout_ms = 10000, .body_timeout_ms = 30000, .clock = &clock_real, .authenticate = fx_authenticate };
 	const struct http_route *routes;
 	size_t                   n;
 	char                     url[64];
@@ -314,7 +316,7 @@ static void UNUSED load_stop(struct load *l)
 }
 
 /* A service.yaml; env: "FAIL: \"1\"" or "". */
-static const char *fx_yaml(const char *env, const char *rollout)
+static UNUSED const char *fx_yaml(const char *env, const char *rollout)
 {
 	static char text[2000];
 

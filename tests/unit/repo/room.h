@@ -184,6 +184,8 @@ UNUSED static size_t events(const char *project, enum event_type type, struct ar
 		if (room_slash_ && (!strcmp(room_slash_ + 1, "pre-receive") || !strcmp(room_slash_ + 1, "post-receive"))) \
 			return repo_hook_main(room_slash_ + 1);                                                      \
 		base_init();                                                                                     \
+		if (getenv("TEST_FILTER")) /* "test_tokens*" */                                                  \
+			cmocka_set_test_filter(getenv("TEST_FILTER"));                                               \
 	} while (0)
 
 #endif

@@ -253,11 +253,28 @@ static size_t pushes_under_way(void)
 	return n;
 }
 
-static void wait_for_no_push(void)
+static void wait_for_pushes(size_t n)
 {
-	for (int i = 0; i < 3000 && pushes_under_way(); i++)
+	for (int i = 0; i < 3000 && pushes_under_way() != n; i++)
 		clock_sleep_ms(10);
-	assert_int_equal(pushes_under_way(), 0);
+	assert_int_equal(pushes_under_way(), n);
+}
+
+/* As long as another push of the project is under way, nobody sweeps its folder: git itself must have taken its quarantine away. */
+static struct repo_push other_push = { .id = "other", .project = "shop", .hook_fd = -1 };
+
+static void other_push_begins(void)
+{
+	pthread_mutex_lock(&repo->lock);
+	assert_true(map_put(&repo->pushes, str_z(other_push.id), &other_push, NULL));
+	pthread_mutex_unlock(&repo->lock);
+}
+
+static void other_push_ends(void)
+{
+	pthread_mutex_lock(&repo->lock);
+	map_del(&repo->pushes, str_z(other_push.id));
+	pthread_mutex_unlock(&repo->lock);
 }
 
 /* The pusher is killed while the gate looks: git is ended, its quarantine goes, and the gate's late yes moves nothing. */
@@ -281,9 +298,12 @@ static void test_pusher_killed_at_the_gate(void **s UNUSED)
 	spec.new_session = true;
 	assert_ok(proc_spawn(&spec, &pid, &e), &e);
 	sem_wait(&at_gate);
+	other_push_begins();
 	kill(-pid, SIGKILL); /* git and its helper, which holds the connection */
 	assert_ok(proc_wait(pid, &status, &e), &e);
-	wait_for_no_push();
+	wait_for_pushes(1);
+	assert_untouched();
+	other_push_ends();
 	sem_post(&go_on);
 	gate_waits = NULL;
 	close_all(); /* waits for the hook */
@@ -312,9 +332,11 @@ static void test_connection_lost_in_the_pack(void **s UNUSED)
 	for (int i = 0; i < 1000 && !pushes_under_way(); i++)
 		clock_sleep_ms(10);
 	assert_int_equal(pushes_under_way(), 1);
+	other_push_begins();
 	close(fd);
-	wait_for_no_push();
+	wait_for_pushes(1);
 	assert_untouched();
+	other_push_ends();
 }
 
 /* What a server that was killed together with its gits leaves. */
@@ -346,6 +368,39 @@ static void test_lost_post_receive_is_mended(void **s UNUSED)
 	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 1);
 	assert_non_null(strstr(ev[0].data.ptr, "\"pusher\":\"token:tester\""));
 	assert_non_null(strstr(ev[0].data.ptr, "\"verdict\":\"d1\""));
+}
+
+static int rename_tx(struct db_tx *tx, void *arg, struct err *reterr) { return db_exec(tx, reterr, arg, ""); }
+
+static void sql(const char *statement)
+{
+	struct err e = { 0 };
+	char      *copy = str_dup(str_z(statement));
+
+	assert_ok(db_write(db, rename_tx, copy, &e), &e);
+	free(copy);
+}
+
+/* The database fails before the move: refused. After it: git has moved the ref, and the next push records it. */
+static void test_database_that_fails(void **s UNUSED)
+{
+	CLEANUP_ARENA struct arena a = ARENA_INIT(8 << 20);
+	struct event              *ev;
+
+	assert_sh(begin);
+	sql("ALTER TABLE push_verdict RENAME TO away");
+	refused("cd w; git commit -q --allow-empty -m second; git push origin main", "weir could not look at this push");
+	assert_untouched();
+	sql("ALTER TABLE away RENAME TO push_verdict");
+	sql("ALTER TABLE change RENAME TO away");
+	assert_sh("cd w; git push -q origin main");
+	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 1);
+	sql("ALTER TABLE away RENAME TO change");
+	assert_sh("cd w; git push -q origin main:refs/heads/other");
+	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 3);
+	assert_non_null(strstr(ev[1].data.ptr, "\"subject\":\"second\""));
+	assert_non_null(strstr(ev[1].data.ptr, "\"verdict\":\"d1\"")); /* what the gate had said */
+	assert_non_null(strstr(ev[2].data.ptr, "refs/heads/other"));
 }
 
 /* --- making projects --- */
@@ -414,7 +469,7 @@ int main(int argc, char **argv)
 		T(test_hostile_names), T(test_submodules), T(test_links_in_a_middle_commit), T(test_object_and_ref_limits), T(test_push_size_limit),
 		T(test_one_bad_ref_refuses_all), T(test_waivers_are_events), T(test_cannot_judge_refuses), T(test_texts_of_any_encoding), T(test_push_from_a_shallow_clone), T(test_tokens), T(test_only_the_smart_protocol),
 		T(test_pusher_killed_at_the_gate), T(test_connection_lost_in_the_pack), T(test_left_quarantines_go_at_start), T(test_lost_post_receive_is_mended),
-		T(test_half_made_repository_is_made_again), T(test_one_of_many_creators_wins), T(test_pushes_to_many_projects),
+		T(test_database_that_fails), T(test_half_made_repository_is_made_again), T(test_one_of_many_creators_wins), T(test_pushes_to_many_projects),
 	};
 
 	ROOM_HOOK(argc, argv);

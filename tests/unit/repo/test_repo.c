@@ -42,6 +42,8 @@ static void test_refused_push_leaves_nothing(void **s UNUSED)
 	cannot_look = true;
 	assert_int_not_equal(sh(&out, "cd w; git push origin main"), 0);
 	assert_non_null(strstr(buf_z(&out), "weir could not look at this push: the scanner lost its rules"));
+	assert_int_equal(events("shop", EVENT_CHANGE_REFUSED, &a, &ev), 2);
+	assert_non_null(strstr(ev[1].data.ptr, "weir could not look"));
 }
 
 static void test_rights(void **s UNUSED)
@@ -131,6 +133,24 @@ static void test_reconcile_mends_a_missing_event(void **s UNUSED)
 	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 2);
 }
 
+/* A hook that comes twice, or after the mending: nothing is recorded twice. */
+static void test_a_move_is_recorded_once(void **s UNUSED)
+{
+	CLEANUP_ARENA struct arena a = ARENA_INIT(8 << 20);
+	struct ref_update          u = { .ref = STR("refs/heads/main") };
+	CLEANUP_BUF struct buf     out = BUF_INIT(1024);
+	struct err                 e = { 0 };
+	struct event              *ev;
+
+	assert_sh(begin);
+	assert_int_equal(sh(&out, "git -C w rev-parse HEAD"), 0);
+	snprintf(u.old_id, sizeof(u.old_id), "%s", git_zero_id);
+	snprintf(u.new_id, sizeof(u.new_id), "%.40s", buf_z(&out));
+	assert_ok(repo_moves_record(repo, STR("shop"), &u, 1, &e), &e);
+	assert_ok(repo_reconcile(repo, STR("shop"), &e), &e);
+	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 1);
+}
+
 static void test_concurrent_pushes(void **s UNUSED)
 {
 	CLEANUP_ARENA struct arena a = ARENA_INIT(8 << 20);
@@ -178,6 +198,34 @@ static void test_hooks_answer_only_their_push(void **s UNUSED)
 	snprintf(script, sizeof(script), "%s/hooks/post-receive </dev/null", data);
 	assert_int_not_equal(sh(&out, script), 0);
 	assert_non_null(strstr(buf_z(&out), "through weir only"));
+	/* ... or pushes to the repository's path */
+	snprintf(script, sizeof(script), "cd w; git commit -q --allow-empty -m x; git push %s/repos/shop.git main", data);
+	assert_int_not_equal(sh(&out, script), 0);
+	assert_non_null(strstr(buf_z(&out), "through weir only"));
+	/* somebody talks to the socket */
+	snprintf(script, sizeof(script), "python3 -c \"import socket;s=socket.socket(socket.AF_UNIX);s.connect('%s/run/hook.sock');s.send(b'junk');s.shutdown(1);"
+	         "print(s.recv(1000).decode())\"", data);
+	assert_sh(script);
+	sh(&out, script);
+	assert_non_null(strstr(buf_z(&out), "no hook's message"));
+}
+
+/* git outlived the server that allowed its push, and moves the ref after the new server has looked. */
+static void test_post_receive_of_an_earlier_server(void **s UNUSED)
+{
+	CLEANUP_ARENA struct arena a = ARENA_INIT(8 << 20);
+	CLEANUP_BUF struct buf     out = BUF_INIT(1 << 20);
+	struct event              *ev;
+	char                       script[1000];
+
+	assert_sh(begin);
+	snprintf(script, sizeof(script), "set -e; cd w; echo 2 >f; git commit -qam second; cd %s/repos/shop.git; git fetch -q %s/w main; git update-ref refs/heads/main FETCH_HEAD; "
+	         "echo $(git rev-parse main~1) $(git rev-parse main) refs/heads/main | WEIR_HOOK_SOCKET=%s/run/hook.sock WEIR_PUSH=old %s/hooks/post-receive", data, dir, data, data);
+	assert_sh(script);
+	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 2);
+	snprintf(script, sizeof(script), "cd /; WEIR_HOOK_SOCKET=%s/run/hook.sock WEIR_PUSH=old %s/hooks/post-receive </dev/null", data, data);
+	assert_int_not_equal(sh(&out, script), 0);
+	assert_non_null(strstr(buf_z(&out), "belongs to no push"));
 }
 
 /* --- the same on PostgreSQL --- */
@@ -228,10 +276,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_archived_is_read_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile_trees, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reconcile_mends_a_missing_event, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_move_is_recorded_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_concurrent_pushes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_large_push_and_gzipped_fetch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hooks_answer_only_their_push, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_post_receive_of_an_earlier_server, setup, teardown),
 	};
 
 	ROOM_HOOK(argc, argv);
