@@ -486,6 +486,7 @@ def act_8(w):
     during = w.load.window(killed)
     w.start()
     w.tell(f"started again after {time.time() - killed:.1f} s; {during['requests']} requests were answered meanwhile, {during['failed']} failed")
+    w.wait(lambda: canary_requests(w.release(rel["id"])) >= before, 15, "the evidence of before the kill is not there again")
     after = canary_requests(w.release(rel["id"]))
     rel = w.wait_release(rel["id"], ("finished", "rolled-back", "aborted"), 240)
     run = w.run_of("shop", commit, 240)
