@@ -708,7 +708,7 @@ weir is running{'' if good else ', but not every act went as it should (see abov
   page        {w.url}/
   log in      with the token in {os.path.relpath(w.token_file, os.getcwd())}
   services    http://shop.localhost:{w.http}/   http://ledger.localhost:{w.http}/
-  try next    export WEIR_CONFIG={os.path.relpath(w.config, os.getcwd())} PATH="$PWD/build/src/cli:$PATH"
+  try next    export WEIR_CONFIG=$PWD/{os.path.relpath(w.config, os.getcwd())} PATH="$PWD/build/src/cli:$PATH"
               cd var/work/shop; edit app.py; git commit -am 'Say hello'; git push
               weir services; weir releases --project shop; weir log --follow; weir help
   stop        ./dev down
