@@ -206,7 +206,7 @@ class World:
             if value:
                 return value
             if time.time() > end:
-                raise Failure(what)
+                raise Failure(what() if callable(what) else what)
             time.sleep(0.05)
 
     def api(self, path, method="GET", body=None):
@@ -255,8 +255,15 @@ class World:
 
     def release_of(self, project, commit, seconds=120):
         """The release of that commit, as soon as there is one."""
-        return self.wait(lambda: next((r for r in self.releases(project) if r["commit"] == commit), None), seconds,
-                         f"no release of {commit[:8]} began within {seconds} s; the run: {self.run_line(project)}")
+        def look():
+            for r in self.releases(project):
+                if r["commit"] == commit:
+                    return r
+            for run in self.rows(f"/api/v1/projects/{project}/runs"):
+                if run["commit"] == commit and run["result"] not in (None, "success"):
+                    raise Failure(f"the run of {commit[:8]} ended with {run['result']}: {run['cause']}")
+            return None
+        return self.wait(look, seconds, lambda: f"no release of {commit[:8]} began within {seconds} s; the run: {self.run_line(project)}")
 
     def release(self, ident):
         return self.api(f"/api/v1/releases/{ident}")
@@ -265,7 +272,7 @@ class World:
         def look():
             r = self.release(ident)
             return r if r["state"] in states else None
-        return self.wait(look, seconds, f"release {ident} did not come to {'/'.join(states)}: {json.dumps(self.release(ident))[:600]}")
+        return self.wait(look, seconds, lambda: f"release {ident} did not come to {'/'.join(states)}: {json.dumps(self.release(ident))[:600]}")
 
     def promoted_at(self, project, release):
         """When the new version got all traffic, in seconds since 1970; 0 when it never did."""
@@ -287,7 +294,7 @@ class World:
                 if run["commit"] == commit and (not ended or run["state"] not in ("queued", "running")):
                     return run
             return None
-        return self.wait(look, seconds, f"no {'ended ' if ended else ''}run of {commit[:8]} within {seconds} s: {self.run_line(project)}")
+        return self.wait(look, seconds, lambda: f"no {'ended ' if ended else ''}run of {commit[:8]} within {seconds} s: {self.run_line(project)}")
 
     def tell(self, text):
         if not self.quiet:
@@ -341,7 +348,7 @@ def act_1(w):
         w.git(name, "push", "-q", "-u", "origin", "main")
         w.tell(f"weir new {template} {name}; git push: accepted after {time.time() - begun:.2f} s")
         w.wait(lambda n=name: w.answers(f"http://127.0.0.1:{w.http}/", f"{n}.localhost"), 90,
-               f"{name} does not answer users; the run: {w.run_line(name)}")
+               lambda n=name: f"{n} does not answer users; the run: {w.run_line(n)}")
         seconds[name] = round(time.time() - begun, 2)
         w.tell(f"{name} answers users at http://{name}.localhost:{w.http}/ {seconds[name]} s after `weir new`")
         rel = w.releases(name)[0]
@@ -479,6 +486,7 @@ def act_8(w):
     during = w.load.window(killed)
     w.start()
     w.tell(f"started again after {time.time() - killed:.1f} s; {during['requests']} requests were answered meanwhile, {during['failed']} failed")
+    w.wait(lambda: canary_requests(w.release(rel["id"])) >= before, 15, "the evidence of before the kill is not there again")
     after = canary_requests(w.release(rel["id"]))
     rel = w.wait_release(rel["id"], ("finished", "rolled-back", "aborted"), 240)
     run = w.run_of("shop", commit, 240)
@@ -700,7 +708,7 @@ weir is running{'' if good else ', but not every act went as it should (see abov
   page        {w.url}/
   log in      with the token in {os.path.relpath(w.token_file, os.getcwd())}
   services    http://shop.localhost:{w.http}/   http://ledger.localhost:{w.http}/
-  try next    export WEIR_CONFIG={os.path.relpath(w.config, os.getcwd())} PATH="$PWD/build/src/cli:$PATH"
+  try next    export WEIR_CONFIG=$PWD/{os.path.relpath(w.config, os.getcwd())} PATH="$PWD/build/src/cli:$PATH"
               cd var/work/shop; edit app.py; git commit -am 'Say hello'; git push
               weir services; weir releases --project shop; weir log --follow; weir help
   stop        ./dev down

@@ -38,16 +38,18 @@ void *arena_alloc(struct arena *a, size_t n)
 	if (!c || c->cap - c->used < need) {
 		size_t cap = need > ARENA_CHUNK_BYTES ? need : ARENA_CHUNK_BYTES;
 
-		c = calloc(1, sizeof(*c) + cap);
+		c = malloc(sizeof(*c) + cap);
 		if (!c) {
 			a->failed = true;
 			return NULL;
 		}
+		c->used = 0;
 		c->cap = cap;
 		c->next = a->chunks;
 		a->chunks = c;
 	}
-	p = c->data + c->used;
+	/* Only what is handed out is cleared: a short-lived arena uses a part of its chunk. */
+	p = memset(c->data + c->used, 0, need);
 	c->used += need;
 	a->used += need;
 	return p;

@@ -24,6 +24,7 @@
 #define LIMIT_WORKFLOW_PAIRS     256        /* entries of an env, with or outputs map */
 #define LIMIT_WORKFLOW_INPUTS    25         /* inputs of a dispatch, as GitHub had it */
 #define LIMIT_JOB_STEPS          1000       /* steps of one job */
+#define LIMIT_JOB_NEEDS          256        /* jobs that one job waits for */
 #define LIMIT_JOB_LABELS         32         /* labels of runs-on */
 #define LIMIT_JOB_MINUTES        7200       /* timeout-minutes: five days, as GitHub's own runners have it */
 #define LIMIT_MATRIX_CELLS       4096       /* combinations before exclude: work of planning */

@@ -2,9 +2,10 @@
  *
  * Writing: db_write() runs a function inside a transaction. On SQLite one writer thread runs the functions of all
  * callers, groups those that wait into one transaction (a savepoint each, so one that fails takes only itself back) and
- * answers after the commit is on disk (WAL, synchronous=FULL). On PostgreSQL it runs on a pooled connection in the
- * caller's thread, again after a serialization failure or deadlock. The function must therefore be repeatable: no side effect
- * outside the database, no db_write or db_read of the same database inside (-WEIR_EINTERNAL).
+ * answers after the commit is on disk (WAL, synchronous=FULL). On PostgreSQL it runs on a pooled connection in the caller's
+ * thread, SERIALIZABLE, so that code written for one writer means the same there, and again after a serialization
+ * failure or deadlock. The function must therefore be repeatable: no side effect outside the database, no db_write or
+ * db_read of the same database inside (-WEIR_EINTERNAL).
  * Reading: db_read() runs a function on a read connection of a pool, in the caller's thread, in one snapshot.
  *
  * SQL is written once for both: parameters $1..$32, RETURNING, ON CONFLICT; types in migrations as @int@ (64 bit),

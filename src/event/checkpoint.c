@@ -248,29 +248,42 @@ static int keeper_count(struct db_tx *tx, void *arg, struct err *reterr)
 	                  " FROM event_head", "");
 }
 
+/* Signs when enough waits. Returns when to look again without news (monotonic; 0: never). */
+static usec_t keeper_turn(struct event_log *log, usec_t due, bool *failed)
+{
+	struct err e = { 0 };
+	int64_t    n = 0;
+	usec_t     now = clock_mono_now();
+	int        rc;
+
+	if (*failed && now < due)
+		return due; /* what failed is tried again when it is due, not at each event */
+	rc = db_read(log->db, keeper_count, &n, &e);
+	if (!rc && n > 0 && (n >= CHECKPOINT_EVERY_EVENTS || (due && now >= due))) {
+		rc = event_checkpoint(log, &e);
+		n = 0;
+	}
+	if (rc)
+		log_warn("event", "no checkpoint, again in %lld s: %s", (long long)(CHECKPOINT_EVERY / USEC_PER_SEC), e.msg);
+	*failed = rc != 0;
+	if (!rc && n <= 0)
+		return 0;
+	return due && now < due ? due : now + CHECKPOINT_EVERY;
+}
+
 static void *keeper_main(void *arg)
 {
 	struct event_log *log = arg;
-	uint64_t          generation = 0;
-	usec_t            due = 0; /* of the events that wait; 0: none */
+	uint64_t          generation;
+	usec_t            due = 0; /* of the events that wait */
+	bool              failed = false;
 
-	while (event_wait(log, &generation, due)) {
-		struct err e = { 0 };
-		int64_t    n = 0;
-		usec_t     now = clock_mono_now();
-		int        rc = db_read(log->db, keeper_count, &n, &e);
-
-		if (!rc && n > 0 && !due)
-			due = now + CHECKPOINT_EVERY;
-		if (!rc && n > 0 && (n >= CHECKPOINT_EVERY_EVENTS || now >= due)) {
-			rc = event_checkpoint(log, &e);
-			due = rc ? now + CHECKPOINT_EVERY : 0;
-		}
-		if (!rc && n <= 0)
-			due = 0;
-		if (rc)
-			log_warn("event", "no checkpoint: %s", e.msg);
-	}
+	do {
+		pthread_mutex_lock(&log->lock);
+		generation = log->generation;
+		pthread_mutex_unlock(&log->lock);
+		due = keeper_turn(log, due, &failed);
+	} while (event_wait(log, &generation, due));
 	return NULL;
 }
 

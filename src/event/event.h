@@ -26,7 +26,7 @@ struct event {
 	str     actor; /* "token:NAME", "runner:NAME", "weir" */
 	str     data;  /* JSON object, canonical */
 	unsigned char hash[32];
-	int64_t pos;  /* place in the order of all projects (the SSE id), 1.. */
+	int64_t pos;  /* place in the order of all projects (the SSE id), 1..; 0: has none yet (event_read on PostgreSQL) */
 };
 
 /* Opens the log over db (migrates), with its signing key in key_dir/event.key (made at first, 0600).

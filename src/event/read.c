@@ -79,7 +79,8 @@ int event_select(struct event_log *log, const struct event_filter *f, struct are
 	arg.out = ARENA_ARRAY(a, lim.max, struct event);
 	if (!arg.out)
 		return arena_check(a, "events", reterr);
-	rc = event_sequence(log, reterr);
+	if (lim.order != EVENT_BY_SEQ) /* one project's order needs no positions: subscribers do not queue for them */
+		rc = event_sequence(log, reterr);
 	if (!rc && lim.max)
 		rc = db_read(log->db, select_fn, &arg, reterr);
 	if (rc)

@@ -134,9 +134,9 @@ static void measure_frequency(struct ctx *c, const struct service *s)
 		live = d;
 	}
 	if (born && born < c->r->to) {
-		usec_t first = born > c->r->from ? born : c->r->from;
+		int64_t first = (born > c->r->from ? born : c->r->from) / USEC_PER_DAY, last = (c->r->to - 1) / USEC_PER_DAY;
 
-		c->r->metric[INSIGHT_DEPLOYMENT_FREQUENCY].denominator += (double)((c->r->to - 1) / USEC_PER_DAY - first / USEC_PER_DAY + 1);
+		c->r->metric[INSIGHT_DEPLOYMENT_FREQUENCY].denominator += (double)(last - first + 1);
 	}
 }
 

@@ -208,6 +208,7 @@ void run_handler(struct http_req *r)
 	int                       ret;
 
 	r->err = (struct err){ 0 };
+	(void)buf_reserve(&r->out, 1000); /* most answers fit: no growing step by step */
 	ret = entry->route->fn(r, entry->ctx, &r->err);
 	if (!ret)
 		ret = arena_check(&r->arena, "the request", &r->err);

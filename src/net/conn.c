@@ -122,13 +122,21 @@ void conn_check_times(struct http_server *s)
 		int64_t max = limit_ms(&s->cfg, phase);
 
 		/* libmicrohttpd loses the end of a client's sending side when it came together with the request (one edge of epoll, one
-		 * short read). Its own end makes a new edge. */
-		if (phase == CONN_IDLE && conn_peer_gone(c->fd))
+		 * short read). Its own end makes a new edge; what came before can still be read. */
+		if (phase != CONN_BUSY && phase != CONN_CUT && conn_peer_gone(c->fd))
 			shutdown(c->fd, SHUT_RD);
 		if (max > 0 && now - since > max * USEC_PER_MSEC)
 			cut(c, phase);
 	}
 	pthread_mutex_unlock(&s->lock);
+}
+
+/* libmicrohttpd 0.9.75 marks a connection closed when its content reader ends with an error, and may forget to look at it again before
+ * the idle time is over. The client shall know at once. */
+ssize_t conn_end_with_error(int fd)
+{
+	shutdown(fd, SHUT_RDWR);
+	return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
 bool conn_peer_gone(int fd)

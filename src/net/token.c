@@ -6,13 +6,15 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "net/token-cache.h"
 #include "net/token-internal.h"
 
 #include <sodium.h>
 #include <sys/stat.h>
 #include <zlib.h>
 
-enum { HASH_BYTES = 32, KEY_BYTES = 32, TEXT_RANDOM = 40, TEXT_SUM = 6 };
+enum { HASH_BYTES = TOKEN_HASH_BYTES, KEY_BYTES = 32, TEXT_RANDOM = 40, TEXT_SUM = 6 };
+#define CHANNEL    "token_gone"
 #define SESSION_US (7 * 24 * 3600 * USEC_PER_SEC)
 
 struct token_store {
@@ -20,6 +22,8 @@ struct token_store {
 	struct event_log   *log;
 	const struct clock *clock;
 	unsigned char       key[KEY_BYTES];
+	struct token_cache *cache;
+	struct db_listener *listener;
 };
 
 const struct db_migration token_migrations[] = {
@@ -74,9 +78,14 @@ int token_store_open(struct db *db, struct event_log *log, const char *key_dir, 
 	if (!s)
 		return err_set(reterr, WEIR_ENOMEM, "no memory for the token store");
 	*s = (struct token_store){ .db = db, .log = log, .clock = clock };
-	r = db_migrate(db, "token", token_migrations, token_n_migrations, reterr);
+	s->cache = token_cache_new();
+	r = s->cache ? 0 : err_set(reterr, WEIR_ENOMEM, "no memory for the token store");
+	if (!r)
+		r = db_migrate(db, "token", token_migrations, token_n_migrations, reterr);
 	if (!r)
 		r = key_open(key_dir, s, reterr);
+	if (!r)
+		r = db_listen(db, CHANNEL, token_cache_flush, s->cache, &s->listener, reterr);
 	if (r) {
 		token_store_close(s);
 		return r;
@@ -87,8 +96,11 @@ int token_store_open(struct db *db, struct event_log *log, const char *key_dir, 
 
 struct token_store *token_store_close(struct token_store *s)
 {
-	if (s)
-		explicit_bzero(s, sizeof(*s));
+	if (!s)
+		return NULL;
+	db_unlisten(s->listener);
+	token_cache_free(s->cache);
+	explicit_bzero(s, sizeof(*s));
 	free(s);
 	return NULL;
 }
@@ -198,6 +210,8 @@ static int revoke_tx(struct db_tx *tx, void *arg, struct err *reterr)
 		r = err_set(reterr, WEIR_ENOENT, "there is no token '%.*s'", STR_ARG(v->name));
 	if (!r)
 		r = db_exec(tx, reterr, "DELETE FROM token_session WHERE token = $1", "s", v->name);
+	if (!r)
+		r = db_notify(tx, CHANNEL, reterr);
 	if (r)
 		return r;
 	jw_init(&w, &b);
@@ -211,8 +225,10 @@ static int revoke_tx(struct db_tx *tx, void *arg, struct err *reterr)
 int token_revoke(struct token_store *s, str name, str by, struct err *reterr)
 {
 	struct revoke v = { s, name, by };
+	int           r = db_write(s->db, revoke_tx, &v, reterr);
 
-	return db_write(s->db, revoke_tx, &v, reterr);
+	token_cache_flush(s->cache); /* now, not when the notification comes */
+	return r;
 }
 
 int token_create_job(struct token_store *s, struct db_tx *tx, str project, str job, usec_t expires_at, char ret_text[TOKEN_TEXT_SIZE],
@@ -233,7 +249,10 @@ int token_create_job(struct token_store *s, struct db_tx *tx, str project, str j
 
 int token_end_job(struct token_store *s UNUSED, struct db_tx *tx, str job, struct err *reterr)
 {
-	return db_exec(tx, reterr, "DELETE FROM token_job WHERE job = $1", "s", job);
+	int r = db_exec(tx, reterr, "DELETE FROM token_job WHERE job = $1", "s", job);
+
+	/* The caller's transaction is not over yet: the flush comes with its commit. */
+	return r ? r : db_notify(tx, CHANNEL, reterr);
 }
 
 /* --- sessions --- */
@@ -268,15 +287,21 @@ static int session_end_tx(struct db_tx *tx, void *arg, struct err *reterr)
 {
 	struct session *v = arg;
 
-	return db_exec(tx, reterr, "DELETE FROM token_session WHERE hash = $1", "b", hash_str(v->hash));
+	int             r = db_exec(tx, reterr, "DELETE FROM token_session WHERE hash = $1", "b", hash_str(v->hash));
+
+	return r ? r : db_notify(tx, CHANNEL, reterr);
 }
 
 int token_session_end(struct token_store *s, str text, struct err *reterr)
 {
 	struct session v = { .s = s };
 
+	int            r;
+
 	text_hash(s, text, v.hash);
-	return db_write(s->db, session_end_tx, &v, reterr);
+	r = db_write(s->db, session_end_tx, &v, reterr);
+	token_cache_flush(s->cache);
+	return r;
 }
 
 /* --- who is it --- */
@@ -323,6 +348,24 @@ static int look_tx(struct db_tx *tx, void *arg, struct err *reterr)
 	return r;
 }
 
+static int look_cached(struct token_store *s, struct look *l, struct err *reterr)
+{
+	usec_t        now = clock_mono(s->clock);
+	uint64_t      generation = token_cache_generation(s->cache);
+	unsigned char key[HASH_BYTES];
+	int           r;
+
+	memcpy(key, l->hash, sizeof(key));
+	key[HASH_BYTES - 1] ^= l->cookie; /* a session's text is no bearer token, nor the other way round */
+	l->found = token_cache_get(s->cache, key, now, l->who, &l->expires_at);
+	if (l->found)
+		return 0;
+	r = db_read(s->db, look_tx, l, reterr);
+	if (!r && l->found)
+		token_cache_put(s->cache, generation, key, now, l->who, l->expires_at);
+	return r;
+}
+
 /* The password of base64("user:password"); false when it is none. */
 static bool basic_password(str b64, struct buf *tmp, str *ret)
 {
@@ -344,7 +387,7 @@ int token_authenticate(void *store, str scheme, str credentials, struct http_ide
 	text_hash(s, str_sub(credentials, 0, 2 * TOKEN_TEXT_SIZE), l.hash);
 	if (tmp.ptr)
 		explicit_bzero(tmp.ptr, tmp.len);
-	r = db_read(s->db, look_tx, &l, reterr);
+	r = look_cached(s, &l, reterr);
 	if (r)
 		return r;
 	if (l.found && ret->scope != SCOPE_NONE && (!l.expires_at || clock_wall(s->clock) < l.expires_at))

@@ -4,6 +4,7 @@
  * is written after the last log byte. It ignores the terminal's signals: only the stop fifo and the time limit stop a step. */
 #include "base/base.h"
 #include "base/fs.h"
+#include "base/title.h"
 #include "base/limits.h"
 #include "pipeline/guard-spec.h"
 
@@ -199,7 +200,12 @@ NORETURN static void guard_process(struct guarding *g)
 	struct err          err = { 0 };
 	struct guard_status st = { .end = GUARD_SANDBOX };
 	int                 null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	char               *dir = str_dup(str_z(g->dir)); /* may lie in the command line that is overwritten next */
 
+	if (!dir)
+		_exit(1);
+	g->dir = dir;
+	base_set_title("weir guard %s", dir); /* not the runner's, which it outlives */
 	setsid();
 	for (int sig = 1; sig < NSIG; sig++)
 		if (sig != SIGCHLD && sig != SIGABRT && sig != SIGSEGV && sig != SIGBUS && sig != SIGFPE && sig != SIGILL)

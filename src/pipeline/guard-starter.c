@@ -3,6 +3,7 @@
  * Loading all of weir's libraries costs more than the whole sandbox, and a process with threads must not go on after a plain fork. One
  * request (the step's folder) and one answer (code and message) at a time over a socket pair; the end of the parent is its end of file. */
 #include "base/base.h"
+#include "base/title.h"
 #include "pipeline/guard-spec.h"
 
 #include <errno.h>
@@ -54,6 +55,7 @@ NORETURN static void starter_process(int fd)
 	char    dir[4096];
 	ssize_t n;
 
+	base_set_title("weir guard-starter");
 	if (fd > 3)
 		(void)syscall(SYS_close_range, 3, fd - 1, 0);
 	(void)syscall(SYS_close_range, fd + 1, ~0U, 0);

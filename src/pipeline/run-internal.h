@@ -111,6 +111,8 @@ MUST_CHECK int run_cancel(struct turn *t, struct run *r, str cause, struct err *
 MUST_CHECK int run_create(struct turn *t, struct plan *plan, const struct plan_input *in, str text, struct err *reterr);
 /* Runs the failed jobs of a finished run, and what depends on them, again. */
 MUST_CHECK int run_retry(struct turn *t, struct run *r, struct err *reterr);
+/* Loads a job with its run. 1: nothing to do, for the run cannot be loaded any more and was ended here, or is not there. */
+MUST_CHECK int run_load_or_give_up(struct turn *t, str job, struct run **r, struct job_row **j, struct err *reterr);
 /* A running job's attempt is over and it waits for another; the queue knows it already. */
 MUST_CHECK int end_attempt(struct turn *t, struct run *r, struct job_row *j, str cause, struct err *reterr);
 /* Its runner is gone: queued again with the cause, or ended when it was the last attempt (dead) or cancelled. */

@@ -148,9 +148,15 @@ static int take_next(struct turn *t, struct runner_claim *c, bool *ret_none, str
 	*ret_none = !found;
 	if (rc || !found)
 		return rc;
-	rc = run_load_job(t, item.id, &r, &j, reterr);
-	if (rc == -WEIR_ENOENT || rc == -WEIR_EGONE || (rc == 0 && j->state == JOB_FINISHED))
-		return jobq_done(t->tx, PIPELINE_QUEUE, item.id, reterr); /* a left-over */
+	rc = run_load_or_give_up(t, item.id, &r, &j, reterr);
+	if (rc == 1 || (rc == 0 && j->state == JOB_FINISHED)) { /* a left-over */
+		struct err gone = { 0 };
+
+		rc = jobq_done(t->tx, PIPELINE_QUEUE, item.id, &gone);
+		if (rc && rc != -WEIR_EGONE && reterr)
+			*reterr = gone;
+		return rc == -WEIR_EGONE ? 0 : rc;
+	}
 	if (rc == 0 && j->state == JOB_RUNNING) { /* the queue gave on a job whose lease ran out before we looked */
 		rc = job_lost(t, r, j, false, reterr);
 		if (rc == 0 && j->state == JOB_FINISHED)

@@ -31,16 +31,18 @@
 #define ARGS_MAX  (4 << 20)
 #define ARGS_N_MAX 8900 /* bubblewrap stops at 9000 */
 
-/* Files of the machine that programs need to work and that hold no secrets. Left out on purpose: shadow, ssh, gitconfig,
- * npmrc, pip.conf, environment, sudoers, ssl/private. */
-static const char *const etc_files[] = {
-	"/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/ssl/certs", "/etc/ssl/openssl.cnf",
-	"/etc/ca-certificates", "/etc/ca-certificates.conf", "/etc/nsswitch.conf", "/etc/hosts", "/etc/host.conf",
-	"/etc/hostname", "/etc/resolv.conf", "/etc/localtime", "/etc/timezone", "/etc/services", "/etc/protocols", "/etc/networks",
-	"/etc/mime.types", "/etc/magic", "/etc/fonts", "/etc/locale.alias", "/etc/inputrc", "/etc/bash.bashrc", "/etc/profile",
+/* What programs need of the machine's /etc and what holds no secrets, copied once per job: bubblewrap reads the whole mount table for each bind, so
+ * that forty of them would cost more than all the rest. Left out on purpose: shadow, ssh, gitconfig, npmrc, pip.conf, environment, sudoers,
+ * ssl/private. */
+static const char *const etc_copied[] = {
+	"/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ssl/openssl.cnf", "/etc/ca-certificates.conf", "/etc/nsswitch.conf",
+	"/etc/hosts", "/etc/host.conf", "/etc/hostname", "/etc/resolv.conf", "/etc/localtime", "/etc/timezone", "/etc/services", "/etc/protocols",
+	"/etc/networks", "/etc/mime.types", "/etc/magic", "/etc/fonts", "/etc/locale.alias", "/etc/inputrc", "/etc/bash.bashrc", "/etc/profile",
 	"/etc/profile.d", "/etc/debian_version", "/etc/os-release", "/etc/lsb-release", "/etc/gai.conf", "/etc/perl", "/etc/maven",
 };
 static const char *const etc_globs[] = { "/etc/python*", "/etc/java-*-openjdk" };
+/* Large folders of links: bound in place. */
+static const char *const etc_bound[] = { "/etc/alternatives", "/etc/ssl/certs" };
 static const char *const top_links[] = { "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32" };
 
 /* --- preparing a job's folder --- */
@@ -61,6 +63,35 @@ static int job_file(const char *job_dir, const char *name, const char *text, str
 	int  r = fs_join(path, sizeof(path), reterr, job_dir, name);
 
 	return r ? r : fs_write_quick(path, str_z(text), 0644, reterr);
+}
+
+/* With modes, so that what only root may read stays unreadable; what cannot be copied is left out. */
+static int copy_etc(const char *job_dir, struct err *reterr)
+{
+	const char     *argv[128] = { "cp", "-rL", "--preserve=mode,timestamps", "--parents", "-t", job_dir };
+	struct proc_run run = { .argv = argv, .timeout_ms = 60000 };
+	glob_t          g[ARRAY_SIZE(etc_globs)] = { 0 };
+	char            path[1024];
+	size_t          n = 6;
+	int             status, r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(etc_copied); i++)
+		if (!access(etc_copied[i], R_OK))
+			argv[n++] = etc_copied[i];
+	for (size_t i = 0; i < ARRAY_SIZE(etc_globs); i++)
+		if (!glob(etc_globs[i], 0, NULL, &g[i]))
+			for (size_t k = 0; k < g[i].gl_pathc && n < ARRAY_SIZE(argv) - 1; k++)
+				argv[n++] = g[i].gl_pathv[k];
+	for (size_t i = 0; !r && i < ARRAY_SIZE(etc_bound); i++) {
+		r = fs_join(path, sizeof(path), reterr, job_dir, etc_bound[i] + 1);
+		if (!r)
+			r = fs_mkdirs(path, 0755, reterr);
+	}
+	if (!r)
+		r = proc_run(&run, &status, reterr);
+	for (size_t i = 0; i < ARRAY_SIZE(etc_globs); i++)
+		globfree(&g[i]);
+	return r;
 }
 
 static int prepare_dir(const char *job_dir, const char *name, bool give, unsigned slot, struct err *reterr)
@@ -94,9 +125,11 @@ int sandbox_prepare(const char *job_dir, const char *project, unsigned slot, str
 		r = prepare_dir(job_dir, "files", false, slot, reterr);
 	if (r)
 		return r;
-	r = job_file(job_dir, "passwd", "root:x:0:0:root:/root:/bin/bash\nrunner:x:1000:1000:runner:" SANDBOX_HOME ":/bin/bash\n"
-	                                "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n", reterr);
-	return r ? r : job_file(job_dir, "group", "root:x:0:\nrunner:x:1000:\nnogroup:x:65534:\n", reterr);
+	r = copy_etc(job_dir, reterr);
+	if (!r)
+		r = job_file(job_dir, "etc/passwd", "root:x:0:0:root:/root:/bin/bash\nrunner:x:1000:1000:runner:" SANDBOX_HOME ":/bin/bash\n"
+		                                    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n", reterr);
+	return r ? r : job_file(job_dir, "etc/group", "root:x:0:\nrunner:x:1000:\nnogroup:x:65534:\n", reterr);
 }
 
 /* --- bubblewrap's arguments --- */
@@ -134,17 +167,6 @@ static void args_system(struct args *a)
 			arg3(a, "--ro-bind", top_links[i], top_links[i]);
 		}
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(etc_files); i++)
-		if (!access(etc_files[i], R_OK))
-			arg3(a, "--ro-bind", etc_files[i], etc_files[i]);
-	for (size_t i = 0; i < ARRAY_SIZE(etc_globs); i++) {
-		glob_t g;
-
-		if (!glob(etc_globs[i], 0, NULL, &g))
-			for (size_t j = 0; j < g.gl_pathc; j++)
-				arg3(a, "--ro-bind", g.gl_pathv[j], g.gl_pathv[j]);
-		globfree(&g);
-	}
 }
 
 /* Where the job's things are found by bubblewrap: in place, or in the staging folder. */
@@ -168,8 +190,7 @@ static void args_job(struct args *a, const struct places *p, const char *writabl
 {
 	static const char *const binds[][3] = {
 		{ "--bind", "/home", SANDBOX_HOME },         { "--bind", "/tmp", "/tmp" },
-		{ "--ro-bind", "/files", SANDBOX_FILES },       { "--ro-bind", "/passwd", "/etc/passwd" },
-		{ "--ro-bind", "/group", "/etc/group" },
+		{ "--ro-bind", "/files", SANDBOX_FILES },       { "--ro-bind", "/etc", "/etc" },
 	};
 	char from[1100], to[256];
 
@@ -177,6 +198,9 @@ static void args_job(struct args *a, const struct places *p, const char *writabl
 		snprintf(from, sizeof(from), "%s%s", p->job, binds[i][1]);
 		arg3(a, binds[i][0], from, binds[i][2]);
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(etc_bound); i++)
+		if (fs_is_dir(etc_bound[i]))
+			arg3(a, "--ro-bind", etc_bound[i], etc_bound[i]);
 	if (writable) {
 		snprintf(from, sizeof(from), "%s/files/%s", p->job, writable);
 		snprintf(to, sizeof(to), SANDBOX_FILES "/%s", writable);

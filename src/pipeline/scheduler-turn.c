@@ -1,7 +1,7 @@
 /* scheduler-turn.c - what the clock brings: lost runners, jobs past their time, jobs that nobody takes.
  *
- * Each lost or late job is one transaction of its own, so that one broken run holds nobody back. Called by the scheduler's thread
- * each second, or by tests. */
+ * A run that cannot be loaded any more (its workflow is not read by this version, it needs too much memory) is ended as it is, so that one broken run
+ * holds nobody back. Called by the scheduler's thread each second, or by tests. */
 #include "base/base.h"
 
 #include "base/limits.h"
@@ -45,6 +45,71 @@ int job_lost(struct turn *t, struct run *r, struct job_row *j, bool dead, struct
 	return end_attempt(t, r, j, cause, reterr);
 }
 
+/* --- runs that cannot be loaded --- */
+
+static int end_rows(struct turn *t, str run, str cause, struct err *reterr)
+{
+	int rc = db_exec(t->tx, reterr,
+	                 "UPDATE pl_job SET state = 3, result = $2, cause = $3, ended_at = $4, deadline = 0 WHERE run = $1 AND state < 3 AND superseded = 0",
+	                 "sisi", run, (int64_t)RESULT_FAILURE, cause, t->now);
+
+	if (rc == 0)
+		rc = db_exec(t->tx, reterr,
+		             "UPDATE pl_run SET state = 3, result = $2, cause = $3, ended_at = $4, version = version + 1 WHERE id = $1 AND state < 3", "sisi",
+		             run, (int64_t)RESULT_FAILURE, cause, t->now);
+	return rc ? rc : db_notify(t->tx, "pl_runs", reterr);
+}
+
+/* Ends the run of a job without its plan, with the reason why there is none. */
+static int give_up_run(struct turn *t, str job, const struct err *why, struct err *reterr)
+{
+	struct job_row         j;
+	str                    run, project, workflow, cause = text_clean(t->a, str_z(why->msg), LIMIT_CAUSE_BYTES);
+	CLEANUP_BUF struct buf b = BUF_INIT(LIMIT_EVENT_BYTES);
+	struct jw              w;
+	struct err             gone = { 0 };
+	int                    rc = job_load(t, job, &j, &run, reterr);
+
+	if (rc == 0)
+		rc = db_get_str(t->tx, reterr, t->a, &project, NULL, "SELECT project FROM pl_run WHERE id = $1", "s", run);
+	if (rc == 0)
+		rc = db_get_str(t->tx, reterr, t->a, &workflow, NULL, "SELECT workflow FROM pl_run WHERE id = $1", "s", run);
+	if (rc == 0)
+		rc = end_rows(t, run, cause, reterr);
+	if (rc == 0)
+		rc = token_end_job(t->p->cfg.tokens, t->tx, job, reterr);
+	if (rc)
+		return rc;
+	rc = jobq_done(t->tx, PIPELINE_QUEUE, job, &gone);
+	if (rc && rc != -WEIR_EGONE)
+		return rc;
+	jw_init(&w, &b);
+	jw_obj(&w);
+	jw_kstr(&w, "run", run);
+	jw_kstr(&w, "workflow", workflow);
+	jw_kstrz(&w, "result", plan_result_name(RESULT_FAILURE));
+	jw_kstr(&w, "cause", cause);
+	jw_end(&w);
+	return run_event(t, project, EVENT_RUN_FINISHED, &b, reterr);
+}
+
+int run_load_or_give_up(struct turn *t, str job, struct run **r, struct job_row **j, struct err *reterr)
+{
+	struct err e = { 0 };
+	int        rc = run_load_job(t, job, r, j, &e);
+
+	if (rc == -WEIR_ENOENT || rc == -WEIR_EGONE)
+		return 1;
+	if (rc == -WEIR_EINVAL || rc == -WEIR_EPARSE || rc == -WEIR_ELIMIT) {
+		t->a->failed = false; /* the arena met its bound while planning; the few rows of giving up fit beside it */
+		rc = give_up_run(t, job, &e, reterr);
+		return rc ? rc : 1;
+	}
+	if (rc && reterr)
+		*reterr = e;
+	return rc;
+}
+
 struct lost { /* what jobq_reap() found, before any other statement runs */
 	struct arena *a;
 	struct { str id; bool dead; } jobs[LIMIT_WORKFLOW_JOBS];
@@ -77,11 +142,11 @@ static int reap(struct turn *t, void *arg, struct err *reterr)
 		struct run     *r;
 		struct job_row *j;
 
-		rc = run_load_job(t, l->jobs[i].id, &r, &j, reterr);
-		if (rc == -WEIR_ENOENT || rc == -WEIR_EGONE)
-			rc = 0;
-		else if (rc == 0)
+		rc = run_load_or_give_up(t, l->jobs[i].id, &r, &j, reterr);
+		if (rc == 0)
 			rc = job_lost(t, r, j, l->jobs[i].dead, reterr);
+		else if (rc == 1)
+			rc = 0;
 	}
 	return rc;
 }
@@ -107,9 +172,9 @@ static int end_late(struct turn *t, void *arg, struct err *reterr)
 
 	if (rc || !*more)
 		return rc;
-	rc = run_load_job(t, id, &r, &j, reterr);
+	rc = run_load_or_give_up(t, id, &r, &j, reterr);
 	if (rc)
-		return rc;
+		return rc == 1 ? 0 : rc;
 	if (j->state == JOB_QUEUED)
 		cause = str_z(arena_printf(t->a, "no-runner: no runner with the labels [%.*s] took the job", STR_ARG(j->labels)));
 	else if (j->cancel)

@@ -410,7 +410,7 @@ static int start_guard(struct exec *x, double minutes, struct err *reterr)
 	if (step_dir(j, x->i, "guard", dir) || snprintf(box, sizeof(box), "%s/box", j->dir) >= (int)sizeof(box))
 		return err_set(reterr, WEIR_ELIMIT, "the path of the job's folder is too long");
 	r = fs_mkdirs(dir, 0700, reterr);
-	spec = (struct sandbox_spec){ .job_dir = box, .secret_dir = p.has_secret ? p.secret : NULL, .weir_exe = j->exe, .writable = p.writable,
+	spec = (struct sandbox_spec){ .job_dir = box, .secret_dir = p.has_secret ? p.secret : NULL, .weir_exe = p.has_secret ? j->exe : NULL, .writable = p.writable,
 		                          .cwd = p.cwd, .argv = p.argv, .env = p.env, .slot = j->slot, .cgroup = j->cgroup,
 		                          .memory_bytes_max = j->memory, .pids_max = j->pids };
 	return r ? r : guard_start(j->starter, j->exe, dir, &spec, time_left(x, minutes), !j->local, &x->guard, reterr);

@@ -154,13 +154,18 @@ static size_t find_job(const struct workflow *wf, str id)
 static void read_needs(struct wf_reader *r, const struct doc_node *n, struct workflow *wf, struct wf_job *job)
 {
 	size_t count = !n || n->kind == DOC_NULL ? 0 : n->kind == DOC_SEQ ? n->seq.n : 1;
+	bool  *twice;
 
+	if (count > LIMIT_JOB_NEEDS) {
+		doc_error(r->c, n, "job '%.*s' needs %zu others, more than %d", STR_ARG(job->id), count, LIMIT_JOB_NEEDS);
+		return;
+	}
 	job->needs = ARENA_ARRAY(r->a, count ? count : 1, size_t);
-	for (size_t i = 0; job->needs && i < count; i++) {
+	twice = ARENA_ARRAY(r->a, count ? wf->n_jobs : 1, bool);
+	for (size_t i = 0; job->needs && twice && i < count; i++) {
 		const struct doc_node *item = n->kind == DOC_SEQ ? n->seq.items[i] : n;
 		str                    id = wf_literal(r, item, "'needs'");
 		size_t                 to = find_job(wf, id);
-		bool                   twice = false;
 
 		if (id.len == 0)
 			continue;
@@ -168,10 +173,9 @@ static void read_needs(struct wf_reader *r, const struct doc_node *n, struct wor
 			doc_error(r->c, item, "job '%.*s' needs '%.*s', which is no job of this workflow", STR_ARG(job->id), STR_ARG(id));
 			continue;
 		}
-		for (size_t k = 0; k < job->n_needs; k++)
-			twice = twice || job->needs[k] == to;
-		if (!twice)
+		if (!twice[to])
 			job->needs[job->n_needs++] = to;
+		twice[to] = true;
 	}
 }
 
@@ -180,6 +184,7 @@ static void reach(const struct workflow *wf, size_t from, bool *seen, size_t *st
 {
 	size_t top = 0;
 
+	memset(seen, 0, wf->n_jobs * sizeof(*seen));
 	stack[top++] = from;
 	while (top) {
 		const struct wf_job *job = &wf->jobs[stack[--top]];
@@ -203,9 +208,29 @@ static void check_edge(struct wf_reader *r, const struct doc_node *needs, const 
 	          STR_ARG(wf->jobs[need].id), STR_ARG(wf->jobs[job].id));
 }
 
+/* Takes jobs away whose needs are all taken away, until nothing changes: what is left is in a cycle or behind one. */
+static size_t count_stuck(const struct workflow *wf, bool *gone)
+{
+	size_t left = wf->n_jobs, before = left + 1;
+
+	memset(gone, 0, wf->n_jobs * sizeof(*gone));
+	while (left < before) {
+		before = left;
+		for (size_t i = 0; i < wf->n_jobs; i++) {
+			bool ready = !gone[i];
+
+			for (size_t k = 0; ready && k < wf->jobs[i].n_needs; k++)
+				ready = gone[wf->jobs[i].needs[k]];
+			gone[i] = gone[i] || ready;
+			left -= ready;
+		}
+	}
+	return left;
+}
+
 static void check_cycles(struct wf_reader *r, const struct doc_node *jobs, struct workflow *wf)
 {
-	bool  *seen = ARENA_ARRAY(r->a, wf->n_jobs, bool);
+	bool   *seen = ARENA_ARRAY(r->a, wf->n_jobs, bool), *gone = ARENA_ARRAY(r->a, wf->n_jobs, bool);
 	size_t *stack = ARENA_ARRAY(r->a, wf->n_jobs + 1, size_t), starts = 0;
 
 	for (size_t i = 0; i < wf->n_jobs; i++)
@@ -214,15 +239,18 @@ static void check_cycles(struct wf_reader *r, const struct doc_node *jobs, struc
 		doc_error(r->c, jobs, "at least one job must need no other");
 		return;
 	}
-	for (size_t i = 0; seen && stack && i < wf->n_jobs; i++)
-		for (size_t k = 0; k < wf->jobs[i].n_needs; k++) {
-			size_t need = wf->jobs[i].needs[k];
-
-			memset(seen, 0, wf->n_jobs * sizeof(*seen));
-			reach(wf, need, seen, stack);
-			if (seen[i] || need == i)
-				check_edge(r, doc_get(jobs->map.pairs[i].value, "needs"), wf, i, need);
-		}
+	if (!seen || !gone || !stack || count_stuck(wf, gone) == 0)
+		return;
+	for (size_t i = 0; i < wf->n_jobs && r->c->n_dropped == 0; i++) {
+		if (gone[i])
+			continue;
+		/* who waits for i, and does i itself wait for it? */
+		reach(wf, i, seen, stack);
+		for (size_t w = 0; w < wf->n_jobs; w++)
+			for (size_t k = 0; seen[w] && k < wf->jobs[w].n_needs; k++)
+				if (wf->jobs[w].needs[k] == i)
+					check_edge(r, doc_get(jobs->map.pairs[w].value, "needs"), wf, w, i);
+	}
 }
 
 void wf_read_jobs(struct wf_reader *r, const struct doc_node *n, struct workflow *wf)

@@ -306,8 +306,9 @@ int workflow_read(struct arena *a, str text, struct doc_check *c, struct workflo
 	wf->file = arena_str(a, str_z(c->file));
 	sha256_hex(text, wf->digest);
 	read_top(&r, top, wf);
-	if (arena_check(a, "workflow", reterr))
-		return -WEIR_ENOMEM;
+	rc = arena_check(a, "workflow", reterr);
+	if (rc)
+		return rc;
 	if (c->n_diags == 0)
 		*ret = wf;
 	return 0;

@@ -13,17 +13,16 @@
 #include "base/fs.h"
 #include "base/proc.h"
 #include "base/vec.h"
+#include "release/haproxy-socket.h"
 #include "release/traffic.h"
 #include "release/workload.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-enum { ANSWER_BYTES_MAX = 4 << 20, CONFIG_BYTES_MAX = 8 << 20, SOCKET_TIMEOUT_S = 2, RING_BYTES = 32 << 20, SERVER_NAME_SIZE = WORKLOAD_NAME_SIZE };
+enum { ANSWER_BYTES_MAX = 4 << 20, CONFIG_BYTES_MAX = 8 << 20, RING_BYTES = 32 << 20, SERVER_NAME_SIZE = WORKLOAD_NAME_SIZE };
 
 struct server {
 	char     name[SERVER_NAME_SIZE];
@@ -48,38 +47,6 @@ struct traffic_haproxy {
 
 /* --- the runtime socket --- */
 
-static int socket_open(const char *path, struct err *reterr)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	struct timeval     tv = { SOCKET_TIMEOUT_S, 0 };
-	int                fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return err_errno(reterr, errno, "socket");
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0)
-		return fd;
-	close(fd);
-	return err_set(reterr, WEIR_EUNAVAIL, "HAProxy does not answer at %s: %s", path, strerror(errno));
-}
-
-/* Sends commands (separated by ';') and reads the whole answer. */
-static int command_at(const char *path, str cmd, struct buf *answer, struct err *reterr)
-{
-	int CLEANUP_FD fd = socket_open(path, reterr);
-	int rc;
-
-	if (fd < 0)
-		return fd;
-	buf_clear(answer);
-	if ((rc = fs_write_fd(fd, path, cmd, reterr)) || (rc = fs_write_fd(fd, path, STR("\n"), reterr))
-	    || (rc = fs_read_fd(fd, path, answer, reterr)))
-		return rc;
-	return 0;
-}
-
 static int command(struct traffic_haproxy *t, struct buf *answer, struct err *reterr, const char *fmt, ...) PRINTF(4, 5);
 static int command(struct traffic_haproxy *t, struct buf *answer, struct err *reterr, const char *fmt, ...)
 {
@@ -90,7 +57,7 @@ static int command(struct traffic_haproxy *t, struct buf *answer, struct err *re
 	va_start(ap, fmt);
 	buf_addv(&cmd, fmt, ap);
 	va_end(ap);
-	return (rc = buf_check(&cmd, "HAProxy command", reterr)) ? rc : command_at(t->socket, buf_str(&cmd), answer, reterr);
+	return (rc = buf_check(&cmd, "HAProxy command", reterr)) ? rc : haproxy_command(t->socket, buf_str(&cmd), answer, reterr);
 }
 
 /* A command whose answer is empty when it worked. */
@@ -102,28 +69,13 @@ static int command_quiet(struct traffic_haproxy *t, struct err *reterr, const ch
 	return a.len == 0 ? 0 : err_set(reterr, WEIR_EIO, "HAProxy: %s: %.*s", what, STR_ARG(a));
 }
 
-/* Value of "Name: value" in show info. */
-static str info_field(str text, const char *name)
-{
-	str line;
-
-	while (text.len) {
-		str key, value;
-
-		str_cut(text, '\n', &line, &text);
-		if (str_cut(line, ':', &key, &value) && str_eqz(key, name))
-			return str_trim(value);
-	}
-	return STR_NULL;
-}
-
 static int worker_pid(struct traffic_haproxy *t, char out[32], struct err *reterr)
 {
 	struct buf CLEANUP_BUF answer = BUF_INIT(ANSWER_BYTES_MAX);
 	int rc = command(t, &answer, reterr, "show info");
 
 	if (!rc)
-		snprintf(out, 32, "%.*s", STR_ARG(str_sub(info_field(buf_str(&answer), "Pid"), 0, 31)));
+		snprintf(out, 32, "%.*s", STR_ARG(str_sub(haproxy_info(buf_str(&answer), "Pid"), 0, 31)));
 	return rc;
 }
 
@@ -271,7 +223,7 @@ static int reload(struct traffic_haproxy *t, struct err *reterr)
 
 	if ((rc = write_all(t, reterr)) || (rc = worker_pid(t, before, reterr)))
 		return rc;
-	if ((rc = command_at(t->master, STR("reload"), &answer, NULL)) && rc != -WEIR_EIO) /* the master may close while it re-executes */
+	if ((rc = haproxy_command(t->master, STR("reload"), &answer, NULL)) && rc != -WEIR_EIO) /* the master may close while it re-executes */
 		return err_set(reterr, WEIR_EUNAVAIL, "HAProxy's master does not answer at %s", t->master);
 	for (unsigned i = 0; i < 500; i++) {
 		if (worker_pid(t, now, NULL) == 0 && strcmp(now, before) != 0)
@@ -461,52 +413,6 @@ static int op_remove_server(void *ctx, unsigned slot, enum traffic_arm arm, cons
 
 /* --- counters: one backend line per arm --- */
 
-static str csv_field(str line, size_t index)
-{
-	str field = STR_NULL;
-
-	for (size_t i = 0; i <= index; i++)
-		if (!str_cut(line, ',', &field, &line) && i < index)
-			return STR_NULL;
-	return field;
-}
-
-static size_t csv_column(str header, const char *name)
-{
-	str    field;
-	size_t i = 0;
-
-	while (header.len) {
-		str_cut(header, ',', &field, &header);
-		if (str_eqz(field, name))
-			return i;
-		i++;
-	}
-	return SIZE_MAX;
-}
-
-/* Adds the columns of the one backend line behind the "# pxname,..." header in text. */
-static int read_backend_line(str text, uint64_t *ret_done, uint64_t *ret_failed, struct err *reterr)
-{
-	static const char *const columns[] = { "hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other" };
-	str header, line;
-
-	str_cut(text, '\n', &header, &text);
-	str_cut(text, '\n', &line, &text);
-	*ret_done = *ret_failed = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
-		size_t   c = csv_column(header, columns[i]);
-		uint64_t n;
-
-		if (c == SIZE_MAX || !str_to_u64(csv_field(line, c), &n))
-			return err_set(reterr, WEIR_EIO, "HAProxy: show stat has no %s in '%.*s'", columns[i], STR_ARG(str_sub(line, 0, 200)));
-		*ret_done += n;
-		if (i == 4)
-			*ret_failed = n;
-	}
-	return 0;
-}
-
 static int op_counts(void *ctx, unsigned slot, struct traffic_counts *ret, struct err *reterr)
 {
 	struct traffic_haproxy *t = ctx;
@@ -516,14 +422,14 @@ static int op_counts(void *ctx, unsigned slot, struct traffic_counts *ret, struc
 
 	if (rc || (rc = command(t, &answer, reterr, "show info;show stat s%u_a 2 -1;show stat s%u_b 2 -1", slot, slot)))
 		return rc;
-	snprintf(c.boot, sizeof(c.boot), "%.*s.%.*s", STR_ARG(str_sub(info_field(buf_str(&answer), "Pid"), 0, 20)),
-	         STR_ARG(str_sub(info_field(buf_str(&answer), "Start_time_sec"), 0, 20)));
+	snprintf(c.boot, sizeof(c.boot), "%.*s.%.*s", STR_ARG(str_sub(haproxy_info(buf_str(&answer), "Pid"), 0, 20)),
+	         STR_ARG(str_sub(haproxy_info(buf_str(&answer), "Start_time_sec"), 0, 20)));
 	for (unsigned arm = 0, at = 0; arm < 2; arm++) {
 		const char *p = strstr(buf_z(&answer) + at, "# pxname");
 
 		if (!p)
 			return err_set(reterr, WEIR_EIO, "HAProxy: show stat gave no table for slot %u", slot);
-		if ((rc = read_backend_line(str_z(p + 2), &c.done[arm], &c.failed[arm], reterr)))
+		if ((rc = haproxy_backend_line(str_z(p + 2), &c.done[arm], &c.failed[arm], reterr)))
 			return rc;
 		at = (unsigned)(p - buf_z(&answer)) + 1;
 	}
@@ -593,7 +499,7 @@ static int sync_arm(struct traffic_haproxy *t, unsigned slot, unsigned arm, stru
 		char z[SERVER_NAME_SIZE];
 
 		str_cut(text, '\n', &line, &text);
-		name = csv_field(line, 1);
+		name = haproxy_csv(line, 1);
 		if (line.len == 0 || line.ptr[0] == '#' || name.len == 0 || name.len >= sizeof(z))
 			continue;
 		snprintf(z, sizeof(z), "%.*s", STR_ARG(name));

@@ -423,7 +423,7 @@ static const struct http_route routes[] = {
 	  "git fetches and pushes here; pushing needs the scope develop", NULL, NULL },
 	{ "GET", "/api/v1/projects", HTTP_WORKER, SCOPE_READ, 0, api_list, "All projects", NULL, NULL },
 	{ "POST", "/api/v1/projects", HTTP_WORKER, SCOPE_ADMIN, 64 << 10, api_create, "Makes a project with an empty repository", PROJECT_SCHEMA, NULL },
-	{ "GET", "/api/v1/projects/:project", HTTP_WORKER, SCOPE_READ, 0, api_get, "One project", NULL, NULL },
+	{ "GET", "/api/v1/projects/:project", HTTP_FAST, SCOPE_READ, 0, api_get, "One project", NULL, NULL },
 	{ "POST", "/api/v1/projects/:project/archive", HTTP_WORKER, SCOPE_ADMIN, 0, api_archive, "Makes a project read-only for good", NULL, NULL },
 	{ "GET", "/api/v1/projects/:project/refs", HTTP_WORKER, SCOPE_READ, 0, api_refs, "Refs and where they stand", NULL, NULL },
 	{ "GET", "/api/v1/projects/:project/changes", HTTP_WORKER, SCOPE_READ, 0, api_changes,

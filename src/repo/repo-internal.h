@@ -27,7 +27,7 @@ struct repo_hooks; /* listener, hook-server.c */
 
 struct repo_store {
 	struct repo_config cfg;
-	char               repos[PATH_MAX], hooks[PATH_MAX], home[PATH_MAX], socket[PATH_MAX], exe[PATH_MAX];
+	char               repos[PATH_MAX], hooks[PATH_MAX], home[PATH_MAX], socket[PATH_MAX];
 	pthread_mutex_t    lock;
 	struct map         pushes; /* id -> struct repo_push */
 	pthread_mutex_t    making; /* one project is made at a time */

@@ -5,6 +5,7 @@
  * creation of that name takes it over. */
 #include "base/base.h"
 #include "repo/repo-internal.h"
+#include "base/embed.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -227,23 +228,22 @@ struct source_ops repo_source(struct repo_store *s)
 
 /* --- the room --- */
 
-/* The hooks are this program under another name: git starts it without a shell in between. */
-static int hooks_link(struct repo_store *s, struct err *reterr)
+extern const struct embed_file repo_hook_files[]; /* the one program of hook-main.c */
+
+/* Both hooks are the same program: it looks at the name that it was started under. */
+static int hooks_write(struct repo_store *s, struct err *reterr)
 {
 	static const char *const names[] = { "pre-receive", "post-receive" };
+	int                      r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		char path[PATH_MAX], tmp[PATH_MAX + 8];
-		int  r = fs_join(path, sizeof(path), reterr, s->hooks, names[i]);
+	for (size_t i = 0; !r && i < ARRAY_SIZE(names); i++) {
+		char path[PATH_MAX];
 
-		if (r)
-			return r;
-		snprintf(tmp, sizeof(tmp), "%s.new", path);
-		unlink(tmp);
-		if (symlink(s->exe, tmp) || rename(tmp, path))
-			return err_errno(reterr, errno, "%s: cannot make the hook", path);
+		r = fs_join(path, sizeof(path), reterr, s->hooks, names[i]);
+		if (!r)
+			r = fs_write_quick(path, repo_hook_files[0].data, 0755, reterr);
 	}
-	return 0;
+	return r;
 }
 
 static int folders_make(struct repo_store *s, struct err *reterr)
@@ -279,9 +279,7 @@ int repo_open(const struct repo_config *cfg, struct repo_store **ret, struct err
 	map_init(&s->pushes);
 	r = folders_make(s, reterr);
 	if (!r)
-		r = fs_self_exe(s->exe, sizeof(s->exe), reterr);
-	if (!r)
-		r = hooks_link(s, reterr);
+		r = hooks_write(s, reterr);
 	if (!r)
 		r = db_migrate(cfg->db, "repo", repo_migrations, repo_n_migrations, reterr);
 	if (r) {

@@ -58,8 +58,4 @@ struct source_ops repo_source(struct repo_store *s);
  *   GET  /api/v1/projects/:project/file?ref=&path=       raw, at most 1 MiB */
 const struct http_route *repo_routes(size_t *ret_n);
 
-/* What git starts as pre-receive and post-receive (the program under that name): asks the server over its socket.
- * Returns the exit status; prints for the pusher on stderr. */
-int repo_hook_main(const char *which);
-
 #endif

@@ -41,15 +41,41 @@ static void wait_locked(struct own_runner *r, int64_t ms)
 		;
 }
 
+extern char **environ;
+
+/* The server's environment without what the command line of a person may carry: a token there would win over the runner's own. */
+static const char **runner_env(struct err *reterr)
+{
+	size_t       n = 0, kept = 0;
+	const char **env;
+
+	while (environ[n])
+		n++;
+	env = calloc(n + 1, sizeof(*env));
+	for (size_t i = 0; env && i < n; i++)
+		if (!str_has_prefix(str_z(environ[i]), STR("WEIR_")))
+			env[kept++] = environ[i];
+	if (!env)
+		(void)err_set(reterr, WEIR_ENOMEM, "no memory for the runner's environment");
+	return env;
+}
+
 static int spawn_locked(struct own_runner *r, struct err *reterr)
 {
 	const char *const argv[] = { r->exe,         "runner",      "--data",         r->data, "--server", r->url,
 		                         "--token-file", r->token_file, "--runner-slots", r->slots, NULL };
 	struct proc_spec  spec = PROC_SPEC_INIT;
+	const char      **env = runner_env(reterr);
+	int               rc;
 
+	if (!env)
+		return -WEIR_ENOMEM;
 	spec.argv = argv;
+	spec.env = env;
 	spec.new_session = true;
-	return proc_spawn(&spec, &r->pid, reterr);
+	rc = proc_spawn(&spec, &r->pid, reterr);
+	free(env);
+	return rc;
 }
 
 /* The runner of an earlier server (killed, so that it could not end it) is told to make room: it may talk to an address where nobody answers

@@ -1,8 +1,8 @@
 #!/bin/sh
 # journey.sh FIXTURE_SERVER - runs journey.mjs when chromium, node and its one package are there; else says so and is a skip.
 set -eu
+server=$(realpath "$1")
 cd "$(dirname "$0")"
-server=$1
 for tool in node npm /usr/bin/chromium; do
 	command -v "$tool" >/dev/null 2>&1 || { echo "skipped: $tool is not installed"; exit 77; }
 done

@@ -2,7 +2,7 @@
 # validate.sh PRINT CACHE - the OpenAPI document is valid by openapi-spec-validator 0.7.2 (PyPI), which is put into a virtual environment
 # under CACHE the first time. Without it the document is still made and parsed, and the rest is a skip that says so.
 set -eu
-print=$1
+print=$(realpath "$1")
 cache=$2
 document=$(mktemp)
 trap 'rm -f "$document"' EXIT

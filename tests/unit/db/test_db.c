@@ -462,6 +462,35 @@ static void test_notify(void **s UNUSED)
 	db_close(db);
 }
 
+struct slow {
+	atomic_int began, ended;
+};
+static void on_notify_slow(void *ctx)
+{
+	struct slow *s = ctx;
+
+	atomic_fetch_add(&s->began, 1);
+	clock_sleep_ms(100);
+	atomic_fetch_add(&s->ended, 1);
+}
+
+/* After db_unlisten() returned, the callback's memory may go away. */
+static void test_unlisten_waits(void **s UNUSED)
+{
+	struct db          *db = fresh_db();
+	struct err          e = { 0 };
+	struct db_listener *l;
+	struct slow         slow = { 0 };
+	struct insert       in = { 1, NULL, false };
+
+	assert_ok(db_listen(db, "thing_made", on_notify_slow, &slow, &l, &e), &e);
+	assert_ok(db_write(db, notify_thing, &in, &e), &e);
+	assert_true(wait_for(&slow.began, 1));
+	db_unlisten(l);
+	assert_int_equal(atomic_load(&slow.began), atomic_load(&slow.ended));
+	db_close(db);
+}
+
 /* --- crash: what was acknowledged is there --- */
 
 static void child_writes(int fd)
@@ -701,7 +730,7 @@ int main(void)
 		cmocka_unit_test(test_values),       cmocka_unit_test(test_codes),    cmocka_unit_test(test_many_writers),
 		cmocka_unit_test(test_reopen),       cmocka_unit_test(test_migrations), cmocka_unit_test(test_misuse),
 		cmocka_unit_test(test_get_helpers),  cmocka_unit_test(test_order),    cmocka_unit_test(test_snapshot),
-		cmocka_unit_test(test_counter),      cmocka_unit_test(test_notify),   cmocka_unit_test(test_crash),
+		cmocka_unit_test(test_counter),      cmocka_unit_test(test_notify),   cmocka_unit_test(test_unlisten_waits),   cmocka_unit_test(test_crash),
 		cmocka_unit_test(test_disk_full),   cmocka_unit_test(test_file_limit),    cmocka_unit_test(test_backup),   cmocka_unit_test(test_open_errors),
 		cmocka_unit_test(test_restart),
 	};

@@ -211,7 +211,12 @@ static void test_jobs(void **s UNUSED)
 	assert_int_equal(ask_as(f, j.text, "GET", "/api/p/other", ""), 403);
 	assert_int_equal(ask_as(f, f->admin, "GET", "/api/job", ""), 200);
 	assert_ok(db_write(f->db, job_end, &j, &e), &e);
-	assert_int_equal(ask_as(f, j.text, "GET", "/api/job", ""), 401);
+	int status = 0;
+	for (int n = 0; n < 400 && status != 401; n++) { /* the notification comes with the commit, on a thread of the db */
+		status = ask_as(f, j.text, "GET", "/api/job", "");
+		clock_sleep_ms(status == 401 ? 0 : 5);
+	}
+	assert_int_equal(status, 401);
 	end(f);
 }
 
@@ -274,6 +279,10 @@ static void test_login(void **s UNUSED)
 	assert_int_equal(ask(f, "POST", "/change", with_origin, ""), 200);
 	snprintf(with_origin, sizeof(with_origin), "%sSec-Fetch-Site: same-origin\r\n", cookie);
 	assert_int_equal(ask(f, "POST", "/change", with_origin, ""), 200);
+	/* a session's text is no bearer token, also when it was seen lately */
+	char text[64];
+	snprintf(text, sizeof(text), "%.53s", strchr(cookie, '=') + 1);
+	assert_int_equal(ask_as(f, text, "GET", "/api/who", ""), 401);
 	/* the session ends with its token */
 	assert_ok(token_revoke(f->store, STR("reader"), STR("weir"), &e), &e);
 	assert_int_equal(ask(f, "GET", "/page", cookie, ""), 401);

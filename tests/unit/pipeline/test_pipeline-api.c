@@ -51,7 +51,7 @@ static int setup(void **state)
 	struct err             e = { 0 };
 	struct http_config     hc = { .bind = "127.0.0.1", .loop_threads = 1, .worker_threads = 6, .connections_max = 64, .connections_per_ip_max = 64,
 		                          .idle_timeout_ms = 30000, .header_timeout_ms = 10000, .body_timeout_ms = 10000, .clock = &clock_real };
-	struct pipeline_config pc = { .data = dir, .server_url = base, .source = &source, .lease_ms = 30000 };
+	struct pipeline_config pc = { .data = dir, .server_url = base, .source = &source, .lease_ms = 600000 };
 	const struct http_route *routes;
 	size_t                   n;
 

@@ -469,6 +469,44 @@ static void plan_errors_later(void **state)
 	expect_run(run, "d=finished/failureplan: ci.yml:6:");
 }
 
+/* A run whose workflow this version does not read (any more) ends when its job does, and holds no other back. */
+static int spoil_turn(struct turn *t, void *arg, struct err *reterr)
+{
+	return db_exec(t->tx, reterr, "UPDATE pl_run SET workflow_text = 'on: sunset' WHERE id = $1", "z", (const char *)arg);
+}
+static void unreadable_run(void **state)
+{
+	struct held h, other;
+	struct err  e = { 0 };
+	char        bad[ID_SIZE], good[ID_SIZE];
+
+	(void)state;
+	(void)snprintf(bad, sizeof(bad), "%s", make_run("on: push\njobs:\n  a: {runs-on: x, steps: [{run: x}]}\n  b: {needs: a, runs-on: x, steps: [{run: x}]}\n"));
+	assert_true(claim("r", "lease-pppppppppppppp01", &h));
+	(void)snprintf(good, sizeof(good), "%s", make_run("on: push\njobs:\n  a: {runs-on: x, steps: [{run: x}]}\n"));
+	assert_true(claim("r", "lease-pppppppppppppp02", &other));
+	assert_ok(turn_write(p, STR("t"), spoil_turn, bad, &e), &e);
+	assert_true(finish(&h, RESULT_SUCCESS, "{}", false) != 0);
+	for (int i = 0; i < 4; i++)
+		tick((LEASE_MS + 1000) * USEC_PER_MSEC);
+	expect_run(bad, "finished failure: run ");
+	expect_run(bad, "a=finished/failure");
+	expect_run(bad, "b=finished/failure");
+	expect_run(good, "a=queued");
+	/* the same while it waits: the next claim ends it and takes what is behind it */
+	(void)snprintf(bad, sizeof(bad), "%s", make_run("on: push\njobs:\n  a: {runs-on: x, steps: [{run: x}]}\n"));
+	assert_ok(turn_write(p, STR("t"), spoil_turn, bad, &e), &e);
+	(void)make_run("on: push\njobs:\n  a: {runs-on: x, steps: [{run: x}]}\n");
+	for (int i = 3; i <= 4; i++) {
+		char lease[40];
+
+		(void)snprintf(lease, sizeof(lease), "lease-pppppppppppppp%02d", i);
+		assert_true(claim("r", lease, &h));
+		assert_int_equal(finish(&h, RESULT_SUCCESS, "{}", false), 0);
+	}
+	expect_run(bad, "finished failure: run ");
+}
+
 /* --- the simulation --- */
 
 enum { RUNNERS = 4, GROUPS_MAX = 8 };
@@ -781,7 +819,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { T(needs_and_outputs), T(claim_again_after_a_lost_answer), T(labels), T(lost_three_times),
 		T(lost_and_claimed_at_once), T(restart_keeps_leases), T(matrix_limits), T(continue_on_error), T(cancel_and_retry), T(a_deaf_runner),
-		T(concurrency_groups), T(gives_back), T(plan_errors_later), T(simulation) };
+		T(concurrency_groups), T(gives_back), T(plan_errors_later), T(unreadable_run), T(simulation) };
 	struct err e = { 0 };
 	int        rc, pg_rc;
 

@@ -137,7 +137,9 @@ static void jobs(void **state)
 	expect_problem("on: push\njobs:\n  a:\n    runs-on: x\n    needs: b\n    steps: [{run: x}]\n",
 	               "5:12 job 'a' needs 'b', which is no job of this workflow");
 	expect_problem("on: push\njobs:\n  s:\n    runs-on: x\n    steps: [{run: x}]\n  a:\n    runs-on: x\n    needs: [s, b]\n    steps: [{run: x}]\n"
-	               "  b:\n    runs-on: x\n    needs: a\n    steps: [{run: x}]\n", "8:16 job 'a' needs 'b', which itself waits for 'a': a cycle|12:12 ");
+	               "  b:\n    runs-on: x\n    needs: a\n    steps: [{run: x}]\n", "8:16 job 'a' needs 'b', which itself waits for 'a': a cycle");
+	expect_problem("on: push\njobs:\n  s:\n    runs-on: x\n    steps: [{run: x}]\n  a:\n    runs-on: x\n    needs: [s, b]\n    steps: [{run: x}]\n"
+	               "  b:\n    runs-on: x\n    needs: a\n    steps: [{run: x}]\n", "12:12 job 'b' needs 'a', which itself waits for 'b': a cycle");
 	expect_problem("on: push\njobs:\n  a:\n    runs-on: x\n    needs: a\n    steps: [{run: x}]\n", "3:3 at least one job must need no other");
 	expect_problem("on: push\njobs:\n  a:\n    runs-on: x\n    timeout-minutes: 0\n    steps: [{run: x}]\n", "5:22 'timeout-minutes' must be a number from");
 	expect_problem("on: push\njobs:\n  a:\n    runs-on: x\n    timeout-minutes: 9999\n    steps: [{run: x}]\n", "to 7200");
@@ -206,6 +208,23 @@ static void limits(void **state)
 	for (int i = 0; i < 1001; i++)
 		buf_addf(&b, "  j%d: {runs-on: x, steps: [{run: x}]}\n", i);
 	expect_problem(buf_z(&b), "1001 jobs are more than 1000");
+	buf_clear(&b);
+	buf_addz(&b, "on: push\njobs:\n  a: {runs-on: x, steps: [{run: x}]}\n  b:\n    runs-on: x\n    steps: [{run: x}]\n    needs: [a");
+	for (int i = 0; i < 256; i++)
+		buf_addz(&b, ", a");
+	buf_addz(&b, "]\n");
+	expect_problem(buf_z(&b), "7:12 job 'b' needs 257 others, more than 256");
+	/* a great tangle of needs is read in good time */
+	buf_clear(&b);
+	buf_addz(&b, "on: push\njobs:\n  s: {runs-on: x, steps: [{run: x}]}\n");
+	for (int i = 0; i < 900; i++) {
+		buf_addf(&b, "  j%d:\n    runs-on: x\n    steps: [{run: x}]\n    needs: [", i);
+		for (int k = 1; k <= 150; k++)
+			buf_addf(&b, "%sj%d", k > 1 ? "," : "", (i + k) % 900);
+		buf_addz(&b, "]\n");
+	}
+	assert_true(b.len < (1 << 20));
+	expect_problem(buf_z(&b), "a cycle");
 	buf_fini(&b);
 }
 

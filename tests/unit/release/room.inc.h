@@ -98,9 +98,10 @@ static void UNUSED fx_room_close(void)
 
 static void fx_open_db(void)
 {
-	char url[120];
+	const char *other = getenv("TEST_DATABASE"); /* a PostgreSQL database that is empty */
+	char        url[300];
 
-	snprintf(url, sizeof(url), "sqlite:%s/weir.db", fx.data);
+	snprintf(url, sizeof(url), other ? "%s" : "sqlite:%s/weir.db", other ? other : fx.data);
 	FX_OK(db_open(url, &fx.db, &fx_err));
 	FX_OK(event_log_open(fx.db, fx.keys, &clock_real, &fx.log, &fx_err));
 	FX_OK(event_log_start(fx.log, &fx_err));
@@ -270,7 +271,7 @@ struct load {
 	uint16_t    port;
 	unsigned    pause_us;
 	pthread_t   thread[LOAD_THREADS];
-	volatile bool stop;
+	_Atomic bool stop;
 	pthread_mutex_t lock;
 	unsigned    ok, failed, none; /* 2xx; 5xx; no answer */
 };

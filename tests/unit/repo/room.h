@@ -1,5 +1,4 @@
-/* room.h - the room for its tests: real database, event log and HTTP server in a temporary folder; the test program is server, and hook when git
- * starts it under that name. */
+/* room.h - the room for its tests: real database, event log and HTTP server in a temporary folder. */
 #ifndef WEIR_TESTS_REPO_ROOM_H
 #define WEIR_TESTS_REPO_ROOM_H
 
@@ -177,15 +176,11 @@ UNUSED static size_t events(const char *project, enum event_type type, struct ar
 	return n;
 }
 
-/* Call first in main(): the hook's half of this program. */
-#define ROOM_HOOK(argc, argv)                                                                            \
-	do {                                                                                                 \
-		const char *room_slash_ = (argc) ? strrchr((argv)[0], '/') : NULL;                               \
-		if (room_slash_ && (!strcmp(room_slash_ + 1, "pre-receive") || !strcmp(room_slash_ + 1, "post-receive"))) \
-			return repo_hook_main(room_slash_ + 1);                                                      \
-		base_init();                                                                                     \
-		if (getenv("TEST_FILTER")) /* "test_tokens*" */                                                  \
-			cmocka_set_test_filter(getenv("TEST_FILTER"));                                               \
+#define ROOM_BEGIN()                                                      \
+	do {                                                                  \
+		base_init();                                                      \
+		if (getenv("TEST_FILTER")) /* "test_tokens*" */                   \
+			cmocka_set_test_filter(getenv("TEST_FILTER"));                \
 	} while (0)
 
 #endif

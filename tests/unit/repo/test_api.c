@@ -191,13 +191,13 @@ static void test_files(void **s UNUSED)
 	assert_sh("curl -s -D h -o b \"$URL/api/v1/projects/shop/file?path=bin\"; grep -qi 'content-type: application/octet-stream' h; cmp b w/bin");
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, begin_api, end_api)
 		T(test_projects), T(test_scopes), T(test_changes), T(test_commits_and_refs), T(test_files),
 	};
 
-	ROOM_HOOK(argc, argv);
+	ROOM_BEGIN();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,7 +136,7 @@ static void test_environment_is_closed(void **s UNUSED)
 	unsetenv("WEIR_TEST_SECRET");
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_end)
@@ -144,6 +144,6 @@ int main(int argc, char **argv)
 		T(test_broken_answers), T(test_environment_is_closed),
 	};
 
-	ROOM_HOOK(argc, argv);
+	ROOM_BEGIN();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -462,7 +462,7 @@ static void test_pushes_to_many_projects(void **s UNUSED)
 	}
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -472,6 +472,6 @@ int main(int argc, char **argv)
 		T(test_database_that_fails), T(test_half_made_repository_is_made_again), T(test_one_of_many_creators_wins), T(test_pushes_to_many_projects),
 	};
 
-	ROOM_HOOK(argc, argv);
+	ROOM_BEGIN();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

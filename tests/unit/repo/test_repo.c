@@ -267,7 +267,7 @@ static int run_on_postgres(void)
 	return r;
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_push_fetch_clone, setup, teardown),
@@ -284,6 +284,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_post_receive_of_an_earlier_server, setup, teardown),
 	};
 
-	ROOM_HOOK(argc, argv);
+	ROOM_BEGIN();
 	return cmocka_run_group_tests(tests, NULL, NULL) + run_on_postgres();
 }

@@ -1,7 +1,11 @@
-/* hook-client.c - the hooks as git starts them: hands what git says to the server, prints its answer for the pusher. */
+/* hook-main.c - the hooks as git starts them: hands what git says to the server, prints its answer for the pusher.
+ *
+ * A program of its own, carried inside weir and written to the data folder at start: every push starts it twice, and it is there in a millisecond
+ * where weir with all its libraries takes ten or more. */
 #include "base/base.h"
-#include "repo/repo.h"
+#include "base/err.h"
 #include "base/fs.h"
+#include "base/str.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -39,13 +43,14 @@ static int hook_ask(const char *which, struct buf *answer, struct err *reterr)
 	return fs_read_fd(fd, "weir", answer, reterr);
 }
 
-int repo_hook_main(const char *which)
+int main(int argc, char **argv)
 {
+	const char            *slash = argc ? strrchr(argv[0], '/') : NULL;
 	CLEANUP_BUF struct buf answer = BUF_INIT(HOOK_ANSWER_MAX);
 	struct err             e = { 0 };
 	str                    word, text;
 
-	if (hook_ask(which, &answer, &e)) {
+	if (hook_ask(slash ? slash + 1 : "unknown", &answer, &e)) {
 		fprintf(stderr, "weir: %s\n", e.msg);
 		return 1;
 	}
