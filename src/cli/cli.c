@@ -140,7 +140,7 @@ void cli_print_text(struct cli *c, unsigned from, unsigned indent, const char *z
 {
 	unsigned width = cli_width(c), column = from;
 
-	for (bool first = true; *z; first = false) {
+	for (bool first = true; z && *z; first = false) {
 		size_t   spaces = strspn(z, " \n"), word = strcspn(z + spaces, " \n");
 		bool     paragraph = spaces > 1 && z[0] == '\n' && z[1] == '\n';
 		unsigned chars = 0;

@@ -3,8 +3,6 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 
-enum { WIDTH = 100 };
-
 static void add_seconds(struct buf *b, const struct doc_node *n)
 {
 	char text[32];
@@ -59,25 +57,10 @@ static void add_bound(struct buf *b, const struct doc_node *m, const char *which
 		buf_addf(b, "%.2f", doc_get_num(interval, which, 0));
 }
 
-/* The text in lines of WIDTH, indented. */
-static void print_wrapped(struct cli *c, str text)
+static void print_definition(struct cli *c, str text)
 {
-	str line;
-
-	while (text.len) {
-		size_t n = text.len;
-
-		if (n > WIDTH) {
-			n = WIDTH;
-			while (n > 0 && text.ptr[n] != ' ')
-				n--;
-			if (!n)
-				n = WIDTH;
-		}
-		line = str_sub(text, 0, n);
-		cli_printf(c, "    %s%.*s%s\n", cli_color(c, "dim"), STR_ARG(line), cli_color(c, ""));
-		text = str_trim(str_sub(text, n, text.len));
-	}
+	cli_printf(c, "    %s", cli_color(c, "dim"));
+	cli_print_text(c, 4, 4, arena_printf(cli_arena(c), "%.*s%s", STR_ARG(text), cli_color(c, "")));
 }
 
 static void metric_print(struct cli *c, const struct doc_node *m)
@@ -85,7 +68,8 @@ static void metric_print(struct cli *c, const struct doc_node *m)
 	struct buf b CLEANUP_BUF = BUF_INIT(4096);
 
 	add_value(&b, m);
-	cli_printf(c, "%s%.*s%s: %s\n", cli_color(c, "bold"), STR_ARG(doc_get_str(m, "title")), cli_color(c, ""), buf_z(&b));
+	cli_printf(c, "%s%.*s%s: ", cli_color(c, "bold"), STR_ARG(doc_get_str(m, "title")), cli_color(c, ""));
+	cli_print_text(c, (unsigned)doc_get_str(m, "title").len + 2, 4, buf_z(&b));
 	buf_clear(&b);
 	if (doc_get(m, "interval") && doc_get(m, "interval")->kind == DOC_MAP) {
 		buf_addz(&b, "95 % interval ");
@@ -99,7 +83,7 @@ static void metric_print(struct cli *c, const struct doc_node *m)
 		buf_addf(&b, "%s%lld excluded", b.len ? "; " : "", (long long)doc_get_int(m, "excluded", 0));
 	if (b.len)
 		cli_printf(c, "    %s%s%s\n", doc_get_bool(m, "too_few", false) ? cli_color(c, "yellow") : "", buf_z(&b), cli_color(c, ""));
-	print_wrapped(c, doc_get_str(m, "definition"));
+	print_definition(c, doc_get_str(m, "definition"));
 }
 
 static void row_print(struct cli *c, const struct doc_node *r)
@@ -142,9 +126,10 @@ static int run_insights(struct cli *c, struct err *reterr)
 		jw_node(cli_json(c), answer);
 		return 0;
 	}
-	cli_printf(c, "%s, production, %.10s to %.10s (%lld days), measured from events, definitions %.*s\n\n", project ? project : "all projects",
-	           doc_get_str(answer, "from").ptr, doc_get_str(answer, "to").ptr, (long long)doc_get_int(answer, "days", 0),
-	           STR_ARG(doc_get_str(answer, "definition_version")));
+	cli_print_text(c, 0, 0, arena_printf(cli_arena(c), "%s, production, %.10s to %.10s (%lld days), measured from events, definitions %.*s",
+	                                     project ? project : "all projects", doc_get_str(answer, "from").ptr, doc_get_str(answer, "to").ptr,
+	                                     (long long)doc_get_int(answer, "days", 0), STR_ARG(doc_get_str(answer, "definition_version"))));
+	cli_printf(c, "\n");
 	metrics = doc_get(answer, "metrics");
 	for (size_t i = 0; i < doc_len(metrics); i++) {
 		const struct doc_node *rows = doc_get(doc_at(metrics, i), "rows");

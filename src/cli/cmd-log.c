@@ -45,12 +45,14 @@ static void add_value(struct buf *b, const struct doc_node *n)
 	add_plain(b, buf_str(&text), LOG_VALUE_BYTES);
 }
 
+/* A line per event; on a terminal its fields go on below where they would not fit. */
 static void event_print(struct cli *c, const struct doc_node *ev)
 {
-	struct buf b CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct buf b CLEANUP_BUF = BUF_INIT(1 << 20), fields CLEANUP_BUF = BUF_INIT(1 << 20);
 	const struct doc_node   *data = doc_get(ev, "data");
 	str                      project = doc_get_str(ev, "project");
 	char                     when[CLOCK_RFC3339_SIZE];
+	size_t                   escapes = 2 * strlen(cli_color(c, "")) + strlen(cli_color(c, "dim")) + strlen(cli_color(c, "bold"));
 
 	clock_rfc3339(doc_get_int(ev, "time", 0), when);
 	buf_addf(&b, "%s%.10s %.8s%s  ", cli_color(c, "dim"), when, when + 11, cli_color(c, ""));
@@ -58,14 +60,18 @@ static void event_print(struct cli *c, const struct doc_node *ev)
 	buf_addf(&b, " %lld  %s", (long long)doc_get_int(ev, "seq", 0), cli_color(c, "bold"));
 	add_plain(&b, doc_get_str(ev, "type"), 0);
 	buf_addf(&b, "%s  ", cli_color(c, ""));
-	add_plain(&b, doc_get_str(ev, "actor"), 0);
+	add_plain(&fields, doc_get_str(ev, "actor"), 0);
 	for (size_t i = 0; i < doc_len(data); i++) {
-		buf_addz(&b, "  ");
-		add_plain(&b, data->map.pairs[i].key, 0);
-		buf_addc(&b, '=');
-		add_value(&b, data->map.pairs[i].value);
+		buf_addz(&fields, "  ");
+		add_plain(&fields, data->map.pairs[i].key, 0);
+		buf_addc(&fields, '=');
+		add_value(&fields, data->map.pairs[i].value);
 	}
-	cli_printf(c, "%s\n", buf_z(&b));
+	cli_printf(c, "%s", buf_z(&b));
+	if (cli_is_terminal(c))
+		cli_print_text(c, (unsigned)(b.len - escapes), 4, buf_z(&fields));
+	else
+		cli_printf(c, "%s\n", buf_z(&fields));
 }
 
 static void add_filter(struct cli *c, struct buf *path, char sep)

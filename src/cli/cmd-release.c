@@ -17,6 +17,23 @@ static const struct cli_opt project_opt[] = { { "project", "PROJECT", "only this
 
 /* --- lists --- */
 
+/* Width of a column: of its longest text in the list. */
+static int width_of(const struct doc_node *all, const char *key)
+{
+	size_t width = 1;
+
+	for (size_t i = 0; i < doc_len(all); i++)
+		if (doc_get_str(doc_at(all, i), key).len > width)
+			width = doc_get_str(doc_at(all, i), key).len;
+	return (int)width;
+}
+
+/* "name  " with spaces up to the width. */
+static void print_cell(struct cli *c, const struct doc_node *n, const char *key, int width)
+{
+	cli_printf(c, "%-*.*s  ", width, STR_ARG(doc_get_str(n, key)));
+}
+
 static int run_services(struct cli *c, struct err *reterr)
 {
 	const struct doc_node *all;
@@ -33,9 +50,11 @@ static int run_services(struct cli *c, struct err *reterr)
 	for (size_t i = 0; i < doc_len(all); i++) {
 		const struct doc_node *s = doc_at(all, i);
 
-		cli_printf(c, "%s%-20.*s%s %-12.*s %-12.*s %-10.*s %3.0f%%  %.*s\n", cli_color(c, "bold"), STR_ARG(doc_get_str(s, "service")), cli_color(c, ""),
-		           STR_ARG(doc_get_str(s, "environment")), STR_ARG(doc_get_str(s, "version")), STR_ARG(doc_get_str(s, "state")),
-		           doc_get_num(s, "share", 0) * 100, STR_ARG(doc_get_str(s, "url")));
+		cli_printf(c, "%s%-*.*s%s  ", cli_color(c, "bold"), width_of(all, "service"), STR_ARG(doc_get_str(s, "service")), cli_color(c, ""));
+		print_cell(c, s, "environment", width_of(all, "environment"));
+		print_cell(c, s, "version", 12);
+		print_cell(c, s, "state", width_of(all, "state"));
+		cli_printf(c, "%3.0f%%  %.*s\n", doc_get_num(s, "share", 0) * 100, STR_ARG(doc_get_str(s, "url")));
 		if (doc_get_str(s, "problem").len)
 			cli_printf(c, "  %sproblem:%s %.*s\n", cli_color(c, "red"), cli_color(c, ""), STR_ARG(doc_get_str(s, "problem")));
 	}
@@ -64,9 +83,14 @@ static int releases_of(struct cli *c, str project, struct err *reterr)
 			jw_node(cli_json(c), n);
 			continue;
 		}
-		cli_printf(c, "%.*s  %-16.*s %-12.*s %-12.12s %-11.*s %.*s\n", STR_ARG(doc_get_str(n, "id")), STR_ARG(doc_get_str(n, "service")),
-		           STR_ARG(doc_get_str(n, "environment")), doc_get_str(n, "digest").ptr ? doc_get_str(n, "digest").ptr : "", STR_ARG(doc_get_str(n, "state")),
-		           STR_ARG(doc_get_str(n, "cause")));
+		print_cell(c, n, "id", 26);
+		print_cell(c, n, "service", width_of(all, "service"));
+		print_cell(c, n, "environment", width_of(all, "environment"));
+		cli_printf(c, "%.12s  %.*s\n", doc_get_str(n, "digest").ptr ? doc_get_str(n, "digest").ptr : "", STR_ARG(doc_get_str(n, "state")));
+		if (doc_get_str(n, "cause").len) {
+			cli_printf(c, "    %s", cli_color(c, "dim"));
+			cli_print_text(c, 4, 4, arena_printf(cli_arena(c), "%.*s%s", STR_ARG(doc_get_str(n, "cause")), cli_color(c, "")));
+		}
 	}
 	return 0;
 }
@@ -141,8 +165,17 @@ static int find_service(struct cli *c, const char *name, const char *env, const 
 	return *ret ? 0 : err_set(reterr, WEIR_ENOENT, "no service '%s'%s%s (`weir services` lists them)", name, env ? " in " : "", env ? env : "");
 }
 
-static int tell_release(struct cli *c, const struct doc_node *n)
+/* The release after it was steered, as `release show` tells it: the answer to an action holds only its state. */
+static int tell_release(struct cli *c, const struct doc_node *answer, struct err *reterr)
 {
+	char             id[64];
+	struct doc_node *n;
+	int              r;
+
+	snprintf(id, sizeof(id), "%.*s", STR_ARG(str_sub(doc_get_str(answer, "id"), 0, 40)));
+	r = get_release(c, id, &n, reterr);
+	if (r)
+		return r;
 	if (cli_wants_json(c))
 		jw_node(cli_json(c), n);
 	else
@@ -171,7 +204,7 @@ static int run_rollback(struct cli *c, struct err *reterr)
 	if ((r = buf_check(&path, "the project's name", reterr)))
 		return r;
 	r = cli_call(c, "POST", buf_z(&path), buf_str(&body), &answer, reterr);
-	return r ? r : tell_release(c, answer);
+	return r ? r : tell_release(c, answer, reterr);
 }
 
 /* An id has 26 characters in capitals and digits; everything else is a service's name. */
@@ -201,7 +234,7 @@ static int steer(struct cli *c, const char *action, struct err *reterr)
 	if ((r = buf_check(&path, "the release", reterr)))
 		return r;
 	r = cli_call(c, "POST", buf_z(&path), STR("{}"), &answer, reterr);
-	return r ? r : tell_release(c, answer);
+	return r ? r : tell_release(c, answer, reterr);
 }
 
 static int run_abort(struct cli *c, struct err *reterr) { return steer(c, "abort", reterr); }

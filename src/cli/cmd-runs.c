@@ -4,6 +4,8 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 
+enum { LOG_JSON_BYTES_MAX = 64 << 20 };
+
 static const char *result_color(struct cli *c, str result)
 {
 	if (str_eqz(result, "success"))
@@ -162,8 +164,15 @@ static int print_piece(void *ctx, str piece)
 	return fwrite(piece.ptr, 1, piece.len, stdout) == piece.len ? 0 : -WEIR_EIO;
 }
 
+static int keep_piece(void *ctx, str piece)
+{
+	buf_add_str(ctx, piece);
+	return 0;
+}
+
 static int run_log(struct cli *c, struct err *reterr)
 {
+	CLEANUP_BUF struct buf all = BUF_INIT(LOG_JSON_BYTES_MAX);
 	CLEANUP_BUF struct buf path = BUF_INIT(1024);
 	struct http_client    *client;
 	str                    job;
@@ -181,9 +190,17 @@ static int run_log(struct cli *c, struct err *reterr)
 		return rc;
 	struct http_call call = HTTP_CALL_INIT;
 	call.path = buf_z(&path);
-	call.sink = print_piece;
-	call.sink_ctx = c;
-	return http_call_ok(client, &call, reterr);
+	call.sink = cli_wants_json(c) ? keep_piece : print_piece;
+	call.sink_ctx = cli_wants_json(c) ? (void *)&all : c;
+	rc = http_call_ok(client, &call, reterr);
+	if (!rc && cli_wants_json(c)) {
+		rc = buf_check(&all, "the log as one JSON text (without --json it has no limit)", reterr);
+		jw_obj(cli_json(c));
+		jw_kstr(cli_json(c), "job", job);
+		jw_kstr(cli_json(c), "log", buf_str(&all));
+		jw_end(cli_json(c));
+	}
+	return rc;
 }
 
 /* --- dispatch --- */

@@ -86,17 +86,19 @@ void release_text_show(struct cli *c, const struct doc_node *r)
 {
 	char   words[200], at[CLOCK_RFC3339_SIZE];
 	str    cause = doc_get_str(r, "cause");
+	bool   over = doc_get_bool(r, "over", false);
 	const struct doc_node *segs = doc_get(r, "segments"), *v = doc_path(r, "evidence.verdict");
 
 	cli_printf(c, "%srelease %.*s%s  %.*s/%.*s in %.*s\n", cli_color(c, "bold"), STR_ARG(doc_get_str(r, "id")), cli_color(c, ""), STR_ARG(doc_get_str(r, "project")),
 	           STR_ARG(doc_get_str(r, "service")), STR_ARG(doc_get_str(r, "environment")));
-	cli_printf(c, "  version   %.12s of commit %.12s, by %.*s, %s\n", doc_get_str(r, "digest").ptr ? doc_get_str(r, "digest").ptr : "",
+	cli_printf(c, "  version   %.12s of commit %.12s, by %.*s\n  begun     %s\n", doc_get_str(r, "digest").ptr ? doc_get_str(r, "digest").ptr : "",
 	           doc_get_str(r, "commit").ptr ? doc_get_str(r, "commit").ptr : "", STR_ARG(doc_get_str(r, "by")), clock_rfc3339(doc_get_int(r, "created_at", 0), at));
-	cli_printf(c, "  state     %.*s%s%s: %s\n", STR_ARG(doc_get_str(r, "state")), doc_get_bool(r, "held", false) ? ", held" : "",
-	           doc_get_bool(r, "paused", false) ? ", paused" : "", state_words(r, words));
+	cli_printf(c, "  state     %.*s%s%s: %s\n", STR_ARG(doc_get_str(r, "state")), !over && doc_get_bool(r, "held", false) ? ", held" : "",
+	           !over && doc_get_bool(r, "paused", false) ? ", paused" : "", state_words(r, words));
 	if (cause.len)
 		cli_printf(c, "  cause     %.*s\n", STR_ARG(cause));
-	cli_printf(c, "  address   %.*s\n", STR_ARG(doc_get_str(r, "url")));
+	if (doc_get_str(r, "url").len)
+		cli_printf(c, "  address   %.*s\n", STR_ARG(doc_get_str(r, "url")));
 	for (size_t i = 0; i < doc_len(segs); i++) {
 		const struct doc_node *g = doc_at(segs, i);
 
@@ -105,7 +107,7 @@ void release_text_show(struct cli *c, const struct doc_node *r)
 		           (long long)doc_get_int(g, "requests_stable", 0), (long long)doc_get_int(g, "failed_stable", 0), (long long)doc_get_int(g, "errors_stable", 0));
 	}
 	if (v)
-		cli_printf(c, "  judge     %.*s: %.*s; worse %.2f of %.2f, good %.2f of %.2f (natural logs)\n", STR_ARG(doc_get_str(v, "call")), STR_ARG(doc_get_str(v, "says")),
-		           doc_get_num(v, "log_e_worse", 0), doc_get_num(v, "threshold_worse", 0),
+		cli_printf(c, "  judge     %.*s: %.*s\n            worse %.2f of %.2f, good %.2f of %.2f (natural logs)\n", STR_ARG(doc_get_str(v, "call")),
+		           STR_ARG(doc_get_str(v, "says")), doc_get_num(v, "log_e_worse", 0), doc_get_num(v, "threshold_worse", 0),
 		           fmax(doc_get_num(v, "log_e_relative", -99), doc_get_num(v, "log_e_absolute", -99)), doc_get_num(v, "threshold_good", 0));
 }

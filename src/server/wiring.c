@@ -22,13 +22,18 @@ enum { STOP_GRACE_MS = 10000, CONNECTIONS_MAX = 8192 };
 
 /* --- repo asks the gate --- */
 
+/* What the pusher reads: the verdict, and where to see what comes of the push. */
 static int receive_check(void *ctx, const struct change *c, struct arena *a, struct verdict *ret, struct buf *text, struct err *reterr)
 {
-	int r = gate_check_change(ctx, c, a, ret, reterr);
+	struct rooms *r = ctx;
+	int           rc = gate_check_change(r->gate, c, a, ret, reterr);
 
-	if (!r)
-		gate_report_text(ret, text, false);
-	return r;
+	if (rc)
+		return rc;
+	gate_report_text(ret, text, false);
+	if (ret->call == VERDICT_PASS)
+		buf_addf(text, "what comes of it: %s/projects/%.*s\n", r->url, STR_ARG(c->project));
+	return 0;
 }
 
 /* --- events that start something --- */
@@ -143,7 +148,7 @@ static int gate_open(struct rooms *r, struct err *reterr)
 static int repo_room(struct rooms *r, struct err *reterr)
 {
 	struct repo_config cfg = { .db = r->db, .log = r->log, .data_dir = r->data, .url = r->url, .clock = r->clock,
-		                       .receive = { receive_check, r->gate } };
+		                       .receive = { receive_check, r } };
 	int                rc = repo_open(&cfg, &r->repo, reterr);
 
 	if (!rc)
