@@ -46,7 +46,8 @@ static const char *state_words(const struct doc_node *r, char out[200])
 	else if (str_eqz(state, "rolled-back"))
 		snprintf(out, 200, "ROLLED BACK: users are answered by the version before");
 	else if (str_eqz(state, "aborted"))
-		snprintf(out, 200, "ENDED before it was promoted");
+		snprintf(out, 200, doc_get_str(r, "from").len ? "ENDED before it was done: users are answered by the version before"
+		                                              : "ENDED before it was done: there was no version before it");
 	else
 		snprintf(out, 200, "%.*s", STR_ARG(str_sub(state, 0, 100)));
 	return out;
@@ -91,8 +92,9 @@ void release_text_show(struct cli *c, const struct doc_node *r)
 
 	cli_printf(c, "%srelease %.*s%s  %.*s/%.*s in %.*s\n", cli_color(c, "bold"), STR_ARG(doc_get_str(r, "id")), cli_color(c, ""), STR_ARG(doc_get_str(r, "project")),
 	           STR_ARG(doc_get_str(r, "service")), STR_ARG(doc_get_str(r, "environment")));
-	cli_printf(c, "  version   %.12s of commit %.12s, by %.*s\n  begun     %s\n", doc_get_str(r, "digest").ptr ? doc_get_str(r, "digest").ptr : "",
-	           doc_get_str(r, "commit").ptr ? doc_get_str(r, "commit").ptr : "", STR_ARG(doc_get_str(r, "by")), clock_rfc3339(doc_get_int(r, "created_at", 0), at));
+	cli_printf(c, "  version   %.12s of commit %.12s\n  begun     %s by %.*s\n", doc_get_str(r, "digest").ptr ? doc_get_str(r, "digest").ptr : "",
+	           doc_get_str(r, "commit").ptr ? doc_get_str(r, "commit").ptr : "", clock_rfc3339(doc_get_int(r, "created_at", 0), at),
+	           STR_ARG(doc_get_str(r, "by")));
 	cli_printf(c, "  state     %.*s%s%s: %s\n", STR_ARG(doc_get_str(r, "state")), !over && doc_get_bool(r, "held", false) ? ", held" : "",
 	           !over && doc_get_bool(r, "paused", false) ? ", paused" : "", state_words(r, words));
 	if (cause.len)
