@@ -100,9 +100,9 @@ class Load:
 
 
 class World:
-    """One weir with its folder, ports and projects."""
+    """One weir with its folder, ports and projects; on SQLite, or on the PostgreSQL whose address `database` is."""
 
-    def __init__(self, folder, ports, quiet):
+    def __init__(self, folder, ports, quiet, database=None):
         self.folder, self.quiet = folder, quiet
         self.listen, self.http, self.first = ports
         self.url = f"http://127.0.0.1:{self.listen}"
@@ -118,7 +118,7 @@ class World:
         with open(self.config, "w", encoding="utf-8") as f:
             f.write(f"# written by ./dev; `weir config show` explains each line\ndata: {self.data}\nlisten: 127.0.0.1:{self.listen}\n"
                     f"http: 127.0.0.1:{self.http}\nservice-ports: {self.first}-{self.first + 199}\n"
-                    f"server: {self.url}\ntoken-file: {self.token_file}\n")
+                    f"server: {self.url}\ntoken-file: {self.token_file}\n" + (f"database: {json.dumps(database)}\n" if database else ""))
         self.env = {**os.environ, "WEIR_CONFIG": self.config, "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_GLOBAL": os.path.join(folder, "gitconfig"),
                     "GIT_CONFIG_NOSYSTEM": "1", "PATH": f"{os.path.dirname(WEIR)}:{os.environ['PATH']}"}
         with open(os.path.join(folder, "gitconfig"), "w", encoding="utf-8") as f:

@@ -6,7 +6,7 @@
 #include "cli/commands.h"
 #include "base/fs.h"
 #include "base/proc.h"
-#include "cli/holder.h"
+#include "server/holder.h"
 #include "cli/settings.h"
 #include "db/db.h"
 
@@ -73,11 +73,10 @@ static void row_version(struct doctor_row *row, unsigned major_min, unsigned min
 /* Free, or held by the weir of this data folder: its server, or a process that names the folder. */
 static void row_port(struct doctor_row *row, const char *what, const char *setting, const char *address, const char *data)
 {
-	char            host[256], name[128], lock[PATH_MAX], path[PATH_MAX], real[PATH_MAX];
+	char            host[256], name[128], lock[PATH_MAX];
 	uint16_t        port;
 	pid_t           pid;
 	enum port_state state;
-	CLEANUP_BUF struct buf text = BUF_INIT(1 << 20);
 
 	row->what = what;
 	row->must = true;
@@ -99,10 +98,7 @@ static void row_port(struct doctor_row *row, const char *what, const char *setti
 	}
 	holder_name(pid, name, sizeof(name));
 	snprintf(lock, sizeof(lock), "%s/server.lock", data);
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
-	row->ok = holder_of_lock(lock) == pid
-	          || (realpath(data, real) && !fs_read(path, &text, NULL)
-	              && (str_contains(buf_str(&text), str_z(real)) || (*data == '/' && str_contains(buf_str(&text), str_z(data)))));
+	row->ok = holder_of_lock(lock) == pid || holder_works_on(pid, data);
 	snprintf(row->seen, sizeof(row->seen), "%s is held by %s%s (process %d)", address, row->ok ? "this weir: " : "", name, (int)pid);
 }
 

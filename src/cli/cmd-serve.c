@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
-#include "cli/holder.h"
+#include "server/holder.h"
 #include "pipeline/runner.h"
 #include "release/release.h"
 #include "server/server.h"

@@ -1,13 +1,14 @@
 /* holder.c - see holder.h. A lock's holder stands in /proc/locks by device and inode; a port's listener is found by the inode of its
  * socket, in /proc/net/tcp and then among the descriptors of all processes that this user may look at. */
 #include "base/base.h"
-#include "cli/holder.h"
+#include "server/holder.h"
 #include "base/fs.h"
 #include "base/str.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,4 +144,16 @@ void holder_name(pid_t pid, char *out, size_t size)
 		snprintf(out, size, "%.60s %.60s", base, arg);
 	else
 		snprintf(out, size, "%.60s", base);
+}
+
+bool holder_works_on(pid_t pid, const char *data)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT(1 << 20);
+	char                   path[64], real[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	if (fs_read(path, &text, NULL))
+		return false;
+	return (*data == '/' && str_contains(buf_str(&text), str_z(data)))
+	       || (realpath(data, real) && str_contains(buf_str(&text), str_z(real)));
 }

@@ -1,6 +1,6 @@
 /* holder.h - who holds a lock file or a port of this machine, as far as /proc tells. Reads only; one thread. */
-#ifndef WEIR_CLI_HOLDER_H
-#define WEIR_CLI_HOLDER_H
+#ifndef WEIR_SERVER_HOLDER_H
+#define WEIR_SERVER_HOLDER_H
 
 #include "base/base.h"
 
@@ -16,5 +16,8 @@ enum port_state holder_of_port(const char *host, uint16_t port, pid_t *ret_pid);
 
 /* "weir serve", the name of the process's program with its first argument, into out; "" when it is gone. */
 void holder_name(pid_t pid, char *out, size_t size);
+
+/* The process names the data folder on its command line: HAProxy, supervisors, runners and instances of the weir there. */
+bool holder_works_on(pid_t pid, const char *data);
 
 #endif
