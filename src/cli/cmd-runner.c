@@ -78,7 +78,7 @@ const struct cli_command cmd_runner = {
 	.run = run_runner,
 };
 
-static int run_guard(struct cli *c, struct err *reterr) { return guard_main(cli_arg(c, 0), reterr); }
+static int run_guard(struct cli *c, struct err *reterr) { return guard_main(cli_arg(c, 0), STDIN_FILENO, reterr); }
 
 const struct cli_command cmd_guard = {
 	.name = "guard",

@@ -20,10 +20,12 @@
 enum { STOP_INT_MS = 7500, STOP_TERM_MS = 2500, DRAIN_MS = 2000, SIGNALS = 3 };
 
 struct guarding {
-	const char         *dir;
+	char               *dir;
 	struct guard_spec   spec;
 	struct sandbox_proc proc;
+	int                 fd_status; /* its lock is held through it */
 	int                 fd_out, fd_log, fd_stop, fd_news, fd_pid;
+	bool                limits_said;
 	int64_t             log_bytes;
 	bool                log_cut;
 	enum guard_end      why;     /* of stopping; NONE: not stopping */
@@ -168,7 +170,6 @@ static void status_fill(struct guarding *g, int wstatus, struct guard_status *st
 static int run(struct guarding *g, struct err *reterr)
 {
 	struct guard_status st = { .started = clock_wall_now() };
-	char                path[1100];
 	int                 pipes[2], wstatus = 0, r;
 
 	if (pipe2(pipes, O_CLOEXEC))
@@ -180,8 +181,10 @@ static int run(struct guarding *g, struct err *reterr)
 	close(pipes[1]);
 	if (r)
 		return r;
-	if (snprintf(path, sizeof(path), "%s/head", g->dir) < (int)sizeof(path) && fs_write_quick(path, str_z(g->proc.limits), 0600, NULL))
-		log_put(g, "weir: the limits cannot be written down\n", 40);
+	r = guard_limits_write(g->fd_status, g->proc.limits, reterr);
+	if (r)
+		return r;
+	g->limits_said = true;
 	g->fd_pid = (int)syscall(SYS_pidfd_open, g->proc.pid, 0);
 	if (g->fd_pid < 0)
 		return err_errno(reterr, errno, "cannot watch the sandbox");
@@ -192,24 +195,21 @@ static int run(struct guarding *g, struct err *reterr)
 		;
 	status_fill(g, wstatus, &st);
 	close(g->proc.fd_status);
-	return guard_status_write(g->dir, &st, g->spec.durable, reterr);
+	return guard_status_write(g->fd_status, g->spec.durable ? g->dir : NULL, &st, reterr);
 }
 
-NORETURN static void guard_process(struct guarding *g)
+void guard_go(struct guarding *g)
 {
 	struct err          err = { 0 };
 	struct guard_status st = { .end = GUARD_SANDBOX };
 	int                 null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	char               *dir = str_dup(str_z(g->dir)); /* may lie in the command line that is overwritten next */
 
-	if (!dir)
-		_exit(1);
-	g->dir = dir;
-	base_set_title("weir guard %s", dir); /* not the runner's, which it outlives */
+	base_set_title("weir guard %s", g->dir); /* not the runner's, which it outlives */
 	setsid();
 	for (int sig = 1; sig < NSIG; sig++)
 		if (sig != SIGCHLD && sig != SIGABRT && sig != SIGSEGV && sig != SIGBUS && sig != SIGFPE && sig != SIGILL)
 			(void)signal(sig, SIG_IGN);
+	(void)signal(SIGCHLD, SIG_DFL); /* the starter lets the kernel forget its children; we want our child's end */
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || chdir("/"))
 		_exit(1);
 	if (run(g, &err)) {
@@ -217,17 +217,37 @@ NORETURN static void guard_process(struct guarding *g)
 		st.started = st.ended = clock_wall_now();
 		if (g->proc.pid > 0)
 			(void)kill(g->proc.pid, SIGKILL);
-		if (guard_status_write(g->dir, &st, true, NULL))
+		if ((!g->limits_said && guard_limits_write(g->fd_status, "", NULL)) || guard_status_write(g->fd_status, g->dir, &st, NULL))
 			_exit(1); /* without a status the runner calls the step lost */
 	}
 	news(g);
 	_exit(0);
 }
 
-static int open_all(struct guarding *g, struct err *reterr)
+struct guarding *guard_down(struct guarding *g)
 {
-	int r = guard_spec_read(g->dir, &g->spec, reterr);
+	if (!g)
+		return NULL;
+	base_cleanup_fd(&g->fd_status);
+	base_cleanup_fd(&g->fd_stop);
+	base_cleanup_fd(&g->fd_news);
+	base_cleanup_fd(&g->fd_log);
+	guard_spec_fini(&g->spec);
+	free(g->dir);
+	free(g);
+	return NULL;
+}
 
+static int open_all(struct guarding *g, int fd_spec, struct err *reterr)
+{
+	int r;
+
+	g->fd_status = guard_open(g->dir, "status", O_RDWR | O_APPEND);
+	if (g->fd_status < 0)
+		return err_errno(reterr, errno, "guard: %s is not the folder of a step", g->dir);
+	if (flock(g->fd_status, LOCK_EX | LOCK_NB))
+		return err_set(reterr, WEIR_EBUSY, "guard: the step in %s has a guard", g->dir);
+	r = guard_spec_read(fd_spec, &g->spec, reterr);
 	if (r)
 		return r;
 	g->fd_stop = guard_open(g->dir, "stop", O_RDWR | O_NONBLOCK);
@@ -238,26 +258,34 @@ static int open_all(struct guarding *g, struct err *reterr)
 	return 0;
 }
 
-int guard_main(const char *dir, struct err *reterr)
+int guard_up(const char *dir, int fd_spec, struct guarding **ret, struct err *reterr)
 {
-	struct guarding g = { .dir = dir, .fd_pid = -1, .fd_stop = -1, .fd_news = -1, .fd_log = -1 };
-	CLEANUP_FD int  lock = guard_open(dir, "lock", O_RDWR); /* the guard's copy holds it after this process closed its own */
-	int             r;
-	pid_t           pid;
+	struct guarding *g = calloc(1, sizeof(*g));
+	int              r;
 
-	if (lock < 0)
-		return err_errno(reterr, errno, "guard: %s is not the folder of a step", dir);
-	if (flock(lock, LOCK_EX | LOCK_NB))
-		return err_set(reterr, WEIR_EBUSY, "guard: the step in %s has a guard", dir);
-	r = open_all(&g, reterr);
-	pid = r ? -1 : fork();
+	if (!g || !(g->dir = str_dup(str_z(dir)))) {
+		free(g);
+		return err_set(reterr, WEIR_ENOMEM, "out of memory");
+	}
+	g->fd_status = g->fd_out = g->fd_log = g->fd_stop = g->fd_news = g->fd_pid = -1;
+	r = open_all(g, fd_spec, reterr);
+	if (r)
+		guard_down(g);
+	else
+		*ret = g;
+	return r;
+}
+
+int guard_main(const char *dir, int fd_spec, struct err *reterr)
+{
+	struct guarding *g = NULL;
+	int              r = guard_up(dir, fd_spec, &g, reterr);
+	pid_t            pid = r ? -1 : fork();
+
 	if (!pid)
-		guard_process(&g);
+		guard_go(g);
 	if (!r && pid < 0)
 		r = err_errno(reterr, errno, "guard: cannot fork");
-	base_cleanup_fd(&g.fd_stop);
-	base_cleanup_fd(&g.fd_news);
-	base_cleanup_fd(&g.fd_log);
-	guard_spec_fini(&g.spec);
+	guard_down(g); /* the guard's copy of the descriptor holds the lock */
 	return r;
 }

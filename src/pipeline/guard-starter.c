@@ -1,8 +1,9 @@
 /* guard-starter.c - a small single-threaded process that forks off guards (see guard.h).
  *
  * Loading all of weir's libraries costs more than the whole sandbox, and a process with threads must not go on after a plain fork. One
- * request (the step's folder) and one answer (code and message) at a time over a socket pair; the end of the parent is its end of file. */
+ * request (the step's folder and a memory file with what to run) and one answer (code and message) at a time over a socket pair; the end of the parent is its end of file. */
 #include "base/base.h"
+#include "base/fs.h"
 #include "base/title.h"
 #include "pipeline/guard-spec.h"
 
@@ -10,6 +11,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -25,35 +27,65 @@ struct answer {
 	char msg[1000];
 };
 
-static void serve_one(int fd, const char *dir)
+/* In the child: becomes the guard. */
+NORETURN static void become_guard(int fd, const char *dir, int fd_spec)
 {
-	struct answer a = { 0 };
-	struct err    err = { 0 };
-	int           status;
-	pid_t         pid = fork();
+	struct answer    a = { 0 };
+	struct err       err = { 0 };
+	struct guarding *g = NULL;
 
-	if (pid < 0) {
-		a.code = WEIR_EIO;
-		snprintf(a.msg, sizeof(a.msg), "cannot fork: %s", strerror(errno));
-		(void)!send(fd, &a, sizeof(a), MSG_NOSIGNAL);
-		return;
-	}
-	if (pid) {
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			;
-		return;
-	}
-	/* here the guard is forked once more; this process answers when it is up */
-	a.code = guard_main(dir, &err) ? err.code : 0;
+	a.code = guard_up(dir, fd_spec, &g, &err) ? err.code : 0;
 	snprintf(a.msg, sizeof(a.msg), "%.990s", err.msg);
 	(void)!send(fd, &a, sizeof(a), MSG_NOSIGNAL);
-	_exit(0);
+	if (a.code)
+		_exit(1);
+	close(fd);
+	close(fd_spec);
+	guard_go(g);
+}
+
+static void serve_one(int fd, const char *dir, int fd_spec)
+{
+	struct answer a = { .code = WEIR_EIO };
+	pid_t         pid = fork();
+
+	if (!pid)
+		become_guard(fd, dir, fd_spec);
+	if (pid < 0) {
+		snprintf(a.msg, sizeof(a.msg), "cannot fork: %s", strerror(errno));
+		(void)!send(fd, &a, sizeof(a), MSG_NOSIGNAL);
+	}
+}
+
+union one_fd { /* room for one descriptor beside a message */
+	struct cmsghdr h;
+	char           room[CMSG_SPACE(sizeof(int))];
+};
+
+/* A folder and the descriptor of what to run; 0 at the end. */
+static ssize_t take_request(int fd, char *dir, size_t size, int *ret_spec)
+{
+	union one_fd    c = { 0 };
+	struct iovec    v = { dir, size - 1 };
+	struct msghdr   m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c) };
+	struct cmsghdr *h;
+	ssize_t         n;
+
+	*ret_spec = -1;
+	do
+		n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+	if (h && h->cmsg_type == SCM_RIGHTS)
+		memcpy(ret_spec, CMSG_DATA(h), sizeof(*ret_spec));
+	dir[n > 0 ? n : 0] = 0;
+	return n;
 }
 
 NORETURN static void starter_process(int fd)
 {
-	char    dir[4096];
-	ssize_t n;
+	char dir[4096];
+	int  spec;
 
 	base_set_title("weir guard-starter");
 	if (fd > 3)
@@ -63,11 +95,11 @@ NORETURN static void starter_process(int fd)
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
-	while ((n = recv(fd, dir, sizeof(dir) - 1, 0)) > 0 || (n < 0 && errno == EINTR)) {
-		if (n < 0)
-			continue;
-		dir[n] = 0;
-		serve_one(fd, dir);
+	(void)signal(SIGCHLD, SIG_IGN); /* guards are nobody's to wait for */
+	sandbox_warm();
+	while (take_request(fd, dir, sizeof(dir), &spec) > 0) {
+		serve_one(fd, dir, spec);
+		base_cleanup_fd(&spec);
 	}
 	_exit(0);
 }
@@ -114,19 +146,45 @@ struct guard_starter *guard_starter_free(struct guard_starter *s)
 	return NULL;
 }
 
-int guard_starter_ask(struct guard_starter *s, const char *dir, struct err *reterr)
+/* What to run goes in a memory file: it may be larger than a message. */
+static int send_request(int fd, const char *dir, str text, struct err *reterr)
+{
+	CLEANUP_FD int spec = memfd_create("weir-step", MFD_CLOEXEC);
+	union one_fd   c = { 0 };
+	struct iovec   v = { (void *)(uintptr_t)dir, strlen(dir) };
+	struct msghdr  m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c) };
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+	int            r;
+
+	if (spec < 0)
+		return err_errno(reterr, errno, "cannot make a memory file");
+	r = fs_write_fd(spec, "what a step runs", text, reterr);
+	if (r)
+		return r;
+	if (lseek(spec, 0, SEEK_SET))
+		return err_errno(reterr, errno, "what a step runs");
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(h), &spec, sizeof(spec));
+	if (sendmsg(fd, &m, MSG_NOSIGNAL) < 0)
+		return err_set(reterr, WEIR_EUNAVAIL, "the process that starts guards has ended");
+	return 0;
+}
+
+int guard_starter_ask(struct guard_starter *s, const char *dir, str spec, struct err *reterr)
 {
 	struct answer a = { 0 };
-	ssize_t       n;
-	int           r = 0;
+	ssize_t       n = -1;
+	int           r;
 
 	pthread_mutex_lock(&s->lock);
-	n = send(s->fd, dir, strlen(dir), MSG_NOSIGNAL);
-	while (n >= 0 && (n = recv(s->fd, &a, sizeof(a), 0)) < 0 && errno == EINTR)
+	r = send_request(s->fd, dir, spec, reterr);
+	while (!r && (n = recv(s->fd, &a, sizeof(a), 0)) < 0 && errno == EINTR)
 		;
-	if (n != (ssize_t)sizeof(a))
+	if (!r && n != (ssize_t)sizeof(a))
 		r = err_set(reterr, WEIR_EUNAVAIL, "the process that starts guards has ended");
-	else if (a.code)
+	else if (!r && a.code)
 		r = err_set(reterr, a.code, "%.990s", a.msg);
 	pthread_mutex_unlock(&s->lock);
 	return r;

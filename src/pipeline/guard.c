@@ -17,13 +17,13 @@
 
 struct guard {
 	char *dir;
-	int   fd_lock, fd_log, fd_news;
+	int   fd_status, fd_log, fd_news;
 };
 
 struct guard *guard_close(struct guard *g)
 {
 	if (g) {
-		base_cleanup_fd(&g->fd_lock);
+		base_cleanup_fd(&g->fd_status);
 		base_cleanup_fd(&g->fd_log);
 		base_cleanup_fd(&g->fd_news);
 		free(g->dir);
@@ -41,9 +41,9 @@ static int guard_new(const char *dir, struct guard **ret, struct err *reterr)
 		return err_set(reterr, WEIR_ENOMEM, "out of memory");
 	}
 	g->fd_log = -1;
-	g->fd_lock = guard_open(dir, "lock", O_RDONLY);
+	g->fd_status = guard_open(dir, "status", O_RDONLY);
 	g->fd_news = guard_open(dir, "news", O_RDONLY | O_NONBLOCK);
-	if (g->fd_lock < 0 || g->fd_news < 0) {
+	if (g->fd_status < 0 || g->fd_news < 0) {
 		int e = errno;
 
 		guard_close(g);
@@ -67,21 +67,24 @@ int guard_start(struct guard_starter *starter, const char *exe, const char *dir,
 {
 	const char    *argv[] = { exe, "guard", dir, NULL };
 	struct proc_run run = { .argv = argv, .timeout_ms = 30000 };
-	CLEANUP_FD int lock = guard_open(dir, "lock", O_CREAT | O_RDWR);
+	CLEANUP_BUF struct buf spec = BUF_INIT(GUARD_SPEC_MAX);
+	CLEANUP_FD int status = guard_open(dir, "status", O_CREAT | O_RDWR);
 	struct guard  *g = NULL;
 	int            r;
 
-	if (lock < 0)
+	if (status < 0)
 		return err_errno(reterr, errno, "cannot write to the step's folder %s", dir);
 	r = make_fifo(dir, "stop", reterr);
 	if (!r)
 		r = make_fifo(dir, "news", reterr);
 	if (!r)
-		r = guard_spec_write(dir, s, timeout_ms, durable, reterr);
+		r = guard_spec_write(&spec, s, timeout_ms, durable, reterr);
 	if (!r)
 		r = guard_new(dir, &g, reterr);
 	if (!r)
-		r = starter ? guard_starter_ask(starter, dir, reterr) : proc_run(&run, NULL, reterr);
+		run.input = buf_str(&spec);
+	if (!r)
+		r = starter ? guard_starter_ask(starter, dir, buf_str(&spec), reterr) : proc_run(&run, NULL, reterr);
 	if (r) {
 		guard_close(g);
 		return err_wrap(reterr, "cannot start the guard of a step");
@@ -121,9 +124,9 @@ int guard_adopt(const char *dir, struct guard **ret, struct err *reterr)
 	if (r)
 		return r;
 	/* between the guard's start and its lock lie microseconds: a second look after a while tells "never began" */
-	for (int i = 0; i < 20 && !began(dir) && lock_free(g->fd_lock); i++)
+	for (int i = 0; i < 20 && !began(dir) && lock_free(g->fd_status); i++)
 		clock_sleep_ms(10);
-	if (!began(dir) && lock_free(g->fd_lock)) {
+	if (!began(dir) && lock_free(g->fd_status)) {
 		guard_close(g);
 		return 0;
 	}
@@ -143,8 +146,8 @@ void guard_clear_news(struct guard *g)
 
 int guard_look(struct guard *g, struct guard_status *ret, struct err *reterr)
 {
-	bool free_before = lock_free(g->fd_lock);
-	int  r = guard_status_read(g->dir, ret, reterr);
+	bool free_before = lock_free(g->fd_status);
+	int  r = guard_status_read(g->fd_status, ret, NULL, reterr);
 
 	if (!r && !free_before)
 		ret->end = GUARD_NONE; /* it is on its last steps: one more look when the lock is gone */
@@ -172,11 +175,11 @@ ssize_t guard_read_log(struct guard *g, int64_t offset, void *p, size_t n, struc
 
 void guard_head(const struct guard *g, struct buf *out)
 {
-	char path[1100];
+	struct guard_status ignored;
+	struct err          none;
 
-	if (snprintf(path, sizeof(path), "%s/head", g->dir) < (int)sizeof(path) && fs_exists(path))
-		if (fs_read(path, out, NULL))
-			buf_clear(out);
+	if (guard_status_read(g->fd_status, &ignored, out, &none))
+		return; /* there is no end yet; the limits are taken all the same */
 }
 
 void guard_stop(struct guard *g, bool now)

@@ -1,13 +1,13 @@
 /* guard.h - a small process per step that outlives the runner and the server.
  *
  * The step's folder is everything they share:
- *   spec      what to run (written by guard_start)
- *   lock      held by the guard with flock() as long as it lives: the kernel answers "is it running?", no pid can be mistaken
+ *   status    held by the guard with flock() as long as it lives: the kernel answers "is it running?", no pid can be mistaken. Only appended to:
+ *             a line with the limits that hold, at last how the step ended and a NUL, fsync'd. Without the NUL and the lock the guard was killed
  *   log       output of the step, only ever appended to; it exists once the guard began
- *   head      one line: which limits hold
- *   status    how it ended, written once, atomically and fsync'd: the last thing a guard does
  *   stop      fifo: a byte in it asks the guard to stop the step ('k': at once)
  *   news      fifo: the guard writes a byte per piece of log; its end of file is the guard's end
+ * What to run is handed over in memory and never a file: it holds the secrets of the step's environment. Few files on purpose: on a busy disk making
+ * them costs more than the sandbox.
  * Stopping goes SIGINT, 7.5 s later SIGTERM, 2.5 s later SIGKILL to the whole process tree, as GitHub's runner does; a time-out goes the same way.
  * A guard that is killed takes its step with it (bubblewrap dies with its parent): the step then ended with GUARD_LOST, and is not run again. */
 #ifndef WEIR_PIPELINE_GUARD_H
@@ -46,7 +46,7 @@ MUST_CHECK int guard_starter_new(struct guard_starter **ret, struct err *reterr)
 struct guard_starter *guard_starter_free(struct guard_starter *s);
 
 /* Starts a guard for the step in `dir` (made by the caller; must not hold a former step). With starter NULL, exe is called as
- * `EXE guard DIR`. timeout_ms 0: none. durable: the status is to survive the machine's fall (fsync). Returns when the guard holds its lock. */
+ * `EXE guard DIR` with what to run on its standard input. timeout_ms 0: none. durable: the status is to survive the machine's fall (fsync). Returns when the guard holds its lock. */
 MUST_CHECK int guard_start(struct guard_starter *starter, const char *exe, const char *dir, const struct sandbox_spec *s, int64_t timeout_ms, bool durable, struct guard **ret,
                            struct err *reterr);
 /* Takes up a guard that an earlier runner started. *ret NULL: none ever began in dir (it may be started anew). */
@@ -66,7 +66,7 @@ void guard_stop(struct guard *g, bool now);
 /* Waits for the end, at most timeout_ms (-1: none): -WEIR_ETIMEOUT. For tests and simple callers. */
 MUST_CHECK int guard_wait(struct guard *g, int64_t timeout_ms, struct guard_status *ret, struct err *reterr);
 
-/* The guard itself (`weir guard DIR`): returns in the first process when the guard is up (0) or failed; the guard never returns. */
-MUST_CHECK int guard_main(const char *dir, struct err *reterr);
+/* The guard itself (`weir guard DIR`); fd_spec: what to run. Returns in the first process when the guard is up (0) or failed; the guard never returns. */
+MUST_CHECK int guard_main(const char *dir, int fd_spec, struct err *reterr);
 
 #endif

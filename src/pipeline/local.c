@@ -84,7 +84,7 @@ static int start_job(struct local *l, struct local_job *lj, struct err *reterr)
 		                               .memory_bytes_max = sandbox_default_memory(l->max), .pids_max = SANDBOX_DEFAULT_PIDS, .changed = on_change, .changed_ctx = l };
 	const struct local_group *g = &l->groups[lj->plan->group];
 	struct plan_job_extra  x = { .job = STR("local"), .lease = STR("local"), .lease_ms = 30000, .attempt = 1, .job_total = g->n_jobs };
-	char                   id[80];
+	char                   id[80], etc[1100];
 	int                    r;
 
 	snprintf(id, sizeof(id), "local-%d-%zu-%zu", (int)getpid(), lj->plan->group, lj->plan->index);
@@ -94,6 +94,9 @@ static int start_job(struct local *l, struct local_job *lj, struct err *reterr)
 		r = err_set(reterr, WEIR_ELIMIT, "the path of the jobs' folder is too long");
 	while (lj->slot < 63 && (l->slots >> lj->slot) & 1)
 		lj->slot++;
+	if (!r)
+		r = fs_join(etc, sizeof(etc), reterr, l->cfg->dir, "etc");
+	jc.etc = etc;
 	jc.dir = lj->dir;
 	jc.slot = lj->slot;
 	if (!r)

@@ -261,9 +261,11 @@ static void work(struct slot *s, bool fresh)
 
 static int open_job(struct slot *s, const char *dir, str spec, struct err *reterr)
 {
-	struct job_config cfg = { .dir = dir, .exe = s->r->exe, .starter = s->r->starter, .slot = s->index, .memory_bytes_max = s->r->memory, .pids_max = s->r->pids,
+	char              etc[1100];
+	struct job_config cfg = { .dir = dir, .exe = s->r->exe, .etc = etc, .starter = s->r->starter, .slot = s->index, .memory_bytes_max = s->r->memory, .pids_max = s->r->pids,
 		                      .waiting = slot_waiting, .changed = slot_changed, .changed_ctx = s };
 
+	snprintf(etc, sizeof(etc), "%s/etc", s->r->dir);
 	return job_open(&cfg, spec, &s->job, reterr);
 }
 
@@ -474,6 +476,9 @@ static int find_jobs(struct runner *r, struct err *reterr)
 		}
 	}
 	closedir(d);
+	snprintf(path, sizeof(path), "%s/etc", r->dir);
+	if (!rc && !r->found.n) /* else running steps may have a copy in use */
+		rc = fs_remove_tree(path, reterr);
 	return rc;
 }
 

@@ -5,6 +5,7 @@
  * ptrace stays: a step sees its own processes only (pid namespace), and sanitizers and debuggers need it.
  * Pure but for the memory file; any thread. */
 #include "base/base.h"
+#include "base/fs.h"
 #include "pipeline/sandbox.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *const denied[] = {
@@ -65,10 +67,10 @@ static int rules(scmp_filter_ctx f)
 	return r;
 }
 
-int sandbox_seccomp(int *ret_fd, struct err *reterr)
+static int export(int fd, struct err *reterr)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
-	int             fd, r;
+	int             r;
 
 	if (!f)
 		return err_set(reterr, WEIR_ENOMEM, "cannot make the seccomp filter: out of memory");
@@ -77,14 +79,41 @@ int sandbox_seccomp(int *ret_fd, struct err *reterr)
 		r = seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: every call of a build passes here */
 	if (!r)
 		r = rules(f);
-	fd = memfd_create("seccomp", MFD_CLOEXEC);
-	if (!r && fd >= 0)
+	if (!r)
 		r = seccomp_export_bpf(f, fd);
 	seccomp_release(f);
-	if (fd < 0 || r || lseek(fd, 0, SEEK_SET)) {
-		base_cleanup_fd(&fd);
-		return err_errno(reterr, r ? -r : errno, "cannot make the seccomp filter");
-	}
-	*ret_fd = fd;
-	return 0;
+	return r ? err_errno(reterr, -r, "cannot make the seccomp filter") : 0;
+}
+
+/* The filter is the same for all steps: made once, by the starter of guards before it forks them. */
+static char    kept[64 << 10];
+static ssize_t kept_n;
+
+int sandbox_seccomp(int *ret_fd, struct err *reterr)
+{
+	CLEANUP_FD int fd = memfd_create("seccomp", MFD_CLOEXEC);
+	int            r = 0;
+
+	if (fd < 0)
+		return err_errno(reterr, errno, "cannot make the seccomp filter");
+	if (kept_n > 0)
+		r = fs_write_fd(fd, "seccomp filter", str_n(kept, (size_t)kept_n), reterr);
+	else
+		r = export(fd, reterr);
+	if (!r && lseek(fd, 0, SEEK_SET))
+		r = err_errno(reterr, errno, "cannot make the seccomp filter");
+	if (!r)
+		*ret_fd = TAKE_FD(fd);
+	return r;
+}
+
+void sandbox_warm(void)
+{
+	CLEANUP_FD int fd = -1;
+	struct stat    st;
+
+	if (sandbox_seccomp(&fd, NULL) || fstat(fd, &st) || st.st_size > (off_t)sizeof(kept))
+		return; /* each step makes its own, and says why it cannot */
+	if (read(fd, kept, sizeof(kept)) == st.st_size)
+		kept_n = st.st_size;
 }

@@ -94,6 +94,89 @@ static int copy_etc(const char *job_dir, struct err *reterr)
 	return r;
 }
 
+static int make_etc(const char *dir, struct err *reterr)
+{
+	int r = copy_etc(dir, reterr);
+
+	if (!r)
+		r = job_file(dir, "etc/passwd", "root:x:0:0:root:/root:/bin/bash\nrunner:x:1000:1000:runner:" SANDBOX_HOME ":/bin/bash\n"
+		                                "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n", reterr);
+	return r ? r : job_file(dir, "etc/group", "root:x:0:\nrunner:x:1000:\nnogroup:x:65534:\n", reterr);
+}
+
+/* --- one copy for all jobs --- */
+
+/* Adds what tells one state of a file or folder from another, and all below it; links are followed, as the copy does. */
+static void stamp_tree(struct buf *b, const char *path, int depth)
+{
+	struct stat    st;
+	struct dirent *e;
+	char           sub[1024];
+	int64_t        v[5];
+	DIR           *d;
+
+	if (stat(path, &st))
+		return;
+	v[0] = (int64_t)st.st_ino;
+	v[1] = st.st_size;
+	v[2] = st.st_ctim.tv_sec;
+	v[3] = st.st_ctim.tv_nsec;
+	v[4] = st.st_mode;
+	buf_add(b, path, strlen(path) + 1);
+	buf_add(b, (const char *)v, sizeof(v));
+	d = S_ISDIR(st.st_mode) && depth < 8 ? opendir(path) : NULL;
+	while (d && (e = readdir(d)))
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && snprintf(sub, sizeof(sub), "%s/%s", path, e->d_name) < (int)sizeof(sub))
+			stamp_tree(b, sub, depth + 1);
+	if (d)
+		closedir(d);
+}
+
+/* The boot is part of it: the copy is not fsync'd, so after a fall of the machine it may be incomplete. */
+static void stamp_etc(char out[SHA256_HEX])
+{
+	CLEANUP_BUF struct buf b = BUF_INIT(16 << 20);
+
+	if (fs_read("/proc/sys/kernel/random/boot_id", &b, NULL))
+		buf_clear(&b);
+	for (size_t i = 0; i < ARRAY_SIZE(etc_copied); i++)
+		stamp_tree(&b, etc_copied[i], 0);
+	for (size_t i = 0; i < ARRAY_SIZE(etc_globs); i++) {
+		glob_t g = { 0 };
+
+		if (!glob(etc_globs[i], 0, NULL, &g))
+			for (size_t k = 0; k < g.gl_pathc; k++)
+				stamp_tree(&b, g.gl_pathv[k], 0);
+		globfree(&g);
+	}
+	sha256_hex(buf_str(&b), out);
+}
+
+int sandbox_etc(const char *base, char *ret, size_t size, struct err *reterr)
+{
+	char stamp[SHA256_HEX], made[1100], tmp[1100];
+	int  r = fs_mkdirs(base, 0700, reterr);
+
+	stamp_etc(stamp);
+	if (!r && snprintf(ret, size, "%s/%.32s", base, stamp) >= (int)size)
+		return err_set(reterr, WEIR_ELIMIT, "path too long: %s", base);
+	if (r || fs_is_dir(ret))
+		return r;
+	if (snprintf(tmp, sizeof(tmp), "%s/new-XXXXXX", base) >= (int)sizeof(tmp) - 8)
+		return err_set(reterr, WEIR_ELIMIT, "path too long: %s", base);
+	if (!mkdtemp(tmp))
+		return err_errno(reterr, errno, "%s", tmp);
+	r = make_etc(tmp, reterr);
+	snprintf(made, sizeof(made), "%.1090s/etc", tmp);
+	if (!r && chmod(made, 0755))
+		r = err_errno(reterr, errno, "%s", made);
+	if (!r && rename(made, ret) && !fs_is_dir(ret)) /* somebody else may have been faster */
+		r = err_errno(reterr, errno, "cannot make %s", ret);
+	return r ? r : fs_remove_tree(tmp, reterr);
+}
+
+/* --- the folders of a job --- */
+
 static int prepare_dir(const char *job_dir, const char *name, bool give, unsigned slot, struct err *reterr)
 {
 	char path[1024];
@@ -104,7 +187,7 @@ static int prepare_dir(const char *job_dir, const char *name, bool give, unsigne
 	return r || !give ? r : sandbox_give(path, slot, reterr);
 }
 
-int sandbox_prepare(const char *job_dir, const char *project, unsigned slot, struct err *reterr)
+int sandbox_prepare(const char *job_dir, const char *project, unsigned slot, bool own_etc, struct err *reterr)
 {
 	static const char *const dirs[] = { "home", "home/work", "home/work/_temp", "home/work/_tool", "tmp" };
 	char                     outer[160], inner[320];
@@ -125,11 +208,7 @@ int sandbox_prepare(const char *job_dir, const char *project, unsigned slot, str
 		r = prepare_dir(job_dir, "files", false, slot, reterr);
 	if (r)
 		return r;
-	r = copy_etc(job_dir, reterr);
-	if (!r)
-		r = job_file(job_dir, "etc/passwd", "root:x:0:0:root:/root:/bin/bash\nrunner:x:1000:1000:runner:" SANDBOX_HOME ":/bin/bash\n"
-		                                    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n", reterr);
-	return r ? r : job_file(job_dir, "etc/group", "root:x:0:\nrunner:x:1000:\nnogroup:x:65534:\n", reterr);
+	return own_etc ? make_etc(job_dir, reterr) : 0;
 }
 
 /* --- bubblewrap's arguments --- */
@@ -171,7 +250,7 @@ static void args_system(struct args *a)
 
 /* Where the job's things are found by bubblewrap: in place, or in the staging folder. */
 struct places {
-	char job[1024], secret[1024], weir[1024];
+	char job[1024], secret[1024], weir[1024], etc[1024];
 };
 
 static int places_of(const struct sandbox_spec *s, struct places *p, struct err *reterr)
@@ -181,7 +260,9 @@ static int places_of(const struct sandbox_spec *s, struct places *p, struct err 
 	int  m = snprintf(p->secret, sizeof(p->secret), "%s", !s->secret_dir ? "" : staged ? STAGING "/secret" : s->secret_dir);
 	int  k = snprintf(p->weir, sizeof(p->weir), "%s", !s->weir_exe ? "" : staged ? STAGING "/weir" : s->weir_exe);
 
-	if (n >= 1000 || m >= (int)sizeof(p->secret) || k >= (int)sizeof(p->weir))
+	int  e = !s->etc_dir ? snprintf(p->etc, sizeof(p->etc), "%.1000s/etc", p->job) : snprintf(p->etc, sizeof(p->etc), "%s", staged ? STAGING "/etc" : s->etc_dir);
+
+	if (n >= 1000 || e >= (int)sizeof(p->etc) || m >= (int)sizeof(p->secret) || k >= (int)sizeof(p->weir))
 		return err_set(reterr, WEIR_ELIMIT, "the path of the job's folder is longer than 1000 bytes");
 	return 0;
 }
@@ -190,7 +271,7 @@ static void args_job(struct args *a, const struct places *p, const char *writabl
 {
 	static const char *const binds[][3] = {
 		{ "--bind", "/home", SANDBOX_HOME },         { "--bind", "/tmp", "/tmp" },
-		{ "--ro-bind", "/files", SANDBOX_FILES },       { "--ro-bind", "/etc", "/etc" },
+		{ "--ro-bind", "/files", SANDBOX_FILES },
 	};
 	char from[1100], to[256];
 
@@ -198,6 +279,7 @@ static void args_job(struct args *a, const struct places *p, const char *writabl
 		snprintf(from, sizeof(from), "%s%s", p->job, binds[i][1]);
 		arg3(a, binds[i][0], from, binds[i][2]);
 	}
+	arg3(a, "--ro-bind", p->etc, "/etc");
 	for (size_t i = 0; i < ARRAY_SIZE(etc_bound); i++)
 		if (fs_is_dir(etc_bound[i]))
 			arg3(a, "--ro-bind", etc_bound[i], etc_bound[i]);
@@ -315,9 +397,13 @@ static void child_stage(const struct sandbox_spec *s)
 {
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		child_die("cannot make a mount namespace");
+	/* bubblewrap reads the whole table of mounts for each of its own: without /sys, which nothing here needs any more, it is half as long */
+	(void)umount2("/sys", MNT_DETACH);
 	if (mount("weir", STAGING, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=64k"))
 		child_die("cannot mount on " STAGING);
 	child_bind(s->job_dir, STAGING "/job");
+	if (s->etc_dir)
+		child_bind(s->etc_dir, STAGING "/etc");
 	if (s->secret_dir)
 		child_bind(s->secret_dir, STAGING "/secret");
 	if (s->weir_exe)
@@ -417,7 +503,9 @@ static int spawn(const struct sandbox_spec *s, int fd_out, const int keep[3], st
 			return err_set(reterr, WEIR_ELIMIT, "command of a step: more than 500 words");
 		argv[n++] = s->argv[i];
 	}
-	ret->pid = fork();
+	/* not fork(): copying the page tables of this program would cost more than bubblewrap's start. The child shares our memory until it executes
+	 * bubblewrap, and we stand still meanwhile; it writes to its own stack only and allocates nothing. */
+	ret->pid = vfork();
 	if (ret->pid < 0)
 		return err_errno(reterr, errno, "cannot start the sandbox");
 	if (!ret->pid)

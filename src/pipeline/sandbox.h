@@ -30,7 +30,8 @@ struct sandbox_spec {
 	const char        *job_dir;    /* absolute; made by sandbox_prepare() */
 	const char        *secret_dir; /* absolute, or NULL */
 	const char        *weir_exe;   /* absolute, or NULL: no SANDBOX_WEIR */
-	const char        *writable;   /* folder below job_dir/files that this step may write, "3/cmd"; or NULL */
+	const char        *writable;   /* folder below job_dir/files that this step may write, "cmd"; or NULL */
+	const char        *etc_dir;    /* absolute, of sandbox_etc(); NULL: job_dir/etc */
 	const char        *cwd;        /* inside the sandbox */
 	const char *const *argv;       /* NULL-ended; argv[0] is looked up in the PATH of env */
 	const char *const *env;        /* NULL-ended "K=V": the whole environment */
@@ -47,11 +48,16 @@ struct sandbox_proc {
 	char  limits[160]; /* which limits hold, for the head of the job's log */
 };
 
-/* Makes job_dir with home, tmp (the slot's user's) and files (the runner's), and the workspace home/work/PROJECT/PROJECT. Before the first step
+/* Copies what steps see as /etc into a folder below base, which is shared by all jobs for which the machine's /etc is the same; *ret: its path.
+ * Atomic; several processes and threads may do it at once. Copies of another state of /etc, or of before the last boot, stay where they are. */
+MUST_CHECK int sandbox_etc(const char *base, char *ret, size_t size, struct err *reterr);
+/* Makes job_dir with home, tmp (the slot's user's) and files (the runner's), etc unless it is shared, and the workspace home/work/PROJECT/PROJECT. Before the first step
  * only: afterwards the folders hold whatever the steps left there, and the runner must not write into them by path. */
-MUST_CHECK int sandbox_prepare(const char *job_dir, const char *project, unsigned slot, struct err *reterr);
+MUST_CHECK int sandbox_prepare(const char *job_dir, const char *project, unsigned slot, bool own_etc, struct err *reterr);
 /* Gives a file or folder that the runner made to the slot's user (no-op for ordinary users). */
 MUST_CHECK int sandbox_give(const char *path, unsigned slot, struct err *reterr);
+/* Makes once what is the same for all steps of this process and those it forks. */
+void sandbox_warm(void);
 /* Starts the step with its output (both streams) on fd_out. -WEIR_EUNAVAIL with what to do when this machine cannot. */
 MUST_CHECK int sandbox_spawn(const struct sandbox_spec *s, int fd_out, struct sandbox_proc *ret, struct err *reterr);
 /* After p->pid ended: true when the program was started; false: the sandbox could not be set up (bubblewrap's message is in the output). */

@@ -147,9 +147,10 @@ static int pack_tree(struct job *j, size_t i, struct err *reterr)
 		return err_set(reterr, WEIR_ELIMIT, "the path of the job's folder is too long");
 	snprintf(tree, sizeof(tree), "%s/tree.tar", dir);
 	snprintf(git, sizeof(git), "%s/.git", j->source);
-	if (fs_exists(git))
+	r = fs_mkdirs(dir, 0755, reterr);
+	if (!r && fs_exists(git))
 		r = pack_git(j, i, dir, reterr);
-	else
+	else if (!r)
 		r = quiet((const char *const[]){ "tar", "-C", j->source, "-cf", tree, ".", NULL }, NULL, NULL, NULL, reterr);
 	if (!r && chmod(tree, 0644))
 		r = err_set(reterr, WEIR_EIO, "cannot read %s", tree);
@@ -187,12 +188,12 @@ static int checkout_prepare(struct step_eval *e, size_t i, struct env_list *env,
 	if (!r && !copy)
 		r = git_token(e, env, url, reterr);
 	if (!r)
-		r = step_file(e->job, i, "script", str_z(copy ? copy_script : clone_script), 0755, reterr);
+		r = step_script(e->job, str_z(copy ? copy_script : clone_script), reterr);
 	ret->argv = ARENA_ARRAY(e->a, 4, const char *);
 	if (!r && ret->argv) {
 		ret->argv[0] = "/bin/sh";
 		ret->argv[1] = "-e";
-		ret->argv[2] = arena_printf(e->a, SANDBOX_FILES "/%zu/script", i);
+		ret->argv[2] = SANDBOX_FILES "/script";
 	}
 	return r ? r : arena_check(e->a, "checkout", reterr);
 }

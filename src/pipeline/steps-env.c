@@ -4,52 +4,134 @@
 #include "base/limits.h"
 #include "pipeline/steps-internal.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* --- files of a step: box/files/N (read-only inside), box/files/N/cmd (written by the step) --- */
+/* --- files of a step, read-only inside: box/files/script, box/files/N (made when something else than a script is needed); written by it:
+ * box/files/cmd. Script and command files are the same files for all steps of a job: no process of a step outlives it, and making files is what
+ * costs most on a busy disk --- */
 
-static int files_path(const struct job *j, size_t i, const char *name, char out[1100], struct err *reterr)
+static int files_path(const struct job *j, const char *name, char out[1100], struct err *reterr)
 {
-	if (snprintf(out, 1100, "%s/box/files/%zu%s%s", j->dir, i, *name ? "/" : "", name) >= 1100)
+	if (snprintf(out, 1100, "%s/box/files/%s", j->dir, name) >= 1100)
 		return err_set(reterr, WEIR_ELIMIT, "the path of the job's folder is too long");
 	return 0;
 }
 
 int step_file(struct job *j, size_t i, const char *name, str data, mode_t mode, struct err *reterr)
 {
-	char path[1100];
-	int  r = files_path(j, i, name, path, reterr);
+	char path[1100], number[32];
+	int  r;
 
+	snprintf(number, sizeof(number), "%zu", i);
+	r = files_path(j, number, path, reterr);
+	if (!r)
+		r = fs_mkdirs(path, 0755, reterr);
+	if (!r && snprintf(path, sizeof(path), "%s/box/files/%zu/%s", j->dir, i, name) >= (int)sizeof(path))
+		return err_set(reterr, WEIR_ELIMIT, "the path of the job's folder is too long");
 	return r ? r : fs_write_quick(path, data, mode, reterr);
+}
+
+int step_script(struct job *j, str text, struct err *reterr)
+{
+	char           path[1100];
+	int            r = files_path(j, "script", path, reterr);
+	CLEANUP_FD int fd = r ? -1 : open(path, O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0700);
+
+	if (r)
+		return r;
+	if (fd < 0 || fchmod(fd, 0755))
+		return err_errno(reterr, errno, "cannot write %s", path);
+	/* over the former text, then cut: an emptied file would be sent to the disk at once */
+	r = fs_write_fd(fd, path, text, reterr);
+	if (!r && ftruncate(fd, (off_t)text.len))
+		r = err_errno(reterr, errno, "cannot write %s", path);
+	return r;
 }
 
 static const char *const command_files[][2] = { { "GITHUB_ENV", "env" }, { "GITHUB_OUTPUT", "output" }, { "GITHUB_PATH", "path" },
 	                                            { "GITHUB_STEP_SUMMARY", "summary" }, { "GITHUB_STATE", "state" } };
 
-/* Made anew before the step starts; a folder left by a killed runner, in which no step ran yet, is replaced. */
-static int make_files(struct job *j, size_t i, struct err *reterr)
+/* Is the folder as we made it? A step may have added, removed or replaced anything in it. */
+static bool only_command_files(int dir)
 {
-	char path[1100], name[64];
-	int  r = files_path(j, i, "", path, reterr);
+	int            fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR           *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	size_t         known = 0, other = 0;
 
-	if (!r)
-		r = fs_remove_tree(path, reterr);
-	if (!r)
-		r = files_path(j, i, "cmd", path, reterr);
-	if (!r)
-		r = fs_mkdirs(path, 0755, reterr);
+	if (!d) {
+		base_cleanup_fd(&fd);
+		return false;
+	}
+	while ((e = readdir(d))) {
+		size_t k = 0;
+
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		while (k < ARRAY_SIZE(command_files) && strcmp(e->d_name, command_files[k][1]))
+			k++;
+		known += k < ARRAY_SIZE(command_files);
+		other += k == ARRAY_SIZE(command_files);
+		if (other)
+			break;
+	}
+	closedir(d);
+	return known == ARRAY_SIZE(command_files) && !other;
+}
+
+/* Empties the command files of the step before; false when they are not all what we once made: plain files with one name and our mode. */
+static bool reuse_files(const char *path)
+{
+	CLEANUP_FD int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat    st;
+
+	if (dir < 0 || fstat(dir, &st) || (st.st_mode & 07777) != 0755 || !only_command_files(dir))
+		return false;
+	for (size_t k = 0; k < ARRAY_SIZE(command_files); k++) {
+		CLEANUP_FD int fd = openat(dir, command_files[k][1], O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+		if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_nlink != 1 || (st.st_mode & 07777) != 0644)
+			return false;
+		if (st.st_size && ftruncate(fd, 0))
+			return false;
+	}
+	return true;
+}
+
+/* Before each step; no process of an earlier one is left, and what those wrote is in state.json. */
+static int make_files(struct job *j, struct err *reterr)
+{
+	char path[1100], away[1100], name[64];
+	int  r = files_path(j, "cmd", path, reterr);
+
+	if (r || reuse_files(path))
+		return r;
+	/* moved away, not removed: a step may have left folders in it that an ordinary user cannot look into */
+	snprintf(name, sizeof(name), "cmd-%lld", (long long)clock_mono_now());
+	r = files_path(j, name, away, reterr);
+	if (!r && rename(path, away) && errno != ENOENT)
+		r = err_errno(reterr, errno, "cannot rename %s", path);
+	if (!r && mkdir(path, 0755))
+		r = err_errno(reterr, errno, "cannot make %s", path);
 	for (size_t k = 0; !r && k < ARRAY_SIZE(command_files); k++) {
+		CLEANUP_FD int fd = -1;
+
 		snprintf(name, sizeof(name), "cmd/%s", command_files[k][1]);
-		r = step_file(j, i, name, STR_NULL, 0644, reterr);
-		if (!r)
-			r = files_path(j, i, name, path, reterr);
+		r = files_path(j, name, path, reterr);
+		fd = r ? -1 : open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+		if (!r && (fd < 0 || fchmod(fd, 0644)))
+			r = err_errno(reterr, errno, "cannot make %s", path);
 		if (!r)
 			r = sandbox_give(path, j->slot, reterr);
 	}
 	if (!r)
-		r = files_path(j, i, "cmd", path, reterr);
+		r = files_path(j, "cmd", path, reterr);
+	if (!r && chmod(path, 0755)) /* whatever the umask is */
+		r = err_errno(reterr, errno, "cannot make %s", path);
 	return r ? r : sandbox_give(path, j->slot, reterr);
 }
 
@@ -125,20 +207,20 @@ static int add_path(struct job *j, struct env_list *l, const struct expr_value *
 	return r ? r : env_add(l, STR("PATH"), buf_str(&b), reterr);
 }
 
-static int add_files(struct env_list *l, size_t i, struct err *reterr)
+static int add_files(struct env_list *l, struct err *reterr)
 {
 	char path[128];
 	int  r = 0;
 
 	for (size_t k = 0; !r && k < ARRAY_SIZE(command_files); k++) {
-		snprintf(path, sizeof(path), SANDBOX_FILES "/%zu/cmd/%s", i, command_files[k][1]);
+		snprintf(path, sizeof(path), SANDBOX_FILES "/cmd/%s", command_files[k][1]);
 		r = add_z(l, command_files[k][0], path, reterr);
 	}
 	return r;
 }
 
 /* The order is the precedence: what the runner sets cannot be replaced by a workflow, except CI, HOME, TMPDIR and PATH. */
-static int make_env(struct step_eval *e, size_t i, struct env_list *l, struct err *reterr)
+static int make_env(struct step_eval *e, struct env_list *l, struct err *reterr)
 {
 	static const char *const first[][2] = { { "CI", "true" }, { "HOME", SANDBOX_HOME }, { "USER", "runner" }, { "LANG", "C.UTF-8" },
 		                                    { "DEBIAN_FRONTEND", "noninteractive" } };
@@ -158,7 +240,7 @@ static int make_env(struct step_eval *e, size_t i, struct env_list *l, struct er
 		r = add_path(e->job, l, e->env, reterr);
 	if (!r)
 		r = add_github(e, l, reterr);
-	return r ? r : add_files(l, i, reterr);
+	return r ? r : add_files(l, reterr);
 }
 
 /* --- shell --- */
@@ -227,8 +309,8 @@ static int run_prepare(struct step_eval *e, size_t i, struct step_plan *ret, str
 	if (r)
 		return r;
 	t = shell_template(shell);
-	r = shell_words(e->a, t ? str_z(t) : shell, arena_printf(e->a, SANDBOX_FILES "/%zu/script", i), &ret->argv, reterr);
-	return r ? r : step_file(e->job, i, "script", script, 0755, reterr);
+	r = shell_words(e->a, t ? str_z(t) : shell, SANDBOX_FILES "/script", &ret->argv, reterr);
+	return r ? r : step_script(e->job, script, reterr);
 }
 
 static int working_directory(struct step_eval *e, size_t i, const char **ret, struct err *reterr)
@@ -258,10 +340,10 @@ int step_prepare(struct step_eval *e, size_t i, struct step_plan *ret, struct er
 	int             r;
 
 	*ret = (struct step_plan){ 0 };
-	snprintf(ret->writable, sizeof(ret->writable), "%zu/cmd", i);
-	r = make_files(j, i, reterr);
+	snprintf(ret->writable, sizeof(ret->writable), "cmd");
+	r = make_files(j, reterr);
 	if (!r)
-		r = make_env(e, i, &env, reterr);
+		r = make_env(e, &env, reterr);
 	if (!r)
 		r = run ? working_directory(e, i, &ret->cwd, reterr) : 0;
 	if (!r && !run)

@@ -142,7 +142,7 @@ static int read_back(struct exec *x, const char *name, struct buf *out, struct e
 	struct stat    st;
 	CLEANUP_FD int fd = -1;
 
-	if (snprintf(path, sizeof(path), "%s/box/files/%zu/cmd/%s", x->j->dir, x->i, name) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/box/files/cmd/%s", x->j->dir, name) >= (int)sizeof(path))
 		return err_set(reterr, WEIR_ELIMIT, "the path of the job's folder is too long");
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
@@ -407,10 +407,9 @@ static int start_guard(struct exec *x, double minutes, struct err *reterr)
 
 	if (r)
 		return r;
-	if (step_dir(j, x->i, "guard", dir) || snprintf(box, sizeof(box), "%s/box", j->dir) >= (int)sizeof(box))
+	if (step_dir(j, x->i, "", dir) || snprintf(box, sizeof(box), "%s/box", j->dir) >= (int)sizeof(box))
 		return err_set(reterr, WEIR_ELIMIT, "the path of the job's folder is too long");
-	r = fs_mkdirs(dir, 0700, reterr);
-	spec = (struct sandbox_spec){ .job_dir = box, .secret_dir = p.has_secret ? p.secret : NULL, .weir_exe = p.has_secret ? j->exe : NULL, .writable = p.writable,
+	spec = (struct sandbox_spec){ .job_dir = box, .secret_dir = p.has_secret ? p.secret : NULL, .weir_exe = p.has_secret ? j->exe : NULL, .writable = p.writable, .etc_dir = j->etc,
 		                          .cwd = p.cwd, .argv = p.argv, .env = p.env, .slot = j->slot, .cgroup = j->cgroup,
 		                          .memory_bytes_max = j->memory, .pids_max = j->pids };
 	return r ? r : guard_start(j->starter, j->exe, dir, &spec, time_left(x, minutes), !j->local, &x->guard, reterr);
@@ -452,7 +451,7 @@ static int begin(struct exec *x, double minutes, struct err *reterr)
 	int  r;
 
 	if (x->s->view.state == JOB_RUNNING) { /* an earlier runner was here */
-		if (step_dir(x->j, x->i, "guard", dir))
+		if (step_dir(x->j, x->i, "", dir))
 			return err_set(reterr, WEIR_ELIMIT, "the path of the job's folder is too long");
 		r = guard_adopt(dir, &x->guard, reterr);
 		if (r || x->guard)

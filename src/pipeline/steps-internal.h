@@ -21,6 +21,7 @@ struct step {
 
 struct job {
 	char              *dir, *exe, *source;
+	char              *etc; /* what steps see as /etc, or NULL: box/etc */
 	struct guard_starter *starter;
 	bool               local, leave_steps;
 	unsigned           slot;
@@ -60,7 +61,7 @@ MUST_CHECK int job_keep(struct job *j, struct kvs *to, const struct kv *kv, stru
 int  step_dir(const struct job *j, size_t i, const char *name, char out[1100]); /* JOB/steps/I[/name] */
 
 /* steps-state.c */
-MUST_CHECK int job_state_write(struct job *j, bool durable, struct err *reterr); /* never fsync'd for a local job */
+MUST_CHECK int job_state_write(struct job *j, bool durable, struct err *reterr); /* nothing for a local job: nobody would go on with it */
 MUST_CHECK int job_state_read(struct job *j, bool *ret_found, struct err *reterr);
 
 /* steps-eval.c: texts of step i (its env may be NULL) in arena a. */
@@ -95,6 +96,8 @@ struct env_list {
 };
 MUST_CHECK int env_add(struct env_list *l, str key, str value, struct err *reterr);
 MUST_CHECK int builtin_prepare(struct step_eval *e, size_t i, struct env_list *env, struct step_plan *ret, struct err *reterr);
+/* Writes files/script, the one of the present step (read-only inside). */
+MUST_CHECK int step_script(struct job *j, str text, struct err *reterr);
 /* Writes files/I/name (read-only inside). */
 MUST_CHECK int step_file(struct job *j, size_t i, const char *name, str data, mode_t mode, struct err *reterr);
 

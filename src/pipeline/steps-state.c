@@ -54,7 +54,7 @@ int job_state_write(struct job *j, bool durable, struct err *reterr)
 	char                   path[1100];
 	int                    r = fs_join(path, sizeof(path), reterr, j->dir, "state.json");
 
-	if (r)
+	if (r || j->local)
 		return r;
 	jw_init(&w, &b);
 	jw_obj(&w);
@@ -82,7 +82,7 @@ int job_state_write(struct job *j, bool durable, struct err *reterr)
 	r = buf_check(&b, "state of a job", reterr);
 	if (r)
 		return r;
-	return durable && !j->local ? fs_write_atomic(path, buf_str(&b), 0600, reterr) : fs_write_quick(path, buf_str(&b), 0600, reterr);
+	return durable ? fs_write_atomic(path, buf_str(&b), 0600, reterr) : fs_write_quick(path, buf_str(&b), 0600, reterr);
 }
 
 static int read_kvs(struct job *j, const struct doc_node *n, struct kvs *to, struct err *reterr)

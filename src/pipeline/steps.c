@@ -99,13 +99,16 @@ static int spec_load(struct job *j, str given, struct err *reterr)
 	char                   path[1100];
 	int                    r = fs_join(path, sizeof(path), reterr, j->dir, "spec.json");
 
-	if (!r && given.ptr) {
+	if (!r && given.ptr)
 		r = fs_mkdirs(j->dir, 0700, reterr);
-		if (!r)
-			r = j->local ? fs_write_quick(path, given, 0600, reterr) : fs_write_atomic(path, given, 0600, reterr);
-	}
-	if (!r)
+	if (!r && given.ptr && !j->local)
+		r = fs_write_atomic(path, given, 0600, reterr);
+	if (!r && given.ptr)
+		buf_add_str(&b, given);
+	else if (!r)
 		r = fs_read(path, &b, reterr);
+	if (!r)
+		r = buf_check(&b, "job spec", reterr);
 	if (!r)
 		r = doc_parse_json(&j->arena, "job spec", buf_str(&b), &n, reterr);
 	if (r)
@@ -141,7 +144,7 @@ static int first_state(struct job *j, struct err *reterr)
 	int  r = fs_join(box, sizeof(box), reterr, j->dir, "box");
 
 	if (!r)
-		r = sandbox_prepare(box, j->project, j->slot, reterr);
+		r = sandbox_prepare(box, j->project, j->slot, !j->etc, reterr);
 	if (!r)
 		r = event_file(j, reterr);
 	j->started = clock_wall_now();
@@ -164,6 +167,16 @@ static void copy_config(struct job *j, const struct job_config *c)
 	j->changed_ctx = c->changed_ctx;
 }
 
+static int shared_etc(struct job *j, const char *base, struct err *reterr)
+{
+	char path[1100];
+	int  r = sandbox_etc(base, path, sizeof(path), reterr);
+
+	if (!r && !(j->etc = str_dup(str_z(path))))
+		r = err_set(reterr, WEIR_ENOMEM, "out of memory");
+	return r;
+}
+
 int job_open(const struct job_config *cfg, str spec_json, struct job **ret, struct err *reterr)
 {
 	struct job *j = calloc(1, sizeof(*j));
@@ -181,6 +194,8 @@ int job_open(const struct job_config *cfg, str spec_json, struct job **ret, stru
 	j->result.state = JOB_RUNNING;
 	j->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = j->wake < 0 ? err_errno(reterr, errno, "cannot make an event") : 0;
+	if (!r && cfg->etc)
+		r = shared_etc(j, cfg->etc, reterr);
 	if (!r)
 		r = spec_load(j, spec_json, reterr);
 	if (!r)
@@ -217,6 +232,7 @@ struct job *job_close(struct job *j)
 	free(j->dir);
 	free(j->exe);
 	free(j->source);
+	free(j->etc);
 	free(j);
 	return NULL;
 }

@@ -3,6 +3,8 @@
 #include "base/hash.h"
 #include "pipeline/guard.h"
 
+#include <unistd.h>
+
 int main(int argc, char **argv)
 {
 	struct err err = { 0 };
@@ -10,7 +12,7 @@ int main(int argc, char **argv)
 	base_init();
 	if (argc != 3 || strcmp(argv[1], "guard"))
 		return 2;
-	if (guard_main(argv[2], &err)) {
+	if (guard_main(argv[2], STDIN_FILENO, &err)) {
 		fprintf(stderr, "%s\n", err.msg);
 		return err_exit_code(err.code);
 	}

@@ -33,7 +33,7 @@ static inline void steps_open(struct steps *s)
 	assert_ok(fs_temp_dir("weir-step-", s->dir, sizeof(s->dir), &err), &err);
 	assert_ok(fs_self_exe(s->exe, sizeof(s->exe), &err), &err);
 	snprintf(s->job, sizeof(s->job), "%s/job", s->dir);
-	assert_ok(sandbox_prepare(s->job, "shop", 0, &err), &err);
+	assert_ok(sandbox_prepare(s->job, "shop", 0, true, &err), &err);
 }
 
 static inline void steps_close(struct steps *s)
@@ -107,7 +107,7 @@ static inline int step_help_guard(int argc, char **argv)
 
 	if (argc != 3)
 		return 2;
-	if (guard_main(argv[2], &err)) {
+	if (guard_main(argv[2], STDIN_FILENO, &err)) {
 		fprintf(stderr, "%s\n", err.msg);
 		return 2;
 	}

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 static void test_end(void **state)
@@ -23,6 +24,16 @@ static void test_end(void **state)
 	assert_true(s.st.started > 0 && s.st.ended >= s.st.started);
 	assert_int_equal(steps_sh(&s, "kill -SEGV $$"), 128 + SIGSEGV);
 	steps_close(&s);
+}
+
+static int spec_fd(str text)
+{
+	struct err err;
+	int        fd = memfd_create("spec", MFD_CLOEXEC);
+
+	assert_ok(fs_write_fd(fd, "spec", text, &err), &err);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
 }
 
 static int64_t count_processes(const char *needle)
@@ -97,7 +108,7 @@ static void test_adopt(void **state)
 	struct steps  s;
 	struct guard *again = NULL;
 	struct err    err;
-	int           status;
+	int           status, fd;
 	pid_t         pid;
 
 	(void)state;
@@ -121,7 +132,9 @@ static void test_adopt(void **state)
 	assert_ok(guard_adopt(s.step, &s.guard, &err), &err);
 	assert_int_equal(steps_end(&s), 4);
 	/* and the step cannot be started a second time by mistake */
-	assert_int_not_equal(guard_main(s.step, &err), 0);
+	fd = spec_fd(STR("job_dir\0/x\0cwd\0/\0argv\0true\0"));
+	assert_err(guard_main(s.step, fd, &err), WEIR_EEXIST);
+	close(fd);
 	steps_close(&s);
 }
 
@@ -203,7 +216,7 @@ static void test_starter(void **state)
 	assert_int_equal(steps_end(&s), 6);
 	assert_str(buf_str(&s.out), "up\nlate\n");
 	assert_ok(guard_starter_new(&st, &err), &err);
-	assert_err(guard_starter_ask(st, "/nonexistent", &err), WEIR_ENOENT);
+	assert_err(guard_starter_ask(st, "/nonexistent", STR(""), &err), WEIR_ENOENT);
 	guard_starter_free(st);
 	steps_close(&s);
 }
@@ -213,16 +226,19 @@ static void test_bad_spec(void **state)
 	struct steps s;
 	struct err   err;
 	char         path[400];
+	int          fd;
 
 	(void)state;
 	steps_open(&s);
-	snprintf(path, sizeof(path), "%s/spec", s.dir);
-	assert_err(guard_main("/nonexistent", &err), WEIR_ENOENT);
-	snprintf(path, sizeof(path), "%s/lock", s.dir);
+	fd = spec_fd(STR("job_dir\0/x\0nonsense\0y\0"));
+	assert_err(guard_main("/nonexistent", fd, &err), WEIR_ENOENT);
+	snprintf(path, sizeof(path), "%s/status", s.dir);
 	assert_ok(fs_write_quick(path, STR(""), 0600, &err), &err);
-	snprintf(path, sizeof(path), "%s/spec", s.dir);
-	assert_ok(fs_write_quick(path, STR("job_dir\0/x\0nonsense\0y\0"), 0600, &err), &err);
-	assert_err(guard_main(s.dir, &err), WEIR_EPARSE);
+	assert_err(guard_main(s.dir, fd, &err), WEIR_EPARSE);
+	close(fd);
+	fd = spec_fd(STR("job_dir\0/x\0cwd\0/\0"));
+	assert_err(guard_main(s.dir, fd, &err), WEIR_EPARSE); /* nothing to run */
+	close(fd);
 	steps_close(&s);
 }
 
