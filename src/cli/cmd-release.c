@@ -285,7 +285,7 @@ static int run_replay(struct cli *c, struct err *reterr)
 		return r;
 	/* One segment with all traffic: judged by the budget alone, as in the bake. */
 	if (in.n_seg == 1 && seg[0].canary_share >= 1)
-		r = judge_first(&p, seg[0].requests_canary, seg[0].errors_canary, in.clients_canary, &now, reterr);
+		r = judge_first(&p, seg[0].requests_canary, seg[0].failed_canary, in.clients_canary, &now, reterr);
 	else
 		r = judge_step(&p, &in, &now, reterr);
 	if (r)

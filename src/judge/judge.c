@@ -304,20 +304,20 @@ int judge_step(const struct judge_params *p, const struct judge_input *in, struc
 	return 0;
 }
 
-int judge_first(const struct judge_params *p, uint64_t requests, uint64_t errors, uint32_t clients, struct judge_verdict *ret,
+int judge_first(const struct judge_params *p, uint64_t requests, uint64_t failed, uint32_t clients, struct judge_verdict *ret,
                 struct err *reterr)
 {
 	struct judge_verdict v = { 0 };
 
-	if (errors > requests)
-		return err_set(reterr, WEIR_EINVAL, "%llu errors among %llu requests", (unsigned long long)errors, (unsigned long long)requests);
+	if (failed > requests)
+		return err_set(reterr, WEIR_EINVAL, "%llu failed among %llu requests", (unsigned long long)failed, (unsigned long long)requests);
 	v.threshold_worse = -log(p->worse_alpha);
 	v.threshold_good = -log(p->good_alpha);
 	v.threshold_srm = -log(p->srm_alpha);
 	v.ratio_high = INFINITY;
-	v.log_e_worse = log_over_budget(p->budget, requests, errors);
-	v.log_e_absolute = log_below_budget(p->budget, requests, errors);
-	v.rate_canary = share_of((double)errors, (double)requests);
+	v.log_e_worse = log_over_budget(p->budget, requests, failed);
+	v.log_e_absolute = log_below_budget(p->budget, requests, failed);
+	v.rate_canary = share_of((double)failed, (double)requests);
 	if (v.log_e_worse >= v.threshold_worse) {
 		v.call = clients < p->clients_min ? JUDGE_WORSE_HOLD : JUDGE_WORSE;
 		v.why = clients < p->clients_min ? JUDGE_WHY_FEW_CLIENTS : JUDGE_WHY_ABSOLUTE;

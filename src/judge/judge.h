@@ -65,8 +65,9 @@ const char *judge_why_text(enum judge_why w);   /* "more errors on the canary th
  * segment is impossible (share outside [0,1], more errors than requests, too many segments). */
 MUST_CHECK int judge_step(const struct judge_params *p, const struct judge_input *in, struct judge_verdict *ret, struct err *reterr);
 
-/* A first version without a stable arm: absolute budget only, from the canary counts; GOOD, WORSE (rate excludes the budget from below), UNDECIDED. */
-MUST_CHECK int judge_first(const struct judge_params *p, uint64_t requests, uint64_t errors, uint32_t clients,
+/* A first version without a stable arm: absolute budget only, from the canary's requests and failed requests (not
+ * de-duplicated errors); GOOD, WORSE (rate excludes the budget from below), WORSE_HOLD (seen by fewer than clients_min), UNDECIDED. */
+MUST_CHECK int judge_first(const struct judge_params *p, uint64_t requests, uint64_t failed, uint32_t clients,
                            struct judge_verdict *ret, struct err *reterr);
 
 /* Fewest canary-only errors that fire the label test at share w. */

@@ -50,8 +50,10 @@ static int check_delta(void *ctx, const struct git_delta *d, struct err *reterr)
 	struct buf         b = BUF_INIT(LIMIT_WORKFLOW_BYTES + 1);
 	int                rc;
 
-	if (d->status == 'D' || !workflow_is_path(d->path) || (d->mode & 0170000) != 0100000)
+	if (d->status == 'D' || !workflow_is_path(d->path))
 		return 0;
+	if ((d->mode & 0170000) != 0100000) /* it would never run, and nobody would be told */
+		return add_finding(x, d->path, &(struct doc_diag){ 1, 1, (char[]){ "a workflow must be a regular file, not a link" } }, reterr);
 	rc = git_read_blob(x->c->repo, d->blob, &b, reterr);
 	if (rc == -WEIR_ELIMIT) {
 		struct doc_diag big = { 1, 1, NULL };

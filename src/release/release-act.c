@@ -460,7 +460,8 @@ static size_t segment_at(const struct evidence_counts *c, unsigned share)
 	return i;
 }
 
-/* After 100% there is nothing to compare with: the budget alone counts, but never less than what the old version itself failed. */
+/* After 100% there is nothing to compare with: the budget alone counts, but never less than what the old version itself failed. Here every failed
+ * request counts: the budget is a share of requests, and errors counted once per client and window would never reach it for few, busy clients. */
 static void judge_bake(struct release *r, struct err *e)
 {
 	size_t   at = segment_at(&r->counts, TRAFFIC_SHARE_ONE);
@@ -476,7 +477,7 @@ static void judge_bake(struct release *r, struct err *e)
 		r->params.budget = base < 0.5 ? base : 0.5;
 	if (at < r->counts.n_seg) {
 		n = r->counts.seg[at].requests_canary;
-		k = r->counts.seg[at].errors_canary;
+		k = r->counts.seg[at].failed_canary;
 		r->segs[0] = r->counts.seg[at];
 	} else {
 		r->segs[0] = (struct judge_segment){ .canary_share = 1 };

@@ -205,7 +205,8 @@ static int post_release(struct http_req *req, void *ctx, struct err *reterr)
 	char                   dir[512], id[ID_SIZE];
 	int                    rc;
 
-	if ((rc = read_wish(req, &w, reterr)) || (rc = check_who(req, w.project, reterr)) || (rc = read_file(room, &w, &file, reterr)))
+	if ((rc = check_who(req, STR_NULL, reterr)) /* strangers learn nothing about the body */
+	    || (rc = read_wish(req, &w, reterr)) || (rc = check_who(req, w.project, reterr)) || (rc = read_file(room, &w, &file, reterr)))
 		return rc;
 	r = calloc(1, sizeof(*r));
 	if (!r)

@@ -222,7 +222,7 @@ int page_release(struct http_req *r, void *web, struct err *reterr)
 	page_add(&p, "release", release);
 	/* What can be asked of it now; the API decides in the end. */
 	jw_kbool(&p.w, "can_pause", !doc_get_bool(release, "over", true) && !doc_get_bool(release, "paused", false));
-	jw_kbool(&p.w, "can_resume", !doc_get_bool(release, "over", true) && doc_get_bool(release, "paused", false));
+	jw_kbool(&p.w, "can_resume", !doc_get_bool(release, "over", true) && (doc_get_bool(release, "paused", false) || doc_get_bool(release, "held", false)));
 	jw_kbool(&p.w, "can_steer", !doc_get_bool(release, "over", true));
 	jw_kbool(&p.w, "can_roll_back", doc_get_bool(release, "over", false) && doc_get_bool(release, "live", false));
 	return page_show(&p, "release", reterr);

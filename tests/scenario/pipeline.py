@@ -462,6 +462,14 @@ def test_refused(p):
         p.git("reset", "-q", "--hard", "HEAD~1")
 
 
+def test_refused_link(p):
+    os.symlink("env.yml", os.path.join(p.dir, ".github/workflows/link.yml"))
+    p.commit("With a link")
+    r = p.w.git("pipe", "push", "origin", "HEAD:refs/heads/link", check=False)
+    expect(r.returncode != 0 and "link.yml" in r.stderr and "regular file" in r.stderr, "a workflow that is a link is refused", r.stderr)
+    p.git("reset", "-q", "--hard", "HEAD~1")
+
+
 def main():
     folder = tempfile.mkdtemp(prefix="weir-test-pipeline-")
     w = story.World(folder, (story.free_port(), story.free_port(), story.free_range(200)), True)

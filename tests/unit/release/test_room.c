@@ -204,6 +204,27 @@ static void test_a_first_version_that_fails_leaves_the_way_free(void **s UNUSED)
 	WAIT_FOR(helper_get(release_http_port(fx.room), "staging.localhost", "/", answer, sizeof(answer)) == 503);
 }
 
+/* Errors are counted once per client, failed requests are not: one busy address must not hide a version on which everything fails. */
+static void test_a_first_version_that_fails_for_one_address_is_held(void **s UNUSED)
+{
+	struct arena CLEANUP_ARENA a = ARENA_INIT(4 << 20);
+	static const char yaml[] =
+		"service: lone\ncommand: [/usr/bin/python3, app.py]\nhealth: {path: /healthz, interval: 200ms, start-within: 6s}\n"
+		"route: {host: lone.localhost}\nclient: address\nstop-grace: 2s\nenvironments:\n  production: {env: {FAIL: \"1\"}}\n"
+		"rollout: {steps: [25%, 100%], bake: 2s, budget: 5%, hold: {after: 2s, then: roll-back}}\n";
+	const struct doc_node *r;
+	char id[ID_SIZE];
+
+	assert_int_equal(fx_release(yaml, "production", id), 201);
+	load_start(&load, "lone.localhost", 3000, release_http_port(fx.room));
+	WAIT_FOR(fx_over(id));
+	load_stop(&load);
+	assert_true(fx_state_is(id, "rolled-back"));
+	assert_true(fx_cause_has(id, "held too long"));
+	r = fx_get(id, &a);
+	assert_int_equal(doc_get_int(r, "clients_with_errors", 0), 1);
+}
+
 static void test_a_route_of_another_service_is_refused(void **s UNUSED)
 {
 	char id[ID_SIZE];
@@ -298,6 +319,7 @@ int main(void)
 		cmocka_unit_test(test_harm_found_in_the_bake_goes_back_to_the_old_version),
 		cmocka_unit_test(test_rollback_by_hand_while_everything_is_healthy),
 		cmocka_unit_test(test_a_first_version_that_fails_leaves_the_way_free),
+		cmocka_unit_test(test_a_first_version_that_fails_for_one_address_is_held),
 		cmocka_unit_test(test_a_route_of_another_service_is_refused),
 		cmocka_unit_test(test_a_killed_haproxy_does_not_mislead_the_judge),
 		cmocka_unit_test(test_a_full_disk_does_not_stop_a_rollback),
