@@ -150,6 +150,9 @@ static int fs_remove_at(int dirfd, const char *name, int depth, struct err *rete
 		return err_set(reterr, WEIR_ELIMIT, "%s: more than %d folders deep", name, FS_TREE_DEPTH_MAX);
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
+	/* a folder of ours that we may not look into: somebody took the right away */
+	if (fd < 0 && errno == EACCES && !fchmodat(dirfd, name, 0700, 0))
+		fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_errno(reterr, errno, "%s: cannot open folder", name);
 	fchmod(fd, 0700); /* a read-only copy is removed too; failure shows at the next step */
