@@ -100,9 +100,9 @@ class Load:
 
 
 class World:
-    """One weir with its folder, ports and projects."""
+    """One weir with its folder, ports and projects; on SQLite, or on the PostgreSQL whose address `database` is."""
 
-    def __init__(self, folder, ports, quiet):
+    def __init__(self, folder, ports, quiet, database=None):
         self.folder, self.quiet = folder, quiet
         self.listen, self.http, self.first = ports
         self.url = f"http://127.0.0.1:{self.listen}"
@@ -118,7 +118,7 @@ class World:
         with open(self.config, "w", encoding="utf-8") as f:
             f.write(f"# written by ./dev; `weir config show` explains each line\ndata: {self.data}\nlisten: 127.0.0.1:{self.listen}\n"
                     f"http: 127.0.0.1:{self.http}\nservice-ports: {self.first}-{self.first + 199}\n"
-                    f"server: {self.url}\ntoken-file: {self.token_file}\n")
+                    f"server: {self.url}\ntoken-file: {self.token_file}\n" + (f"database: {json.dumps(database)}\n" if database else ""))
         self.env = {**os.environ, "WEIR_CONFIG": self.config, "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_GLOBAL": os.path.join(folder, "gitconfig"),
                     "GIT_CONFIG_NOSYSTEM": "1", "PATH": f"{os.path.dirname(WEIR)}:{os.environ['PATH']}"}
         with open(os.path.join(folder, "gitconfig"), "w", encoding="utf-8") as f:
@@ -708,7 +708,7 @@ weir is running{'' if good else ', but not every act went as it should (see abov
   page        {w.url}/
   log in      with the token in {os.path.relpath(w.token_file, os.getcwd())}
   services    http://shop.localhost:{w.http}/   http://ledger.localhost:{w.http}/
-  try next    export WEIR_CONFIG={os.path.relpath(w.config, os.getcwd())} PATH="$PWD/build/src/cli:$PATH"
+  try next    export WEIR_CONFIG=$PWD/{os.path.relpath(w.config, os.getcwd())} PATH="$PWD/build/src/cli:$PATH"
               cd var/work/shop; edit app.py; git commit -am 'Say hello'; git push
               weir services; weir releases --project shop; weir log --follow; weir help
   stop        ./dev down

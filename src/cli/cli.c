@@ -12,28 +12,34 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { CLI_ARENA_BYTES = 256 << 20, CLI_OUT_BYTES = 256 << 20, CLI_OPTIONS_MAX = 32, CLI_ARGS_MAX = 256 };
 
 struct cli {
 	struct arena              arena;
-	struct buf                out;
+	struct buf                out, *redirect;
 	struct jw                 json;
-	bool                      json_begun, terminal;
+	bool                      json_begun, terminal, color;
 	const struct cli_command *command;
 	const char               *args[CLI_ARGS_MAX];
 	unsigned                  n_args;
 	const char               *values[CLI_OPTIONS_MAX]; /* of command->opts; switches: "" when given */
 	const char               *flags[32];               /* of settings_table */
-	const char               *config;
-	bool                      wants_json, wants_help;
+	const char               *config, *json_given, *help_given, *version_given; /* NULL when not given */
 	struct settings           settings;
 	struct http_client       *client;
 };
 
 static const struct cli_command *const commands[] = {
-#define X(var) &var,
+#define X(topic, var) &var,
+	CLI_COMMAND_TABLE(X)
+#undef X
+};
+
+static const enum cli_topic topics[] = {
+#define X(topic, var) CLI_TOPIC_##topic,
 	CLI_COMMAND_TABLE(X)
 #undef X
 };
@@ -44,17 +50,19 @@ const struct cli_command *const *cli_commands(size_t *ret_n)
 	return commands;
 }
 
+enum cli_topic cli_topic_of(size_t i) { return topics[i]; }
+
 struct arena *cli_arena(struct cli *c) { return &c->arena; }
 unsigned cli_n_args(const struct cli *c) { return c->n_args; }
 const char *cli_arg(const struct cli *c, unsigned i) { return i < c->n_args ? c->args[i] : NULL; }
-bool cli_wants_json(const struct cli *c) { return c->wants_json; }
+bool cli_wants_json(const struct cli *c) { return c->json_given != NULL; }
 bool cli_is_terminal(const struct cli *c) { return c->terminal; }
 const char *cli_setting(const struct cli *c, const char *name) { return settings_get(&c->settings, name); }
 const struct settings *cli_settings(const struct cli *c) { return &c->settings; }
 
 static int option_index(const struct cli *c, str name)
 {
-	for (int i = 0; c->command->opts && c->command->opts[i].name; i++)
+	for (int i = 0; c->command && c->command->opts && c->command->opts[i].name; i++)
 		if (str_eqz(name, c->command->opts[i].name))
 			return i;
 	return -1;
@@ -75,8 +83,15 @@ bool cli_switch(const struct cli *c, const char *name) { return cli_option(c, na
 
 static void cli_flush(struct cli *c)
 {
-	if (c->out.len && fs_write_fd(STDOUT_FILENO, "standard output", buf_str(&c->out), NULL))
-		_exit(errno == EPIPE ? 141 : 2);
+	struct err e = { 0 };
+
+	if (c->out.len && fs_write_fd(STDOUT_FILENO, "standard output", buf_str(&c->out), &e)) {
+		bool reader_left = errno == EPIPE; /* as the signal would have it: silent */
+
+		if (!reader_left)
+			fprintf(stderr, "weir: %s\n", e.msg);
+		_exit(reader_left ? 141 : err_exit_code(WEIR_EIO));
+	}
 	buf_clear(&c->out);
 }
 
@@ -85,8 +100,10 @@ void cli_printf(struct cli *c, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	buf_addv(&c->out, fmt, ap);
+	buf_addv(c->redirect ? c->redirect : &c->out, fmt, ap);
 	va_end(ap);
+	if (c->redirect)
+		return;
 	if (c->out.len && (c->out.ptr[c->out.len - 1] == '\n' || c->out.len > 60000))
 		cli_flush(c);
 }
@@ -95,11 +112,56 @@ void cli_notef(struct cli *c, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (c->wants_json)
+	if (c->json_given)
 		return;
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
+}
+
+struct buf *cli_redirect(struct cli *c, struct buf *to)
+{
+	struct buf *before = c->redirect;
+
+	c->redirect = to;
+	return before;
+}
+
+unsigned cli_width(const struct cli *c)
+{
+	struct winsize w;
+
+	if (!c->terminal || ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) || !w.ws_col)
+		return 80;
+	return w.ws_col < 40 ? 40 : w.ws_col > 200 ? 200 : w.ws_col;
+}
+
+void cli_print_text(struct cli *c, unsigned from, unsigned indent, const char *z)
+{
+	unsigned width = cli_width(c), column = from;
+
+	for (bool first = true; *z; first = false) {
+		size_t   spaces = strspn(z, " \n"), word = strcspn(z + spaces, " \n");
+		bool     paragraph = spaces > 1 && z[0] == '\n' && z[1] == '\n';
+		unsigned chars = 0;
+
+		z += spaces;
+		for (size_t i = 0; i < word; i++)
+			chars += ((unsigned char)z[i] & 0xc0) != 0x80;
+		if (!word)
+			break;
+		if (paragraph || (!first && column + 1 + chars > width)) {
+			cli_printf(c, "%s\n%*s", paragraph ? "\n" : "", (int)indent, "");
+			column = indent;
+		} else if (!first) {
+			cli_printf(c, " ");
+			column++;
+		}
+		cli_printf(c, "%.*s", (int)word, z);
+		column += chars;
+		z += word;
+	}
+	cli_printf(c, "\n");
 }
 
 struct jw *cli_json(struct cli *c)
@@ -116,7 +178,7 @@ const char *cli_color(const struct cli *c, const char *name)
 		                                     { "blue", "\033[34m" }, { "dim", "\033[2m" },    { "bold", "\033[1m" },
 		                                     { "", "\033[0m" } };
 
-	for (size_t i = 0; c->terminal && i < ARRAY_SIZE(colors); i++)
+	for (size_t i = 0; c->color && i < ARRAY_SIZE(colors); i++)
 		if (!strcmp(colors[i][0], name))
 			return colors[i][1];
 	return "";
@@ -186,99 +248,131 @@ int cli_call(struct cli *c, const char *method, const char *path, str body, stru
 
 /* --- the command line --- */
 
-static const struct cli_command *command_find(int argc, char **argv, int *ret_words)
+static const struct cli_command *command_named(const char *name)
 {
-	char two[128];
-
-	if (argc > 2) {
-		snprintf(two, sizeof(two), "%s %s", argv[1], argv[2]);
-		for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-			if (!strcmp(commands[i]->name, two)) {
-				*ret_words = 2;
-				return commands[i];
-			}
-	}
-	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
-		if (!strcmp(commands[i]->name, argv[1])) {
-			*ret_words = 1;
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i]->name, name))
 			return commands[i];
-		}
 	return NULL;
 }
 
-static int command_unknown(int argc, char **argv, struct err *reterr)
+/* The command at words[0], of two words where there is one. */
+static const struct cli_command *command_find(int n, char **words, int *ret_words)
 {
-	const char *names[ARRAY_SIZE(commands) + 1] = { NULL }, *near;
-	char        text[128], group[64];
-	size_t      n = 0;
-	bool        is_group = false;
+	const struct cli_command *found = NULL;
+	char                      two[128];
 
-	snprintf(group, sizeof(group), "%s ", argv[1]);
+	if (n > 1) {
+		snprintf(two, sizeof(two), "%s %s", words[0], words[1]);
+		found = command_named(two);
+	}
+	*ret_words = found ? 2 : 1;
+	return found ? found : command_named(words[0]);
+}
+
+static bool is_in_group(const struct cli_command *cmd, const char *group)
+{
+	size_t len = strlen(group);
+
+	return !cmd->hidden && !strncmp(cmd->name, group, len) && cmd->name[len] == ' ';
+}
+
+int command_unknown(const char *one, const char *two, struct err *reterr)
+{
+	const char            *names[ARRAY_SIZE(commands) + 1] = { NULL }, *near;
+	CLEANUP_BUF struct buf group = BUF_INIT(2000);
+	char                   text[128];
+	size_t                 n = 0;
+
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (!commands[i]->hidden)
 			names[n++] = commands[i]->name;
-		is_group |= str_has_prefix(str_z(commands[i]->name), str_z(group));
+		if (is_in_group(commands[i], one))
+			buf_addf(&group, "%s%s", group.len ? ", " : "", commands[i]->name);
 	}
-	snprintf(text, sizeof(text), is_group && argc > 2 ? "%s %s" : "%s", argv[1], argc > 2 ? argv[2] : "");
-	if (is_group && argc <= 2) {
-		struct buf list = BUF_INIT(1000);
-
-		for (size_t i = 0; i < n; i++)
-			if (str_has_prefix(str_z(names[i]), str_z(group)))
-				buf_addf(&list, "%s%s", list.len ? ", " : "", names[i]);
-		err_set(reterr, WEIR_EINVAL, "'%s' needs a second word: %s", argv[1], buf_z(&list));
-		buf_fini(&list);
-		return -WEIR_EINVAL;
-	}
+	if (group.len && !two)
+		return err_set(reterr, WEIR_EINVAL, "'%s' needs a second word: %s", one, buf_z(&group));
+	snprintf(text, sizeof(text), "%s%s%s", one, group.len ? " " : "", group.len ? two : "");
 	near = doc_nearest(str_z(text), names);
 	return err_set(reterr, WEIR_EINVAL, "there is no command '%s'%s%s%s; `weir help` lists all", text, near ? " (did you mean '" : "",
 	               near ? near : "", near ? "'?)" : "");
+}
+
+static int option_unknown(const struct cli *c, str name, struct err *reterr)
+{
+	const char *known[CLI_OPTIONS_MAX + 40] = { "json", "config", "help" }, *near, *of = c->command ? c->command->name : "";
+	size_t      n = 3;
+
+	for (size_t k = 0; c->command && c->command->opts && c->command->opts[k].name; k++)
+		known[n++] = c->command->opts[k].name;
+	for (size_t k = 0; k < settings_n; k++)
+		known[n++] = settings_table[k].name;
+	near = doc_nearest(name, known);
+	return err_set(reterr, WEIR_EINVAL, "`weir%s%s` has no option --%.*s%s%s%s; `weir help%s%s` lists them", *of ? " " : "", of,
+	               STR_ARG(name), near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "", *of ? " " : "", of);
+}
+
+/* The value of the option argv[*i]: behind its '=', or the next word, past which *i is moved then. */
+static int option_value(int argc, char **argv, int *i, str name, bool has_value, str *value, struct err *reterr)
+{
+	if (has_value)
+		return 0;
+	if (*i + 1 >= argc)
+		return err_set(reterr, WEIR_EINVAL, "--%.*s needs a value", STR_ARG(name));
+	if (str_has_prefix(str_z(argv[*i + 1]), STR("--"))) /* a forgotten value must not swallow the option behind it */
+		return err_set(reterr, WEIR_EINVAL, "--%.*s needs a value (write --%.*s=%s if that is meant)", STR_ARG(name), STR_ARG(name),
+		               argv[*i + 1]);
+	*value = str_z(argv[++*i]);
+	return 0;
 }
 
 /* Takes one "--name", "--name VALUE" or "--name=VALUE"; *i is moved past a value. */
 static int option_take(struct cli *c, int argc, char **argv, int *i, struct err *reterr)
 {
 	str          name, value;
-	bool         has_value = str_cut(str_z(argv[*i] + 2), '=', &name, &value);
-	int          own = option_index(c, name), setting = settings_find(name);
-	const char **slot = NULL, *known[CLI_OPTIONS_MAX + 40] = { "json", "config", "help" }, *near;
-	bool         takes = true;
-	size_t       n = 3;
+	bool         has_value = str_cut(str_z(argv[*i] + 2), '=', &name, &value), is_switch;
+	int          own = option_index(c, name), setting = settings_find(name), r;
+	const char **slot;
 
-	if (own >= 0) {
+	is_switch = own >= 0 ? !c->command->opts[own].arg : str_eqz(name, "json") || str_eqz(name, "help");
+	if (own >= 0)
 		slot = &c->values[own];
-		takes = c->command->opts[own].arg != NULL;
-	} else if (str_eqz(name, "json") || str_eqz(name, "help")) {
-		*(str_eqz(name, "json") ? &c->wants_json : &c->wants_help) = true;
-		return has_value ? err_set(reterr, WEIR_EINVAL, "--%.*s takes no value", STR_ARG(name)) : 0;
-	} else if (str_eqz(name, "config")) {
-		slot = &c->config;
-	} else if (setting >= 0) {
-		slot = &c->flags[setting];
-	}
-	if (!slot) {
-		for (size_t k = 0; c->command->opts && c->command->opts[k].name; k++)
-			known[n++] = c->command->opts[k].name;
-		for (size_t k = 0; k < settings_n; k++)
-			known[n++] = settings_table[k].name;
-		known[n] = NULL;
-		near = doc_nearest(name, known);
-		return err_set(reterr, WEIR_EINVAL, "`weir %s` has no option --%.*s%s%s%s; `weir help %s` lists them", c->command->name,
-		               STR_ARG(name), near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "", c->command->name);
-	}
-	if (!takes) {
+	else if (str_eqz(name, "json") || str_eqz(name, "help"))
+		slot = str_eqz(name, "json") ? &c->json_given : &c->help_given;
+	else if (str_eqz(name, "config") || setting >= 0)
+		slot = setting >= 0 ? &c->flags[setting] : &c->config;
+	else
+		return option_unknown(c, name, reterr);
+	if (is_switch) {
 		*slot = "";
 		return has_value ? err_set(reterr, WEIR_EINVAL, "--%.*s takes no value", STR_ARG(name)) : 0;
 	}
-	if (!has_value && *i + 1 >= argc)
-		return err_set(reterr, WEIR_EINVAL, "--%.*s needs a value", STR_ARG(name));
-	if (!has_value)
-		value = str_z(argv[++*i]);
-	if (own >= 0 && c->command->opts[own].repeat && *slot)
-		*slot = arena_printf(&c->arena, "%s\n%s", *slot, value.ptr);
-	else
-		*slot = value.ptr;
+	r = option_value(argc, argv, i, name, has_value, &value, reterr);
+	if (r)
+		return r;
+	if (*slot && (own < 0 || !c->command->opts[own].repeat))
+		return err_set(reterr, WEIR_EINVAL, "--%.*s is given twice", STR_ARG(name));
+	*slot = *slot ? arena_printf(&c->arena, "%s\n%s", *slot, value.ptr) : value.ptr;
 	return 0;
+}
+
+/* Words in front of the command: only what every command takes. *ret_first: where the command begins. */
+static int options_before(struct cli *c, int argc, char **argv, int *ret_first, struct err *reterr)
+{
+	int i = 1, r = 0;
+
+	for (; !r && i < argc && argv[i][0] == '-'; i++) {
+		if (!strcmp(argv[i], "--version"))
+			c->version_given = "";
+		else if (!strcmp(argv[i], "-h"))
+			c->help_given = "";
+		else if (argv[i][1] == '-' && argv[i][2])
+			r = option_take(c, argc, argv, &i, reterr);
+		else
+			r = err_set(reterr, WEIR_EINVAL, "unknown option %s (options begin with --)", argv[i]);
+	}
+	*ret_first = i;
+	return r;
 }
 
 static int args_take(struct cli *c, int argc, char **argv, int first, struct err *reterr)
@@ -289,7 +383,7 @@ static int args_take(struct cli *c, int argc, char **argv, int first, struct err
 		if (!only_args && !strcmp(argv[i], "--")) {
 			only_args = true;
 		} else if (!only_args && !strcmp(argv[i], "-h")) {
-			c->wants_help = true;
+			c->help_given = "";
 		} else if (!only_args && argv[i][0] == '-' && argv[i][1] == '-') {
 			int r = option_take(c, argc, argv, &i, reterr);
 
@@ -303,42 +397,85 @@ static int args_take(struct cli *c, int argc, char **argv, int first, struct err
 			c->args[c->n_args++] = argv[i];
 		}
 	}
-	if (!c->wants_help && (c->n_args < c->command->args_min || c->n_args > c->command->args_max))
-		return err_set(reterr, WEIR_EINVAL, "%s arguments; it goes: weir %s %s",
-		               c->n_args < c->command->args_min ? "too few" : "too many", c->command->name, c->command->args);
 	return 0;
+}
+
+static int args_count(const struct cli *c, struct err *reterr)
+{
+	const struct cli_command *cmd = c->command;
+	char                      two[128];
+
+	if (c->n_args >= cmd->args_min && c->n_args <= cmd->args_max)
+		return 0;
+	snprintf(two, sizeof(two), "%s %s", cmd->name, c->n_args ? c->args[0] : "");
+	for (size_t i = 0; !cmd->args_max && !command_named(two) && i < ARRAY_SIZE(commands); i++)
+		if (is_in_group(commands[i], cmd->name)) /* "runs shwo": more likely a word misspelt than an argument too many */
+			return command_unknown(cmd->name, c->args[0], reterr);
+	return err_set(reterr, WEIR_EINVAL, "%s arguments; it goes: weir %s%s%s", c->n_args < cmd->args_min ? "too few" : "too many",
+	               cmd->name, *cmd->args ? " " : "", cmd->args);
+}
+
+static void tell_version(struct cli *c)
+{
+	if (!c->json_given) {
+		cli_printf(c, "weir %s\n", WEIR_VERSION);
+		return;
+	}
+	jw_obj(cli_json(c));
+	jw_kstrz(cli_json(c), "version", WEIR_VERSION);
+	jw_end(cli_json(c));
 }
 
 static int cli_run(struct cli *c, int argc, char **argv, struct err *reterr)
 {
-	int words = 0, r;
+	int first, words, r = options_before(c, argc, argv, &first, reterr);
 
-	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-		help_overview(c);
-		return argc < 2 ? 2 : 0;
-	}
-	if (!strcmp(argv[1], "--version")) {
-		cli_printf(c, "weir %s\n", WEIR_VERSION);
-		return 0;
-	}
-	c->command = command_find(argc, argv, &words);
-	if (!c->command)
-		return command_unknown(argc, argv, reterr);
-	r = args_take(c, argc, argv, 1 + words, reterr);
 	if (r)
 		return r;
-	if (c->wants_help) {
+	if (c->version_given) {
+		tell_version(c);
+		return 0;
+	}
+	if (first >= argc) {
+		help_overview(c);
+		return c->help_given ? 0 : err_exit_code(WEIR_EINVAL);
+	}
+	c->command = command_find(argc - first, argv + first, &words);
+	if (!c->command)
+		return command_unknown(argv[first], first + 1 < argc ? argv[first + 1] : NULL, reterr);
+	r = args_take(c, argc, argv, first + words, reterr);
+	if (!r && c->help_given) {
 		help_command(c, c->command);
 		return 0;
 	}
-	r = settings_load(&c->arena, c->config, c->flags, &c->settings, reterr);
-	if (r && !c->command->hidden)
+	if (!r)
+		r = args_count(c, reterr);
+	if (r)
 		return r;
-	r = c->command->run(c, reterr);
-	if (c->json_begun && r >= 0)
+	r = settings_load(&c->arena, c->config, c->flags, &c->settings, reterr);
+	if (r && !c->command->hidden && !c->command->any_settings)
+		return r;
+	return c->command->run(c, reterr);
+}
+
+/* What is left of the output: nothing of a JSON value when the command failed in its middle. */
+static int cli_end(struct cli *c, int r, struct err *e)
+{
+	if (r >= 0 && buf_check(&c->out, "output", e))
+		r = -e->code;
+	if (r < 0 && c->json_begun)
+		buf_clear(&c->out);
+	else if (c->json_begun)
 		buf_addc(&c->out, '\n');
+	cli_flush(c);
+	if (r < 0) {
+		fprintf(stderr, "weir: %s\n", e->msg[0] ? e->msg : err_text(r));
+		r = err_exit_code(r);
+	}
 	return r;
 }
+
+static bool env_is_set(const char *name) { return getenv(name) && *getenv(name); }
 
 int cli_main(int argc, char **argv)
 {
@@ -349,13 +486,9 @@ int cli_main(int argc, char **argv)
 	base_init();
 	arena_init(&c.arena, CLI_ARENA_BYTES);
 	buf_init(&c.out, CLI_OUT_BYTES);
-	c.terminal = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-	r = cli_run(&c, argc, argv, &e);
-	cli_flush(&c);
-	if (r < 0) {
-		fprintf(stderr, "weir: %s\n", e.msg[0] ? e.msg : err_text(r));
-		r = err_exit_code(r);
-	}
+	c.terminal = isatty(STDOUT_FILENO);
+	c.color = c.terminal && !env_is_set("NO_COLOR") && strcmp(getenv("TERM") ? getenv("TERM") : "dumb", "dumb") != 0;
+	r = cli_end(&c, cli_run(&c, argc, argv, &e), &e);
 	http_client_free(c.client);
 	buf_fini(&c.out);
 	arena_fini(&c.arena);

@@ -29,6 +29,7 @@ struct cli_command {
 	const struct cli_opt *opts;    /* own options beside the common --json, --server, --config, --help */
 	unsigned              args_min, args_max;
 	bool                  hidden;  /* called by weir itself (hook receive, guard): not in help */
+	bool                  any_settings; /* runs although weir.yaml or the environment cannot be read: help about the program */
 	int (*run)(struct cli *c, struct err *reterr); /* 0, an error, or a positive exit code */
 };
 
@@ -48,6 +49,12 @@ MUST_CHECK int cli_call(struct cli *c, const char *method, const char *path, str
 
 void cli_printf(struct cli *c, const char *fmt, ...) PRINTF(2, 3); /* to stdout */
 void cli_notef(struct cli *c, const char *fmt, ...) PRINTF(2, 3);  /* progress, hints: to stderr, not with --json */
+/* What cli_printf() writes goes to `to` instead of stdout; NULL ends that. Returns where it went before (NULL: stdout). */
+struct buf *cli_redirect(struct cli *c, struct buf *to);
+unsigned cli_width(const struct cli *c); /* columns of the terminal, 40 to 200; 80 when stdout is none */
+/* Prints a text from column `from` on, broken at spaces before the terminal's edge, later lines indented by `indent`. A line end in the
+ * text counts as a space, an empty line as a paragraph, as in roff. */
+void cli_print_text(struct cli *c, unsigned from, unsigned indent, const char *z);
 struct jw *cli_json(struct cli *c); /* the writer of the one JSON value on stdout */
 /* Colours when the terminal has them: "red", "green", "yellow", "dim", "bold", and "" to end. */
 const char *cli_color(const struct cli *c, const char *name);

@@ -5,6 +5,21 @@
 #include "cli/help.h"
 #include "cli/settings.h"
 
+/* The value as it may be shown: the password of a database's address is left out. */
+static const char *shown(struct cli *c, size_t i, const char *value)
+{
+	const char *begin = strstr(value, "://"), *at, *colon, *word;
+
+	if (strcmp(settings_table[i].name, "database"))
+		return value;
+	word = strstr(value, "password=");
+	if (word)
+		return arena_printf(cli_arena(c), "%.*s***%s", (int)(word - value) + 9, value, word + strcspn(word, "& "));
+	at = begin ? strrchr(begin, '@') : NULL;
+	colon = at ? memchr(begin + 3, ':', (size_t)(at - begin - 3)) : NULL;
+	return colon ? arena_printf(cli_arena(c), "%.*s:***%s", (int)(colon - value), value, at) : value;
+}
+
 static int run_show(struct cli *c, struct err *reterr UNUSED)
 {
 	const struct settings *s = cli_settings(c);
@@ -16,16 +31,20 @@ static int run_show(struct cli *c, struct err *reterr UNUSED)
 		for (size_t i = 0; i < settings_n; i++) {
 			jw_key(w, settings_table[i].name);
 			jw_obj(w);
-			jw_kstrz(w, "value", s->value[i]);
+			jw_kstrz(w, "value", shown(c, i, s->value[i]));
 			jw_kstrz(w, "source", s->source[i]);
 			jw_end(w);
 		}
 		jw_end(w);
 		return 0;
 	}
-	for (size_t i = 0; i < settings_n; i++)
-		cli_printf(c, "%s%-14s%s %-26s %s%-11s  %s%s\n", cli_color(c, "bold"), settings_table[i].name, cli_color(c, ""),
-		           *s->value[i] ? s->value[i] : "-", cli_color(c, "dim"), s->source[i], settings_table[i].doc, cli_color(c, ""));
+	for (size_t i = 0; i < settings_n; i++) {
+		cli_printf(c, "%s%-13s%s %s", cli_color(c, "bold"), settings_table[i].name, cli_color(c, ""), *s->value[i] ? shown(c, i, s->value[i]) : "-");
+		cli_printf(c, "  %s(%s)%s\n              %s", cli_color(c, "dim"), s->source[i], cli_color(c, ""), cli_color(c, "dim"));
+		cli_print_text(c, 14, 14, arena_printf(cli_arena(c), "%s%s", settings_table[i].doc, cli_color(c, "")));
+	}
+	if (s->file)
+		cli_notef(c, "read from %s\n", s->file);
 	return 0;
 }
 

@@ -36,6 +36,23 @@ static const struct hook hooks[] = {
 	  "}\n" },
 };
 
+/* What was done to one hook: a line, or with --json an object of the list. */
+static void tell(struct cli *c, const struct hook *h, const char *path, const char *done)
+{
+	struct jw *w;
+
+	if (!cli_wants_json(c)) {
+		cli_printf(c, "%s %s\n", path, done);
+		return;
+	}
+	w = cli_json(c);
+	jw_obj(w);
+	jw_kstrz(w, "hook", h->name);
+	jw_kstrz(w, "path", path);
+	jw_kstrz(w, "done", done);
+	jw_end(w);
+}
+
 /* The folder git takes hooks from (core.hooksPath included), made when it is missing. */
 static int hooks_dir(char *out, size_t size, struct err *reterr)
 {
@@ -112,7 +129,7 @@ static int install_one(struct cli *c, const struct hook *h, const char *dir, str
 	}
 	rc = write_hook(h, path, reterr);
 	if (!rc)
-		cli_printf(c, "%s installed\n", path);
+		tell(c, h, path, "installed");
 	return rc;
 }
 
@@ -129,7 +146,7 @@ static int uninstall_one(struct cli *c, const struct hook *h, const char *dir, s
 		return rc;
 	if (fs_exists(before) ? rename(before, path) : unlink(path))
 		return err_errno(reterr, errno, "cannot take away %s", path);
-	cli_printf(c, "%s removed\n", path);
+	tell(c, h, path, "removed");
 	return 0;
 }
 
@@ -138,8 +155,12 @@ static int each_hook(struct cli *c, int (*fn)(struct cli *, const struct hook *,
 	char dir[4096];
 	int  rc = hooks_dir(dir, sizeof dir, reterr);
 
+	if (cli_wants_json(c))
+		jw_arr(cli_json(c));
 	for (size_t i = 0; !rc && i < ARRAY_SIZE(hooks); i++)
 		rc = fn(c, &hooks[i], dir, reterr);
+	if (cli_wants_json(c))
+		jw_end(cli_json(c));
 	return rc;
 }
 

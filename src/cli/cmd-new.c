@@ -158,6 +158,13 @@ static int add_remote(struct making *m)
 
 /* --- the command --- */
 
+static void print_param(struct cli *c, const struct golden_param *p)
+{
+	cli_printf(c, "    --param %.*s=...  ", STR_ARG(p->name));
+	cli_print_text(c, 18 + (unsigned)p->name.len, 8,
+				   arena_printf(cli_arena(c), "%.*s (%.*s)", STR_ARG(p->summary), STR_ARG(p->otherwise)));
+}
+
 static int list_templates(struct cli *c, struct err *reterr)
 {
 	struct golden_template *all;
@@ -176,8 +183,8 @@ static int list_templates(struct cli *c, struct err *reterr)
 			jw_key(w, "parameters");
 			jw_obj(w);
 		} else {
-			cli_printf(c, "%s%.*s%s  %.*s\n", cli_color(c, "bold"), STR_ARG(all[i].name), cli_color(c, ""),
-					   STR_ARG(all[i].summary));
+			cli_printf(c, "%s%.*s%s  ", cli_color(c, "bold"), STR_ARG(all[i].name), cli_color(c, ""));
+			cli_print_text(c, (unsigned)all[i].name.len + 2, 4, arena_dup(cli_arena(c), all[i].summary));
 		}
 		for (size_t k = 0; k < all[i].n_params; k++) {
 			const struct golden_param *p = &all[i].params[k];
@@ -185,8 +192,7 @@ static int list_templates(struct cli *c, struct err *reterr)
 			if (w)
 				(jw_key_n(w, p->name), jw_str(w, p->otherwise));
 			else
-				cli_printf(c, "    --param %.*s=...  %.*s (%.*s)\n", STR_ARG(p->name), STR_ARG(p->summary),
-						   STR_ARG(p->otherwise));
+				print_param(c, p);
 		}
 		if (w)
 			(jw_end(w), jw_end(w));

@@ -3,13 +3,19 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/settings.h"
+#include "base/clock.h"
+#include "base/fs.h"
 #include "base/log.h"
+#include "server/holder.h"
 #include "pipeline/runner.h"
 #include "release/release.h"
 #include "server/server.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 
 enum { DOWN_WAIT_MS = 20000 };
 
@@ -66,6 +72,24 @@ static int config_fill(struct cli *c, struct server_config *cfg, char *host, cha
 	return 0;
 }
 
+/* At once, also as JSON: whoever started the server waits for this line. */
+static void tell_serving(struct cli *c, const char *url)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT(4096);
+	struct jw              w;
+
+	if (!cli_wants_json(c)) {
+		cli_printf(c, "weir %s serves %s\n", WEIR_VERSION, url);
+		return;
+	}
+	jw_init(&w, &text);
+	jw_obj(&w);
+	jw_kstrz(&w, "version", WEIR_VERSION);
+	jw_kstrz(&w, "url", url);
+	jw_end(&w);
+	cli_printf(c, "%s\n", buf_z(&text));
+}
+
 static int run_serve(struct cli *c, struct err *reterr)
 {
 	struct server_config cfg = { 0 };
@@ -83,22 +107,64 @@ static int run_serve(struct cli *c, struct err *reterr)
 	r = server_start(&cfg, &server, reterr);
 	if (r)
 		return r;
-	cli_printf(c, "weir %s serves %s\n", WEIR_VERSION, server_url(server));
+	tell_serving(c, server_url(server));
 	sigwait(&set, &sig);
 	log_info("server", "stopping; services, HAProxy and running steps go on");
 	server_stop(server);
 	return 0;
 }
 
+/* Ends the process that holds the lock of a folder, when there is one: SIGTERM, and a wait until it has let go. */
+static int holder_end(const char *data, const char *lock, const char *what, bool *ret_ended, struct err *reterr)
+{
+	usec_t until = clock_mono_now() + DOWN_WAIT_MS * USEC_PER_MSEC;
+	char   path[PATH_MAX];
+	pid_t  pid, told = 0;
+	int    r = fs_join(path, sizeof(path), reterr, data, lock);
+
+	*ret_ended = false;
+	while (!r && (pid = holder_of_lock(path)) > 0) {
+		if (pid != told && kill(pid, SIGTERM))
+			return errno == ESRCH ? 0 : err_errno(reterr, errno, "cannot end %s (process %d)", what, (int)pid);
+		told = pid;
+		*ret_ended = true;
+		if (clock_mono_now() > until)
+			return err_set(reterr, WEIR_ETIMEOUT, "%s (process %d) does not end", what, (int)pid);
+		clock_sleep_ms(20);
+	}
+	return r;
+}
+
 static int run_down(struct cli *c, struct err *reterr)
 {
-	int r = runner_end_steps(cli_setting(c, "data"), DOWN_WAIT_MS, reterr);
+	const char *data = cli_setting(c, "data");
+	char        real[PATH_MAX];
+	bool        server = false, runner = false;
+	int         r;
 
-	if (!r)
-		r = release_shutdown_workloads(cli_setting(c, "data"), DOWN_WAIT_MS, reterr);
-	if (!r)
-		cli_notef(c, "services, HAProxy and running steps are stopped\n");
-	return r;
+	if (!realpath(data, real)) {
+		if (errno != ENOENT)
+			return err_errno(reterr, errno, "%s", data);
+		cli_notef(c, "there is no folder %s: nothing to stop\n", data);
+	} else {
+		r = holder_end(real, "server.lock", "the server", &server, reterr); /* first: it would start the others again */
+		if (!r)
+			r = holder_end(real, "runner/lock", "the runner", &runner, reterr);
+		if (!r)
+			r = runner_end_steps(real, DOWN_WAIT_MS, reterr);
+		if (!r)
+			r = release_shutdown_workloads(real, DOWN_WAIT_MS, reterr);
+		if (r)
+			return r;
+		cli_notef(c, "services, HAProxy and running steps%s are stopped\n", server ? " and the server" : "");
+	}
+	if (cli_wants_json(c)) {
+		jw_obj(cli_json(c));
+		jw_kbool(cli_json(c), "server_ended", server);
+		jw_kbool(cli_json(c), "runner_ended", runner);
+		jw_end(cli_json(c));
+	}
+	return 0;
 }
 
 const struct cli_command cmd_serve = {
@@ -111,7 +177,7 @@ const struct cli_command cmd_serve = {
 const struct cli_command cmd_down = {
 	.name = "down",
 	.args = "",
-	.summary = "Stops the services, HAProxy and running steps of the data folder",
-	.help = "Works without a server. Everything is kept; the next `weir serve` starts the services again.",
+	.summary = "Stops everything that works on the data folder",
+	.help = "The server, when it runs, its runner, running steps, services and HAProxy. Everything is kept; the next `weir serve` starts the services again.",
 	.run = run_down,
 };

@@ -1,57 +1,57 @@
-/* commands.h - the table of all commands, one line each: X(variable of type const struct cli_command). */
+/* commands.h - the table of all commands, one line each: X(topic of help.h's table, variable of type const struct cli_command). */
 #ifndef WEIR_CLI_COMMANDS_H
 #define WEIR_CLI_COMMANDS_H
 
 #include "cli/cli.h"
 
-#define CLI_COMMAND_TABLE(X) \
-	X(cmd_help)              \
-	X(cmd_completion)        \
-	X(cmd_manual)            \
-	X(cmd_config_show)       \
-	X(cmd_config_check)      \
-	X(cmd_doctor)            \
-	X(cmd_serve)             \
-	X(cmd_down)              \
-	X(cmd_token_create)      \
-	X(cmd_token_list)        \
-	X(cmd_token_revoke)      \
-	X(cmd_new)               \
-	X(cmd_credential)        \
-	X(cmd_project_create)    \
-	X(cmd_project_list)      \
-	X(cmd_project_show)      \
-	X(cmd_project_archive)   \
-	X(cmd_plan)              \
-	X(cmd_run)               \
-	X(cmd_runner)            \
-	X(cmd_guard)             \
-	X(cmd_runs)              \
-	X(cmd_runs_show)         \
-	X(cmd_runs_log)          \
-	X(cmd_runs_cancel)       \
-	X(cmd_runs_retry)        \
-	X(cmd_dispatch)          \
-	X(cmd_log)               \
-	X(cmd_log_verify)        \
-	X(cmd_insights)          \
-	X(cmd_check)             \
-	X(cmd_hook_install)      \
-	X(cmd_hook_uninstall)    \
-	X(cmd_services)          \
-	X(cmd_releases)          \
-	X(cmd_release_show)      \
-	X(cmd_rollback)          \
-	X(cmd_abort)             \
-	X(cmd_pause)             \
-	X(cmd_resume)            \
-	X(cmd_promote)           \
-	X(cmd_judge_replay)      \
-	X(cmd_guard_service)     \
-	X(cmd_action_release)    \
+#define CLI_COMMAND_TABLE(X)        \
+	X(PROJECT, cmd_new)             \
+	X(PROJECT, cmd_project_create)  \
+	X(PROJECT, cmd_project_list)    \
+	X(PROJECT, cmd_project_show)    \
+	X(PROJECT, cmd_project_archive) \
+	X(LAPTOP, cmd_check)            \
+	X(LAPTOP, cmd_hook_install)     \
+	X(LAPTOP, cmd_hook_uninstall)   \
+	X(LAPTOP, cmd_plan)             \
+	X(LAPTOP, cmd_run)              \
+	X(PIPELINE, cmd_runs)           \
+	X(PIPELINE, cmd_runs_show)      \
+	X(PIPELINE, cmd_runs_log)       \
+	X(PIPELINE, cmd_runs_cancel)    \
+	X(PIPELINE, cmd_runs_retry)     \
+	X(PIPELINE, cmd_dispatch)       \
+	X(RELEASE, cmd_services)        \
+	X(RELEASE, cmd_releases)        \
+	X(RELEASE, cmd_release_show)    \
+	X(RELEASE, cmd_pause)           \
+	X(RELEASE, cmd_resume)          \
+	X(RELEASE, cmd_promote)         \
+	X(RELEASE, cmd_abort)           \
+	X(RELEASE, cmd_rollback)        \
+	X(FACTS, cmd_log)               \
+	X(FACTS, cmd_log_verify)        \
+	X(FACTS, cmd_insights)          \
+	X(FACTS, cmd_judge_replay)      \
+	X(SERVER, cmd_config_show)      \
+	X(SERVER, cmd_config_check)     \
+	X(SERVER, cmd_doctor)           \
+	X(SERVER, cmd_serve)            \
+	X(SERVER, cmd_down)             \
+	X(SERVER, cmd_token_create)     \
+	X(SERVER, cmd_token_list)       \
+	X(SERVER, cmd_token_revoke)     \
+	X(SERVER, cmd_runner)           \
+	X(ABOUT, cmd_help)              \
+	X(ABOUT, cmd_completion)        \
+	X(ABOUT, cmd_manual)            \
+	X(HIDDEN, cmd_guard)            \
+	X(HIDDEN, cmd_credential)       \
+	X(HIDDEN, cmd_guard_service)    \
+	X(HIDDEN, cmd_action_release)   \
 	/* end of the table */
 
-#define X(var) extern const struct cli_command var;
+#define X(topic, var) extern const struct cli_command var;
 CLI_COMMAND_TABLE(X)
 #undef X
 

@@ -227,7 +227,7 @@ static int render_text(struct work *w, const char *name, str text, const struct 
 					   struct buf *out)
 {
 	struct mustache_env env = { .escape = escape, .strict = true };
-	struct mustache *t;
+	struct mustache *t = NULL;
 	int r = mustache_parse(&w->arena, name, text, &t, w->reterr);
 
 	return r ? r : mustache_render(t, data, &env, out, w->reterr);
@@ -438,7 +438,7 @@ int golden_render_from(const struct golden_source *src, str template_name, str p
 					   size_t n_values, const char *target, int64_t *ret_version, struct err *reterr)
 {
 	struct work w = { .arena = ARENA_INIT(ARENA_MAX), .src = src, .project = project, .reterr = reterr };
-	struct golden_template *t;
+	struct golden_template *t = NULL;
 	int r = check_project(project, reterr);
 
 	if (!r && fs_exists(target))

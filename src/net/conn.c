@@ -131,6 +131,14 @@ void conn_check_times(struct http_server *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* libmicrohttpd 0.9.75 marks a connection closed when its content reader ends with an error, and may forget to look at it again before
+ * the idle time is over. The client shall know at once. */
+ssize_t conn_end_with_error(int fd)
+{
+	shutdown(fd, SHUT_RDWR);
+	return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
 bool conn_peer_gone(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLRDHUP };

@@ -42,6 +42,7 @@ bool conn_set_phase(struct http_conn *c, enum conn_phase phase);
 void conn_list_init(struct http_server *s);
 void conn_check_times(struct http_server *s); /* housekeeper: cuts what is over its time */
 bool conn_peer_gone(int fd);
+ssize_t conn_end_with_error(int fd); /* what a content reader returns to cut an answer; loop thread */
 
 /* --- streams (stream.c) --- */
 struct http_stream;

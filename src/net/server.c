@@ -10,6 +10,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Debian 13's 1.x has levels of its own; 0.9.75 knows only "strict". */
+#if MHD_VERSION >= 0x01000000
+#define STRICTNESS MHD_OPTION_CLIENT_DISCIPLINE_LVL, 2
+#else
+#define STRICTNESS MHD_OPTION_STRICT_FOR_CLIENT, 1
+#endif
+
 enum { CONNS_SLACK = 64 /* connections over the limit that are told so, instead of being left to hang */ };
 
 static void fill_defaults(struct http_config *cfg)
@@ -153,7 +160,7 @@ static size_t keep_escapes(void *cls UNUSED, struct MHD_Connection *c UNUSED, ch
 static int daemon_start(struct http_server *s, int fd, struct err *reterr)
 {
 	const struct http_config *cfg = &s->cfg;
-	unsigned                  flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
+	unsigned                  flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
 	/* The pool holds the header lines, a record for each of them and the read buffer. */
 	size_t               pool = LIMIT_HTTP_HEADER_BYTES + (8 << 10); /* it is cleared for every request: no larger than needed */
 	struct MHD_OptionItem threads[] = { { MHD_OPTION_END, 0, NULL }, { MHD_OPTION_END, 0, NULL } };
@@ -166,7 +173,7 @@ static int daemon_start(struct http_server *s, int fd, struct err *reterr)
 	                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool, MHD_OPTION_CONNECTION_LIMIT,
 	                             cfg->connections_max + CONNS_SLACK * cfg->loop_threads, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 	                             cfg->connections_per_ip_max, MHD_OPTION_CONNECTION_TIMEOUT,
-	                             (unsigned)((cfg->idle_timeout_ms + 1999) / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	                             (unsigned)((cfg->idle_timeout_ms + 1999) / 1000), STRICTNESS,
 	                             MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, threads, MHD_OPTION_END);
 	if (!s->daemon)
 		return err_set(reterr, WEIR_EUNAVAIL, "libmicrohttpd cannot start on %s port %u", cfg->bind, s->port);

@@ -168,7 +168,7 @@ static ssize_t read_events(void *cls, uint64_t pos UNUSED, char *out, size_t max
 		if (c->ended || ending)
 			return MHD_CONTENT_READER_END_OF_STREAM;
 		if (gone || h->pull(&c->pub, &c->pending, &c->ended, h->ctx, NULL) || c->pending.failed)
-			return MHD_CONTENT_READER_END_WITH_ERROR;
+			return conn_end_with_error(c->fd);
 		if (ping && !c->pending.len)
 			buf_addz(&c->pending, ":\n\n");
 		if (!c->pending.len && !c->ended && !look_again_or_sleep(c))

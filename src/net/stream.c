@@ -167,7 +167,7 @@ static ssize_t read_answer(void *cls, uint64_t pos UNUSED, char *out, size_t max
 	if (n) {
 		pthread_cond_broadcast(&st->changed);
 	} else if (st->broken || (!st->done && atomic_load(&r->s->stopping) == 2)) {
-		n = MHD_CONTENT_READER_END_WITH_ERROR;
+		n = conn_end_with_error(r->conn->fd);
 	} else if (st->done) {
 		n = MHD_CONTENT_READER_END_OF_STREAM;
 	} else {

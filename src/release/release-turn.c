@@ -60,7 +60,7 @@ static void order_done(struct release_room *room, struct release *r, int rc, con
 {
 	r->order = ORDER_NONE;
 	r->order_result = rc;
-	snprintf(r->order_error, sizeof(r->order_error), "%s", error ? error : "");
+	snprintf(r->order_error, sizeof(r->order_error), "%.*s", (int)sizeof(r->order_error) - 1, error ? error : "");
 	r->order_count++;
 	pthread_cond_broadcast(&room->obeyed);
 }
@@ -369,8 +369,12 @@ static void turn_over(struct release_room *room, usec_t now)
 		i++;
 		if (!rollout_over(r->ro.state) || r->order != ORDER_NONE)
 			continue;
-		if (!r->drained_at)
+		if (!r->drained_at) {
 			r->drained_at = now;
+			r->point_at = 0; /* the chart ends with what decided */
+			if (r->watching)
+				add_point(room, r, now);
+		}
 		if (now - r->drained_at < KEEP_AFTER_END_S * USEC_PER_SEC)
 			continue;
 		if (r->watching) {

@@ -252,7 +252,7 @@ static int folders_make(struct repo_store *s, struct err *reterr)
 		char       *path;
 		const char *name;
 		mode_t      mode;
-	} folders[] = { { s->repos, "repos", 0755 }, { s->hooks, "hooks", 0755 }, { s->home, "run/git-home", 0755 } };
+	} folders[] = { { s->repos, "repos", 0700 }, { s->hooks, "hooks", 0755 }, { s->home, "run/git-home", 0755 } };
 	char run[PATH_MAX];
 	int  r = fs_join(run, sizeof(run), reterr, s->cfg.data_dir, "run");
 

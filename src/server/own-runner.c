@@ -7,6 +7,8 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/proc.h"
+#include "base/str.h"
+#include "server/holder.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -39,15 +41,63 @@ static void wait_locked(struct own_runner *r, int64_t ms)
 		;
 }
 
+extern char **environ;
+
+/* The server's environment without what the command line of a person may carry: a token there would win over the runner's own. */
+static const char **runner_env(struct err *reterr)
+{
+	size_t       n = 0, kept = 0;
+	const char **env;
+
+	while (environ[n])
+		n++;
+	env = calloc(n + 1, sizeof(*env));
+	for (size_t i = 0; env && i < n; i++)
+		if (!str_has_prefix(str_z(environ[i]), STR("WEIR_")))
+			env[kept++] = environ[i];
+	if (!env)
+		(void)err_set(reterr, WEIR_ENOMEM, "no memory for the runner's environment");
+	return env;
+}
+
 static int spawn_locked(struct own_runner *r, struct err *reterr)
 {
 	const char *const argv[] = { r->exe,         "runner",      "--data",         r->data, "--server", r->url,
 		                         "--token-file", r->token_file, "--runner-slots", r->slots, NULL };
 	struct proc_spec  spec = PROC_SPEC_INIT;
+	const char      **env = runner_env(reterr);
+	int               rc;
 
+	if (!env)
+		return -WEIR_ENOMEM;
 	spec.argv = argv;
+	spec.env = env;
 	spec.new_session = true;
-	return proc_spawn(&spec, &r->pid, reterr);
+	rc = proc_spawn(&spec, &r->pid, reterr);
+	free(env);
+	return rc;
+}
+
+/* The runner of an earlier server (killed, so that it could not end it) is told to make room: it may talk to an address where nobody answers
+ * any more. Its steps go on under their guards and the next runner takes them up. True when there is one. */
+static bool replace_earlier(const struct own_runner *r)
+{
+	char  lock[PATH_MAX], name[128];
+	pid_t pid;
+
+	if (fs_join(lock, sizeof(lock), NULL, r->data, "runner/lock"))
+		return false;
+	pid = holder_of_lock(lock);
+	if (pid <= 0)
+		return false;
+	holder_name(pid, name, sizeof(name));
+	if (!str_has_suffix(str_z(name), STR(" runner"))) {
+		log_error("server", "%s is held by '%s' (process %d), which is no runner: no own runner can start", lock, name, (int)pid);
+		return true;
+	}
+	log_info("server", "the runner of an earlier server (process %d) makes room for the own one", (int)pid);
+	(void)kill(pid, SIGTERM);
+	return true;
 }
 
 static void *runner_main(void *arg)
@@ -74,12 +124,12 @@ static void *runner_main(void *arg)
 		pause_ms = clock_mono_now() - begun > STEADY_MS * USEC_PER_MSEC ? RESTART_MIN_MS : pause_ms;
 		if (rc)
 			log_error("server", "own runner: %s", e.msg);
-		else if (status != err_exit_code(WEIR_EBUSY)) /* busy: the one of an earlier server still works */
+		else if (status == err_exit_code(WEIR_EBUSY) && replace_earlier(r))
+			pause_ms = RESTART_MIN_MS;
+		else
 			log_warn("server", "own runner ended with status %d; starting it again in %lld ms", status, (long long)pause_ms);
 		wait_locked(r, pause_ms);
 		pause_ms = pause_ms * 2 > RESTART_MAX_MS ? RESTART_MAX_MS : pause_ms * 2;
-		if (!rc && status == err_exit_code(WEIR_EBUSY))
-			pause_ms = RESTART_MIN_MS;
 	}
 	pthread_mutex_unlock(&r->lock);
 	return NULL;

@@ -1,7 +1,7 @@
 /* own-runner.h - the runner that the server starts by itself on the embedded default.
  *
  * It is a process of its own (`weir runner`), so that steps outlive the server. When one of an earlier server still runs it holds the lock of
- * its folder; the new one then waits for it to end and takes over. */
+ * its folder; the new one then ends it and takes over. */
 #ifndef WEIR_SERVER_OWN_RUNNER_H
 #define WEIR_SERVER_OWN_RUNNER_H
 

@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "server/holder.h"
 #include "server/own-runner.h"
 #include "server/rooms.h"
 
@@ -88,6 +89,25 @@ static int listen_write(struct server *s, struct err *reterr)
 	return r ? r : fs_write_quick(path, str_z(s->rooms.url), 0644, reterr);
 }
 
+/* Looks before anything is started: a start that must fail leaves no HAProxy behind. HAProxy of this folder may hold its own port. */
+static int port_check(const struct server *s, const char *setting, const char *host, uint16_t port, bool may_be_ours, struct err *reterr)
+{
+	char  name[128];
+	pid_t pid;
+
+	switch (port ? holder_of_port(host, port, &pid) : PORT_FREE) {
+	case PORT_FREE: return 0;
+	case PORT_REFUSED:
+		return err_set(reterr, WEIR_EINVAL, "setting %s: this machine cannot listen on %s:%u (another address, or a port above 1023)", setting, host, port);
+	case PORT_TAKEN: break;
+	}
+	if (may_be_ours && (!pid || holder_works_on(pid, s->rooms.data)))
+		return 0;
+	holder_name(pid, name, sizeof(name));
+	return err_set(reterr, WEIR_EINVAL, "setting %s: %s:%u is in use%s%s; choose another port, or end that process", setting, host, port,
+	               *name ? " by " : "", name);
+}
+
 static int server_begin(struct server *s, const struct server_config *cfg, struct err *reterr)
 {
 	char admin[PATH_MAX], runner[PATH_MAX], local[320];
@@ -95,6 +115,10 @@ static int server_begin(struct server *s, const struct server_config *cfg, struc
 
 	if (!r)
 		r = lock_take(s, reterr);
+	if (!r)
+		r = port_check(s, "listen", cfg->listen_host, cfg->listen_port, false, reterr);
+	if (!r)
+		r = port_check(s, "http", cfg->http_host, cfg->http_port, true, reterr);
 	if (!r)
 		r = rooms_open(&s->rooms, reterr);
 	if (!r)

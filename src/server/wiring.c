@@ -15,6 +15,9 @@
 #include "server/checks.h"
 #include "web/web.h"
 
+#include <errno.h>
+#include <fcntl.h>
+
 enum { STOP_GRACE_MS = 10000, CONNECTIONS_MAX = 8192 };
 
 /* --- repo asks the gate --- */
@@ -91,10 +94,17 @@ static int routes(struct rooms *r, struct err *reterr)
 
 static int db_start(struct rooms *r, struct err *reterr)
 {
-	char url[PATH_MAX + 32];
+	char           url[PATH_MAX + 32], path[PATH_MAX];
+	int CLEANUP_FD fd = -1;
+	int            rc = fs_join(path, sizeof(path), reterr, r->data, "weir.db");
 
+	if (rc || *r->cfg->database)
+		return rc ? rc : db_open(r->cfg->database, &r->db, reterr);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* SQLite would make it readable for everyone; its other files follow this one */
+	if (fd < 0)
+		return err_errno(reterr, errno, "%s: cannot open", path);
 	snprintf(url, sizeof(url), "sqlite:%s/weir.db", r->data);
-	return db_open(*r->cfg->database ? r->cfg->database : url, &r->db, reterr);
+	return db_open(url, &r->db, reterr);
 }
 
 static int http_open(struct rooms *r, struct err *reterr)
@@ -211,10 +221,11 @@ int rooms_start(struct rooms *r, struct err *reterr)
 		rc = pipeline_start(r->pipeline, reterr);
 	if (!rc)
 		rc = release_start(r->release, reterr);
-	if (!rc)
-		rc = http_server_start(r->http, reterr);
 	if (rc)
 		return rc;
+	rc = http_server_start(r->http, reterr);
+	if (rc)
+		return err_wrap(reterr, "setting listen");
 	if (!r->cfg->listen_port && !*r->cfg->url)
 		snprintf(r->url, sizeof(r->url), "http://%s:%u", r->cfg->listen_host, http_server_port(r->http));
 	return event_log_start(r->log, reterr);

@@ -18,6 +18,7 @@ ENV = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1
        "GIT_COMMITTER_NAME": "Ann", "GIT_COMMITTER_EMAIL": "ann@example.org", "HOME": TOP, "XDG_CACHE_HOME": os.path.join(TOP, "cache")}
 for name in [n for n in ENV if n.startswith("WEIR_") and n != "WEIR_CONFORMANCE"]:
     del ENV[name]
+ENV["LSAN_OPTIONS"] = "print_suppressions=0:suppressions=" + os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib", "lsan-libgit2.supp")
 RANDOM = random.Random(7)
 DONE = []
 

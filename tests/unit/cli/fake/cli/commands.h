@@ -5,11 +5,11 @@
 #include "cli/cli.h"
 
 #define CLI_COMMAND_TABLE(X) \
-	X(cmd_help)              \
-	X(cmd_new)               \
-	X(cmd_credential)
+	X(ABOUT, cmd_help)       \
+	X(PROJECT, cmd_new)      \
+	X(HIDDEN, cmd_credential)
 
-#define X(var) extern const struct cli_command var;
+#define X(topic, var) extern const struct cli_command var;
 CLI_COMMAND_TABLE(X)
 #undef X
 
