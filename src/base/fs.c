@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -148,6 +150,9 @@ static int fs_remove_at(int dirfd, const char *name, int depth, struct err *rete
 		return err_set(reterr, WEIR_ELIMIT, "%s: more than %d folders deep", name, FS_TREE_DEPTH_MAX);
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
+	/* a folder of ours that we may not look into: somebody took the right away */
+	if (fd < 0 && errno == EACCES && !fchmodat(dirfd, name, 0700, 0))
+		fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_errno(reterr, errno, "%s: cannot open folder", name);
 	fchmod(fd, 0700); /* a read-only copy is removed too; failure shows at the next step */
@@ -207,4 +212,15 @@ int fs_temp_dir(const char *prefix, char *out, size_t size, struct err *reterr)
 	if (!mkdtemp(out))
 		return err_errno(reterr, errno, "%s: cannot create temporary folder", out);
 	return 0;
+}
+
+void fs_spread(const char *dir)
+{
+	CLEANUP_FD int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	long           flags = 0; /* the kernel takes an int of it, whatever the call's number says */
+
+	if (fd < 0 || ioctl(fd, FS_IOC_GETFLAGS, &flags) || (flags & FS_TOPDIR_FL))
+		return;
+	flags |= FS_TOPDIR_FL;
+	(void)ioctl(fd, FS_IOC_SETFLAGS, &flags); /* a file system without it goes on as ever */
 }

@@ -31,5 +31,8 @@ MUST_CHECK int fs_join(char *out, size_t size, struct err *reterr, const char *a
 MUST_CHECK int fs_self_exe(char *out, size_t size, struct err *reterr);
 /* Makes a new folder "prefixXXXXXX" under $TMPDIR (or /tmp). */
 MUST_CHECK int fs_temp_dir(const char *prefix, char *out, size_t size, struct err *reterr);
+/* Tells the file system that the folders to be made in this one have nothing to do with each other: ext4 then puts them in different parts of the
+ * disk, where new files need not step over the many that were removed a moment ago. Best effort. */
+void fs_spread(const char *dir);
 
 #endif

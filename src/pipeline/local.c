@@ -96,7 +96,7 @@ static int start_job(struct local *l, struct local_job *lj, struct err *reterr)
 		lj->slot++;
 	if (!r)
 		r = fs_join(etc, sizeof(etc), reterr, l->cfg->dir, "etc");
-	jc.etc = etc;
+	jc.etc = l->cfg->etc ? l->cfg->etc : etc;
 	jc.dir = lj->dir;
 	jc.slot = lj->slot;
 	if (!r)
@@ -182,13 +182,28 @@ static int end_one(struct local *l, struct local_job *lj, struct err *reterr)
 		r = doc_parse_json(l->arena, "outputs", buf_str(&outputs), &lj->outputs, reterr);
 	if (!r && l->cfg->job_ended)
 		l->cfg->job_ended(l->cfg->ctx, lj->plan, &lj->result);
-	if (!r && !l->cfg->keep)
-		r = job_remove(lj->job, reterr);
-	lj->job = job_close(lj->job);
 	if (!r && g->n_jobs > 1 && g->plan.fail_fast && lj->result.state == JOB_FAILURE && !lj->plan->continue_on_error)
 		for (size_t i = 0; i < g->n_jobs; i++)
 			if (g->jobs[i].running)
 				job_cancel(g->jobs[i].job, "fail-fast: another job of the matrix failed");
+	return r;
+}
+
+/* Removes the folders of ended jobs: after the next ones were started, which need not wait for that. */
+static int sweep(struct local *l, struct err *reterr)
+{
+	int r = 0;
+
+	for (size_t gi = 0; gi < l->plan->n_groups; gi++)
+		for (size_t i = 0; i < l->groups[gi].n_started; i++) {
+			struct local_job *lj = &l->groups[gi].jobs[i];
+
+			if (!lj->job || !lj->ended)
+				continue;
+			if (!r && !l->cfg->keep)
+				r = job_remove(lj->job, reterr);
+			lj->job = job_close(lj->job);
+		}
 	return r;
 }
 
@@ -385,6 +400,8 @@ static int loop(struct local *l, struct err *reterr)
 		r = collect(l, reterr);
 		if (!r)
 			r = turn(l, &over, reterr);
+		if (!r)
+			r = sweep(l, reterr);
 		if (!r && !l->cancelled && l->cfg->stop && l->cfg->stop(l->cfg->ctx))
 			cancel_all(l, "interrupted");
 		if (!r && !over && seen == l->changes)
@@ -398,6 +415,8 @@ static int loop(struct local *l, struct err *reterr)
 		if (collect(l, &ignored))
 			continue;
 	}
+	if (r && sweep(l, &(struct err){ 0 }))
+		return r; /* the first error is the one that counts */
 	return r;
 }
 
@@ -458,6 +477,7 @@ int local_run(struct arena *a, const struct plan *p, const struct local_config *
 		l.groups[i].wanted = true;
 	if (!r)
 		r = fs_mkdirs(cfg->dir, 0700, reterr);
+	fs_spread(cfg->dir);
 	if (!r)
 		r = guard_starter_new(&l.starter, reterr);
 	if (!r)

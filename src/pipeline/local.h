@@ -15,6 +15,7 @@ struct local_config {
 	const char *dir;    /* absolute; made, and removed at the end unless keep */
 	const char *exe;    /* "EXE guard DIR" */
 	const char *source; /* working tree */
+	const char *etc;    /* folder for copies of /etc that runs share (sandbox_etc()); NULL: below dir */
 	const char *only;   /* id of one job (and what it needs); NULL: all */
 	unsigned    jobs_max; /* at once; 0: one per processor */
 	bool        keep;

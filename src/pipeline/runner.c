@@ -225,8 +225,8 @@ static int deliver_all(struct slot *s, struct deliver *d)
 		backoff = 0;
 		if (!d->finished && !done) {
 			slot_wait(s, seen, IDLE_MS);
-			(void)job_ended(s, &seen);
-			clock_sleep_ms(SETTLE_MS); /* a busy log goes out in pieces, not line by line */
+			if (!job_ended(s, &seen))
+				clock_sleep_ms(SETTLE_MS); /* a busy log goes out in pieces, not line by line */
 		}
 	}
 	return 0;
@@ -451,6 +451,7 @@ static int find_jobs(struct runner *r, struct err *reterr)
 	rc = fs_mkdirs(path, 0700, reterr);
 	if (rc)
 		return rc;
+	fs_spread(path);
 	d = opendir(path);
 	if (!d)
 		return err_errno(reterr, errno, "cannot read %s", path);

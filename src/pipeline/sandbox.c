@@ -5,6 +5,7 @@
  * starts. A private mount namespace with a staging tmpfs on /mnt makes the job's folder reachable for that user even
  * where its parents are closed to it. Runs in the guard, which has one thread. */
 #include "base/base.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/proc.h"
@@ -152,6 +153,25 @@ static void stamp_etc(char out[SHA256_HEX])
 	sha256_hex(buf_str(&b), out);
 }
 
+/* Copies that no job began with for a week. Best effort: what stays goes the next time. */
+static void prune_etc(const char *base)
+{
+	DIR           *d = opendir(base);
+	struct dirent *e;
+	struct stat    st;
+	char           path[1400];
+
+	while (d && (e = readdir(d))) {
+		snprintf(path, sizeof(path), "%.1100s/%.255s", base, e->d_name);
+		if (e->d_name[0] == '.' || lstat(path, &st) || st.st_ctim.tv_sec > clock_wall_now() / USEC_PER_SEC - 7 * 86400)
+			continue;
+		if (fs_remove_tree(path, NULL))
+			break;
+	}
+	if (d)
+		closedir(d);
+}
+
 int sandbox_etc(const char *base, char *ret, size_t size, struct err *reterr)
 {
 	char stamp[SHA256_HEX], made[1100], tmp[1100];
@@ -160,8 +180,9 @@ int sandbox_etc(const char *base, char *ret, size_t size, struct err *reterr)
 	stamp_etc(stamp);
 	if (!r && snprintf(ret, size, "%s/%.32s", base, stamp) >= (int)size)
 		return err_set(reterr, WEIR_ELIMIT, "path too long: %s", base);
-	if (r || fs_is_dir(ret))
+	if (r || !utimensat(AT_FDCWD, ret, NULL, 0)) /* it is there, and was used now */
 		return r;
+	prune_etc(base);
 	if (snprintf(tmp, sizeof(tmp), "%s/new-XXXXXX", base) >= (int)sizeof(tmp) - 8)
 		return err_set(reterr, WEIR_ELIMIT, "path too long: %s", base);
 	if (!mkdtemp(tmp))

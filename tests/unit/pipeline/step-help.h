@@ -17,7 +17,7 @@ struct steps {
 	int        n;
 	int64_t    timeout_ms;
 	uint64_t   memory, pids;
-	const char *cwd, *cgroup, *secret;
+	const char *cwd, *cgroup, *secret, *etc;
 	const char *const *env;
 	struct guard_starter *starter; /* NULL: the test program itself is executed */
 	struct guard *guard;
@@ -51,7 +51,7 @@ static inline void steps_start(struct steps *s, const char *const *argv)
 {
 	static const char *const env[] = { "PATH=" SANDBOX_PATH, "HOME=" SANDBOX_HOME, NULL };
 	struct sandbox_spec      spec = { .job_dir = s->job, .weir_exe = s->exe, .cwd = s->cwd, .argv = argv, .env = s->env ? s->env : env,
-		                              .cgroup = s->cgroup, .memory_bytes_max = s->memory, .pids_max = s->pids, .secret_dir = s->secret };
+		                              .cgroup = s->cgroup, .memory_bytes_max = s->memory, .pids_max = s->pids, .secret_dir = s->secret, .etc_dir = s->etc };
 	struct err               err;
 
 	s->guard = guard_close(s->guard);

@@ -145,6 +145,27 @@ static void test_files(void **state)
 	steps_close(&s);
 }
 
+/* One copy for all jobs for which /etc is the same; a step sees it read-only. */
+static void test_shared_etc(void **state)
+{
+	struct steps s;
+	struct err   err;
+	char         base[300], first[400], again[400];
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	steps_open(&s);
+	snprintf(base, sizeof(base), "%s/etc", s.dir);
+	assert_ok(sandbox_etc(base, first, sizeof(first), &err), &err);
+	assert_ok(sandbox_etc(base, again, sizeof(again), &err), &err);
+	assert_string_equal(first, again);
+	assert_err(sandbox_etc(base, again, 10, &err), WEIR_ELIMIT);
+	s.etc = first;
+	assert_int_equal(steps_sh(&s, "grep -q ^runner: /etc/passwd && ! echo x > /etc/passwd && ! touch /etc/x && test ! -e /etc/shadow && id -un"), 0);
+	assert_true(str_has_suffix(buf_str(&s.out), STR("runner\n")));
+	steps_close(&s);
+}
+
 static void test_who_and_where(void **state)
 {
 	struct steps s;
@@ -279,7 +300,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_calls),      cmocka_unit_test(test_outside_processes),
-		cmocka_unit_test(test_files),      cmocka_unit_test(test_who_and_where),
+		cmocka_unit_test(test_files),      cmocka_unit_test(test_shared_etc), cmocka_unit_test(test_who_and_where),
 		cmocka_unit_test(test_environment), cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_no_limits_are_said), cmocka_unit_test(test_secret_dir),
 		cmocka_unit_test(test_refused),

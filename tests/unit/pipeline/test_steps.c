@@ -194,7 +194,7 @@ static void test_hostile_files(void **state)
 	          "{\"uses\":\"run\",\"continue_on_error\":true,\"run\":\"head -c 2000000 /dev/zero | tr '\\\\\\\\0' a >> $GITHUB_OUTPUT\"},"
 	          "{\"uses\":\"run\",\"continue_on_error\":true,\"run\":\"rm $GITHUB_OUTPUT; mkfifo $GITHUB_OUTPUT\"},"
 	          "{\"uses\":\"run\",\"continue_on_error\":true,\"run\":\"touch /run/weir/files/x\"},"
-	          "{\"uses\":\"run\",\"continue_on_error\":true,\"run\":\"touch /run/weir/files/6 /run/weir/files/0/cmd/env\"},"
+	          "{\"uses\":\"run\",\"continue_on_error\":true,\"run\":\"touch /run/weir/files/6 || echo x >> /run/weir/files/script || echo x >> /run/weir/files/event.json\"},"
 	          "{\"uses\":\"run\",\"run\":\"test -z \\\"$NODE_OPTIONS\\\"; rm -rf /home/runner/work; ln -s /etc /home/runner/work\"},"
 	          "{\"uses\":\"run\",\"if\":\"hashFiles('**') == ''\",\"working_directory\":\"/tmp\",\"run\":\"echo none\"}");
 	(void)run_it(&j);
@@ -205,6 +205,31 @@ static void test_hostile_files(void **state)
 	log_has(&j, 2, "more than the limit");
 	log_has(&j, 3, "replaced the file");
 	state_is(&j, 7, JOB_SUCCESS);
+	jobs_close(&j);
+}
+
+/* Steps share the command files: each finds them empty and alone, whatever the one before left, and says its own things only. */
+static void test_command_files_are_emptied(void **state)
+{
+	static const char clean[] = "cd /run/weir/files/cmd; test \\\"$(ls -A | xargs)\\\" = 'env output path state summary'; "
+	                            "test $(cat * | wc -c) = 0; for f in *; do test -f $f; test ! -L $f; test $(stat -c %a%h $f) = 6441; done; "
+	                            "for f in *; do echo >> $f; done; echo mine=$V >> $GITHUB_OUTPUT; ";
+	static const char *const leave[] = { "true", "ln output more", "touch .x", "chmod 0 env", "mkdir -p a/b; chmod 0 a/b a; chmod 0 .",
+		                                 "rm summary; ln -s /etc/passwd summary", "rm path; mkfifo path", "rm state; mkdir state", "chmod 4755 path", "true" };
+	CLEANUP_BUF struct buf steps = BUF_INIT(1 << 20);
+	struct jobs            j;
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	for (size_t i = 0; i < ARRAY_SIZE(leave); i++)
+		buf_addf(&steps, "%s{\"uses\":\"run\",\"id\":\"s%zu\",\"if\":\"always()\",\"env\":{\"V\":\"%zu\"},\"run\":\"%secho is-clean; %s\"}", i ? "," : "", i, i, clean,
+		         leave[i]);
+	buf_addz(&steps, ",{\"uses\":\"run\",\"if\":\"always()\",\"run\":\"echo got ${{ steps.s0.outputs.mine }} ${{ steps.s2.outputs.mine }} ${{ steps.s9.outputs.mine }}.\"}");
+	jobs_open(&j, "", buf_z(&steps));
+	(void)run_it(&j);
+	for (size_t i = 0; i < ARRAY_SIZE(leave); i++)
+		log_has(&j, i, "is-clean");
+	log_has(&j, ARRAY_SIZE(leave), "got 0 2 9.");
 	jobs_close(&j);
 }
 
@@ -462,7 +487,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shells),        cmocka_unit_test(test_environment), cmocka_unit_test(test_conditions),
-		cmocka_unit_test(test_hostile_files), cmocka_unit_test(test_hash_files),  cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_hostile_files), cmocka_unit_test(test_command_files_are_emptied), cmocka_unit_test(test_hash_files),  cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_timeouts),      cmocka_unit_test(test_killed_runner), cmocka_unit_test(test_detach),
 		cmocka_unit_test(test_checkout_copy), cmocka_unit_test(test_release_token), cmocka_unit_test(test_bad_specs),
 	};
