@@ -15,7 +15,7 @@ struct change {
 	str               project; /* "shop" */
 	str               ref;     /* "refs/heads/main" */
 	char              old_id[GIT_ID_SIZE], new_id[GIT_ID_SIZE]; /* zero: the ref is created / deleted */
-	str               pusher;  /* actor: "token:alice" */
+	str               pusher;  /* actor: "token:laptop" */
 	enum change_trust trust;
 	struct git_repo  *repo;    /* sees the offered objects (quarantine, working tree's repository) */
 	const char       *target;  /* commit policies and waivers are read from: the protected branch before the change; zero: none yet */

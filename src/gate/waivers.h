@@ -3,7 +3,7 @@
  *   waivers:
  *     - rule: github-token
  *       path: tests/answers.txt         # or fingerprint: 32 hex digits as findings show it; or both
- *       owner: ann@example.org
+ *       owner: dev@example.org
  *       reason: revoked in 2024, part of the recorded answers
  *       expires: 2027-01-31           # last day (UTC) on which it counts
  *

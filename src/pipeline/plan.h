@@ -100,7 +100,7 @@ struct plan_input { /* the event and what is known around it */
 	str project;    /* "shop" */
 	str ref;        /* "refs/heads/main", "refs/tags/v1" */
 	str commit, before; /* 40 hex digits; before: zeros when the ref is new */
-	str actor;      /* "alice" */
+	str actor;      /* "laptop" */
 	str subject;    /* first line of the commit's message */
 	str server_url; /* "http://127.0.0.1:8420"; empty: none */
 	str run_id;

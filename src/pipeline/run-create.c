@@ -198,7 +198,7 @@ static bool get_id(const struct doc_node *n, const char *key, char out[GIT_ID_SI
 	return true;
 }
 
-/* "token:alice" -> "alice": github.actor */
+/* "token:laptop" -> "laptop": github.actor */
 static str short_actor(str actor)
 {
 	str left, right;

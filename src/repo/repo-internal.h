@@ -16,7 +16,7 @@ enum { REPO_PUSH_ID_SIZE = 33 };
 struct repo_push { /* a git process under way that may move refs; hooks take a copy, for a push may end before its hook does */
 	char id[REPO_PUSH_ID_SIZE]; /* random: what the hook must show */
 	char project[LIMIT_NAME_BYTES + 1];
-	char actor[80]; /* "token:alice" */
+	char actor[80]; /* "token:laptop" */
 	bool is_admin;
 	/* under the store's lock: */
 	bool allowed, recorded; /* what its hooks did */

@@ -94,7 +94,7 @@ static inline void fixture_start(struct web_fixture *f)
 	assert_ok(db_open(url, &f->db, &e), &e);
 	assert_ok(event_log_open(f->db, f->dir, &clock_real, &f->log, &e), &e);
 	assert_ok(token_store_open(f->db, f->log, f->dir, &clock_real, &f->tokens, &e), &e);
-	assert_ok(token_create(f->tokens, STR("ann"), SCOPE_ADMIN, STR_NULL, 0, STR("weir"), f->admin, &e), &e);
+	assert_ok(token_create(f->tokens, STR("dev"), SCOPE_ADMIN, STR_NULL, 0, STR("weir"), f->admin, &e), &e);
 	struct http_config cfg = { .tick_ms = 10, .authenticate = token_authenticate, .auth_ctx = f->tokens };
 	assert_ok(http_server_new(&cfg, &f->s, &e), &e);
 	assert_ok(web_open(&ops, &f->web, &e), &e);

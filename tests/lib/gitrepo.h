@@ -11,8 +11,8 @@
 static inline void test_sh_out(const char *dir, const char *script, struct buf *out)
 {
 	static const char prelude[] =
-		"set -e; export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=Ann GIT_AUTHOR_EMAIL=ann@example.org "
-		"GIT_COMMITTER_NAME=Bob GIT_COMMITTER_EMAIL=bob@example.org GIT_TERMINAL_PROMPT=0\n"
+		"set -e; export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=Dev GIT_AUTHOR_EMAIL=dev@example.org "
+		"GIT_COMMITTER_NAME=Committer GIT_COMMITTER_EMAIL=committer@example.org GIT_TERMINAL_PROMPT=0\n"
 		": ${T:=1700000000}\n"
 		"ci() { T=$((T + 60)); GIT_AUTHOR_DATE=\"$T +0200\" GIT_COMMITTER_DATE=\"$T +0000\" git commit -q --allow-empty -m \"$@\"; }\n";
 	struct buf      text = BUF_INIT(1 << 20), err = BUF_INIT(1 << 16);

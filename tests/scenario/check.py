@@ -14,8 +14,8 @@ import time
 
 WEIR = os.path.abspath(sys.argv[1])
 TOP = tempfile.mkdtemp(prefix="weir-test-check-")
-ENV = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.org",
-       "GIT_COMMITTER_NAME": "Ann", "GIT_COMMITTER_EMAIL": "ann@example.org", "HOME": TOP, "XDG_CACHE_HOME": os.path.join(TOP, "cache")}
+ENV = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "Dev", "GIT_AUTHOR_EMAIL": "dev@example.org",
+       "GIT_COMMITTER_NAME": "Dev", "GIT_COMMITTER_EMAIL": "dev@example.org", "HOME": TOP, "XDG_CACHE_HOME": os.path.join(TOP, "cache")}
 for name in [n for n in ENV if n.startswith("WEIR_") and n != "WEIR_CONFORMANCE"]:
     del ENV[name]
 ENV["LSAN_OPTIONS"] = "print_suppressions=0:suppressions=" + os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib", "lsan-libgit2.supp")
@@ -131,7 +131,7 @@ def test_waivers():
     text = f"k {secret()}\n"
     write(repo, "data/leak", text)
     day = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86400 * 30))
-    write(repo, ".weir/waivers.yaml", f"waivers:\n  - rule: aws-access-key-id\n    path: data/**\n    owner: ann\n    reason: recorded\n    expires: {day}\n")
+    write(repo, ".weir/waivers.yaml", f"waivers:\n  - rule: aws-access-key-id\n    path: data/**\n    owner: dev\n    reason: recorded\n    expires: {day}\n")
     git(repo, "add", "data")
     git(repo, "add", ".weir")
     check(repo, "--staged", want=1)  # a waiver of the change itself does not count

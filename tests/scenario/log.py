@@ -99,7 +99,7 @@ def test_control_characters():
     repo = os.path.join(TOP, "repo")
     token = open(ENV["WEIR_TOKEN_FILE"], encoding="utf-8").read().strip()
     git = {**ENV, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
-    for argv in (["init", "-q", "-b", "main", repo], ["-C", repo, "-c", "user.name=Ann", "-c", "user.email=ann@example.org", "commit", "-q",
+    for argv in (["init", "-q", "-b", "main", repo], ["-C", repo, "-c", "user.name=Dev", "-c", "user.email=dev@example.org", "commit", "-q",
                  "--allow-empty", "-m", "evil \x1b[2J \u009b31m subject"],
                  ["-C", repo, "push", "-q", f"http://git:{token}@127.0.0.1:{PORT}/git/shop.git", "main"]):
         r = subprocess.run(["git", *argv], env=git, capture_output=True, text=True)

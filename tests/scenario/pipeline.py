@@ -380,8 +380,8 @@ def dispatch(p, inputs, want):
 
 
 def test_inputs(p):
-    expect("LOUD" not in dispatch(p, {"who": "ann"}, "who=ann loud=false level=low"), "a boolean input that is false is false in if")
-    expect("LOUD" in dispatch(p, {"who": "bob", "loud": True, "level": "high"}, "who=bob loud=true level=high"), "a boolean input that is true is true in if")
+    expect("LOUD" not in dispatch(p, {"who": "dev"}, "who=dev loud=false level=low"), "a boolean input that is false is false in if")
+    expect("LOUD" in dispatch(p, {"who": "reader", "loud": True, "level": "high"}, "who=reader loud=true level=high"), "a boolean input that is true is true in if")
     expect("who" in dispatch(p, {}, None), "a missing required input is named")
     expect("level" in dispatch(p, {"who": "x", "level": "middle"}, None), "an option that is not one is refused")
     expect("whom" in dispatch(p, {"who": "x", "whom": "y"}, None), "an unknown input is refused")

@@ -142,13 +142,13 @@ def test_a_folder_that_cannot_be_written(w):
 def test_start(w):
     w.start()
     w.wait(lambda: lock_holder(w), 20, "the own runner does not come up")
-    made = w.weir("token", "create", "ann", "--scope", "read").stdout.strip()
+    made = w.weir("token", "create", "dev", "--scope", "read").stdout.strip()
     w.weir("project", "create", "tool")
     os.makedirs(os.path.join(w.work, "tool"))
     w.git("tool", "init", "-q", "-b", "main")
     w.git("tool", "remote", "add", "origin", f"{w.url}/git/tool.git")
     w.git("tool", "config", "credential.helper", f"!'{story.WEIR}' credential --config '{w.config}'")
-    w.ann = made
+    w.dev = made
     expect(status_with(w, made, "/api/v1/projects") == 200 and status_with(w, made) == 403, "a token reads and no more")
 
 
@@ -180,7 +180,7 @@ def test_after_sigkill_all_is_as_before(w):
     w.kill()
     w.start()
     expect((token(w, "admin"), token(w, "runner")) == (admin, runner), "the files are the same")
-    expect(status_with(w, admin) == 200 and status_with(w, w.ann, "/api/v1/projects") == 200, "the tokens still work")
+    expect(status_with(w, admin) == 200 and status_with(w, w.dev, "/api/v1/projects") == 200, "the tokens still work")
     expect([p["name"] for p in w.rows("/api/v1/projects")] == ["tool"], "the projects are the same")
 
 
@@ -192,7 +192,7 @@ def test_a_lost_admin_token_is_made_anew(w):
     expect(token(w, "admin") != old and os.stat(w.token_file).st_mode & 0o777 == 0o600, "a new one, for its owner only")
     expect(status_with(w, token(w, "admin")) == 200, "the new one works")
     expect(status_with(w, old) == 401, "the old one does not")
-    expect(status_with(w, w.ann, "/api/v1/projects") == 200, "others are not touched")
+    expect(status_with(w, w.dev, "/api/v1/projects") == 200, "others are not touched")
 
 
 def test_a_killed_runner_comes_back(w):
@@ -270,7 +270,7 @@ def test_tokens_are_where_they_belong_only(w):
     for text in jobs:
         for path in files[text]:
             expect("/runner/jobs/" in path and os.stat(path).st_mode & 0o077 == 0, f"the job's token is in {path}, mode {os.stat(path).st_mode:o}")
-    secrets = own | jobs | {w.ann}
+    secrets = own | jobs | {w.dev}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         for what in ("cmdline", "environ"):
             try:

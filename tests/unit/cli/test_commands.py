@@ -17,8 +17,8 @@ import termios
 WEIR = os.path.abspath(sys.argv[1])
 TOP = tempfile.mkdtemp(prefix="weir-test-commands-")
 ENV = {k: v for k, v in os.environ.items() if not k.startswith("WEIR_") and k != "NO_COLOR"}
-ENV.update(HOME=TOP, TERM="xterm", GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_NOSYSTEM="1", GIT_AUTHOR_NAME="Ann", GIT_AUTHOR_EMAIL="ann@example.org",
-           GIT_COMMITTER_NAME="Ann", GIT_COMMITTER_EMAIL="ann@example.org", XDG_CACHE_HOME=os.path.join(TOP, "cache"))
+ENV.update(HOME=TOP, TERM="xterm", GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_NOSYSTEM="1", GIT_AUTHOR_NAME="Dev", GIT_AUTHOR_EMAIL="dev@example.org",
+           GIT_COMMITTER_NAME="Dev", GIT_COMMITTER_EMAIL="dev@example.org", XDG_CACHE_HOME=os.path.join(TOP, "cache"))
 SKIPPED = []
 
 
@@ -182,13 +182,13 @@ def test_json_without_a_server():
 
 
 def test_passwords_are_not_shown():
-    for url in ("postgresql://ann:s3cret@db/weir", "postgresql://ann:s3cr:et@db/weir", "postgresql:///weir?user=ann&password=s3cret&host=db",
+    for url in ("postgresql://dev:s3cret@db/weir", "postgresql://dev:s3cr:et@db/weir", "postgresql:///weir?user=dev&password=s3cret&host=db",
                 "postgresql:///weir?host=db&password=s3cret"):
         for extra in ([], ["--json"]):
             out = weir("config", "show", "--database", url, *extra).stdout
             expect("s3cr" not in out and ":***@db/weir" in out or "password=***" in out and "host=db" in out, out)
     expect("postgresql:///weir?host=/run" in weir("config", "show", "--database", "postgresql:///weir?host=/run").stdout, "shown as it is")
-    r = run(WEIR, "doctor", "--database", f"postgresql://ann:s3cret@{NO_SERVER.removeprefix('http://')}/weir")
+    r = run(WEIR, "doctor", "--database", f"postgresql://dev:s3cret@{NO_SERVER.removeprefix('http://')}/weir")
     expect(r.returncode == 1 and "away    database" in r.stdout and "s3cret" not in r.stdout + r.stderr, r.stdout)
 
 

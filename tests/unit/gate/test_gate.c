@@ -91,7 +91,7 @@ static const struct finding *find(const struct verdict *v, const char *rule)
 }
 
 #define WAIVER(rule_, where, expires_)                                                                                           \
-	"mkdir -p .weir; printf 'waivers:\\n  - rule: " rule_ "\\n    " where "\\n    owner: ann@example.org\\n    reason: recorded\\n    expires: " \
+	"mkdir -p .weir; printf 'waivers:\\n  - rule: " rule_ "\\n    " where "\\n    owner: dev@example.org\\n    reason: recorded\\n    expires: " \
 	expires_ "\\n' >.weir/waivers.yaml; git add .weir; "
 
 static void test_pass_fail_and_two_pushes(void **s)
@@ -139,7 +139,7 @@ static void test_waivers_come_from_the_target_alone(void **s)
 	x = find(&v, "github-token");
 	assert_non_null(x);
 	assert_true(x->waived);
-	assert_str(x->waiver, "ann@example.org until 2026-12-01: recorded");
+	assert_str(x->waiver, "dev@example.org until 2026-12-01: recorded");
 	/* the same commits, into a target that has no waiver: the change brings its own, which does not count */
 	v = judge_with(f, gate, "zero", "main", "zero");
 	assert_int_equal(v.call, VERDICT_FAIL);

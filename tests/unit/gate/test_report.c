@@ -10,7 +10,7 @@ static struct finding findings[] = {
 	  .commit = STR("0123456789abcdef0123456789abcdef01234567"), .fingerprint = STR("00112233445566778899aabbccddeeff") },
 	{ .check = STR("credentials"), .rule = STR("github-token"), .severity = SEVERITY_ERROR, .path = STR("tests/x"), .line = 1, .col = 1, .end_line = 1,
 	  .end_col = 41, .message = STR("GitHub token"), .advice = STR("revoke it"), .fingerprint = STR("ff112233445566778899aabbccddeeff"), .waived = true,
-	  .waiver = STR("ann until 2027-01-01: recorded") },
+	  .waiver = STR("dev until 2027-01-01: recorded") },
 	{ .check = STR("files"), .rule = STR("workflow-syntax"), .severity = SEVERITY_WARNING, .path = STR("evil\033[2J\nname"), .message = STR("bad\rtext\x07"),
 	  .advice = STR("mend it") },
 };
@@ -27,7 +27,7 @@ static void test_text(void **s UNUSED)
 	assert_non_null(strstr(buf_z(&out), "-> revoke it\n"));
 	assert_non_null(strstr(buf_z(&out), "fingerprint 00112233445566778899aabbccddeeff"));
 	assert_non_null(strstr(buf_z(&out), "waived  tests/x:1:1"));
-	assert_non_null(strstr(buf_z(&out), "accepted by ann until 2027-01-01: recorded"));
+	assert_non_null(strstr(buf_z(&out), "accepted by dev until 2027-01-01: recorded"));
 	assert_non_null(strstr(buf_z(&out), "evil?[2J?name"));
 	assert_non_null(strstr(buf_z(&out), "... and 5 more findings"));
 	assert_non_null(strstr(buf_z(&out), "not judged: the check 'x' could not look"));
@@ -98,7 +98,7 @@ static void test_sarif(void **s UNUSED)
 	assert_int_equal(doc_get_int(doc_get(place, "region"), "endColumn", 0), 47);
 	r = doc_at(doc_get(run, "results"), 1);
 	assert_str(doc_get_str(doc_at(doc_get(r, "suppressions"), 0), "kind"), "external");
-	assert_str(doc_get_str(doc_at(doc_get(r, "suppressions"), 0), "justification"), "ann until 2027-01-01: recorded");
+	assert_str(doc_get_str(doc_at(doc_get(r, "suppressions"), 0), "justification"), "dev until 2027-01-01: recorded");
 	r = doc_at(doc_get(run, "results"), 2);
 	assert_int_equal(doc_get_int(r, "ruleIndex", -1), 1);
 	assert_null(doc_get(doc_get(doc_at(doc_get(r, "locations"), 0), "physicalLocation"), "region")); /* no line: no region */

@@ -19,7 +19,7 @@ static void read_all(struct read *r, const char *text)
 	assert_ok(waivers_read(&r->arena, str_z(text), &r->w, &r->check, &e), &e);
 }
 
-#define GOOD "  - rule: github-token\n    path: tests/a.txt\n    owner: ann@example.org\n    reason: revoked\n    expires: 2027-01-31\n"
+#define GOOD "  - rule: github-token\n    path: tests/a.txt\n    owner: dev@example.org\n    reason: revoked\n    expires: 2027-01-31\n"
 
 static void test_good(void **s UNUSED)
 {

@@ -69,9 +69,9 @@ static void test_commit_read(void **s)
 	assert_string_equal(c.id, id);
 	assert_true(str_has_prefix(c.subject, STR("subject line")));
 	assert_true(str_contains(c.message, STR("more")));
-	assert_str(c.author_name, "Ann");
-	assert_str(c.author_email, "ann@example.org");
-	assert_str(c.committer_email, "bob@example.org");
+	assert_str(c.author_name, "Dev");
+	assert_str(c.author_email, "dev@example.org");
+	assert_str(c.committer_email, "committer@example.org");
 	assert_int_equal(c.authored, 1700000000 * USEC_PER_SEC);
 	assert_int_equal(c.committed, 1700000001 * USEC_PER_SEC);
 	assert_int_equal(c.authored_offset_min, -210);

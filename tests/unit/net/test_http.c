@@ -135,17 +135,17 @@ static void test_routes(void **s UNUSED)
 	struct http_config cfg = SMALL;
 	struct fixture    *f = start(&cfg);
 
-	net_exchange(f->port, STR("GET /hello/bob?q=a%20b+c HTTP/1.1\r\n" HOST "\r\n"), &f->out);
+	net_exchange(f->port, STR("GET /hello/reader?q=a%20b+c HTTP/1.1\r\n" HOST "\r\n"), &f->out);
 	assert_int_equal(net_status(&f->out), 200);
-	assert_has(&f->out, "hello bob a b c");
+	assert_has(&f->out, "hello reader a b c");
 	assert_has(&f->out, "X-Content-Type-Options: nosniff");
 	net_exchange(f->port, STR("GET /nowhere HTTP/1.1\r\n" HOST "\r\n"), &f->out);
 	assert_int_equal(net_status(&f->out), 404);
 	assert_has(&f->out, "{\"error\":{\"code\":\"ENOENT\",\"message\":\"nothing is at /nowhere\"}}");
-	net_exchange(f->port, STR("DELETE /hello/bob HTTP/1.1\r\n" HOST "\r\n"), &f->out);
+	net_exchange(f->port, STR("DELETE /hello/reader HTTP/1.1\r\n" HOST "\r\n"), &f->out);
 	assert_int_equal(net_status(&f->out), 405);
 	assert_has(&f->out, "Allow: GET, HEAD\r\n");
-	net_exchange(f->port, STR("HEAD /hello/bob HTTP/1.1\r\n" HOST "\r\n"), &f->out);
+	net_exchange(f->port, STR("HEAD /hello/reader HTTP/1.1\r\n" HOST "\r\n"), &f->out);
 	assert_int_equal(net_status(&f->out), 200);
 	assert_has(&f->out, "Content-Length: 10");
 	assert_false(str_contains(buf_str(&f->out), STR("hello")));
@@ -447,13 +447,13 @@ static void test_inner_call(void **s UNUSED)
 	struct http_config   cfg = SMALL;
 	struct fixture      *f = start(&cfg);
 	struct arena a       CLEANUP_ARENA = ARENA_INIT(1 << 20);
-	struct http_identity who = { .name = "ann", .scope = SCOPE_READ };
+	struct http_identity who = { .name = "dev", .scope = SCOPE_READ };
 	struct doc_node     *n;
 	struct err           e = { 0 };
 
 	assert_ok(http_server_call(f->s, &who, "POST", "/json", STR("{\"n\":5}"), &a, &n, &e), &e);
 	assert_int_equal(doc_get_int(n, "twice", 0), 10);
-	assert_str(doc_get_str(n, "who"), "ann");
+	assert_str(doc_get_str(n, "who"), "dev");
 	assert_err(http_server_call(f->s, &who, "GET", "/fail", STR_NULL, &a, &n, &e), WEIR_ECONFLICT);
 	assert_string_equal(e.msg, "a conflict of \"things\"");
 	assert_err(http_server_call(f->s, &who, "GET", "/nope", STR_NULL, &a, &n, &e), WEIR_ENOENT);

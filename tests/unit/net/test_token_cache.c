@@ -5,14 +5,14 @@
 static void test_cache(void **s UNUSED)
 {
 	struct token_cache  *c = token_cache_new();
-	struct http_identity ann = { .name = "ann", .scope = SCOPE_READ }, got;
+	struct http_identity dev = { .name = "dev", .scope = SCOPE_READ }, got;
 	unsigned char        one[TOKEN_HASH_BYTES] = { 1 }, same_slot[TOKEN_HASH_BYTES] = { 1, 0, 9 };
 	usec_t               expires;
 
 	assert_false(token_cache_get(c, one, 1, &got, &expires));
-	token_cache_put(c, token_cache_generation(c), one, 1, &ann, 77);
+	token_cache_put(c, token_cache_generation(c), one, 1, &dev, 77);
 	assert_true(token_cache_get(c, one, 2, &got, &expires));
-	assert_string_equal(got.name, "ann");
+	assert_string_equal(got.name, "dev");
 	assert_int_equal(expires, 77);
 	assert_false(token_cache_get(c, same_slot, 2, &got, &expires));
 	assert_false(token_cache_get(c, one, 1 + 5 * USEC_PER_SEC, &got, &expires));
@@ -21,7 +21,7 @@ static void test_cache(void **s UNUSED)
 	/* read before the revocation, put after it */
 	uint64_t generation = token_cache_generation(c);
 	token_cache_flush(c);
-	token_cache_put(c, generation, one, 1, &ann, 0);
+	token_cache_put(c, generation, one, 1, &dev, 0);
 	assert_false(token_cache_get(c, one, 2, &got, &expires));
 	token_cache_free(c);
 }

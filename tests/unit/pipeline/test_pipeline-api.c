@@ -67,7 +67,7 @@ static int setup(void **state)
 	assert_ok(token_store_open(db, events, dir, &clock_real, &tokens, &e), &e);
 	assert_ok(token_create(tokens, STR("runner"), SCOPE_RUNNER, STR_NULL, 0, STR("t"), runner_token, &e), &e);
 	assert_ok(token_create(tokens, STR("reader"), SCOPE_READ, STR_NULL, 0, STR("t"), read_token, &e), &e);
-	assert_ok(token_create(tokens, STR("alice"), SCOPE_DEVELOP, STR_NULL, 0, STR("t"), dev_token, &e), &e);
+	assert_ok(token_create(tokens, STR("laptop"), SCOPE_DEVELOP, STR_NULL, 0, STR("t"), dev_token, &e), &e);
 	assert_ok(token_create(tokens, STR("other"), SCOPE_DEVELOP, STR("ledger"), 0, STR("t"), other_token, &e), &e);
 	hc.authenticate = token_authenticate;
 	hc.auth_ctx = tokens;
@@ -167,7 +167,7 @@ static const char *get_text(const char *path)
 static void push(const char *workflow, int64_t seq, int times)
 {
 	char         id[64], old[64] = "0000000000000000000000000000000000000000";
-	struct event ev = { .project = STR("shop"), .seq = seq, .type = STR("change.accepted"), .actor = STR("token:alice") };
+	struct event ev = { .project = STR("shop"), .seq = seq, .type = STR("change.accepted"), .actor = STR("token:laptop") };
 	struct err   e = { 0 };
 	char         file[400];
 
@@ -177,7 +177,7 @@ static void push(const char *workflow, int64_t seq, int times)
 	assert_ok(fs_write_quick(file, str_z(workflow), 0644, &e), &e);
 	test_sh(repo, "git add -A && ci 'Change it'");
 	(void)test_rev(repo, "HEAD", id);
-	ev.data = str_z(fmt("{\"ref\":\"refs/heads/main\",\"old\":\"%s\",\"new\":\"%s\",\"pusher\":\"token:alice\"}", old, id));
+	ev.data = str_z(fmt("{\"ref\":\"refs/heads/main\",\"old\":\"%s\",\"new\":\"%s\",\"pusher\":\"token:laptop\"}", old, id));
 	for (int i = 0; i < times; i++)
 		assert_ok(pipeline_on_change(&ev, p, &e), &e);
 }
@@ -223,7 +223,7 @@ static void a_change_runs(void **state)
 	spec = claim("claim-000000000001", 200);
 	const char *job = field(spec, "job"), *run = field(spec, "run"), *token = field(spec, "token");
 	assert_string_equal(field(doc_get(spec, "repository"), "url"), fmt("%s/git/shop.git", base));
-	assert_str(doc_path(spec, "contexts.github.actor")->s, "alice");
+	assert_str(doc_path(spec, "contexts.github.actor")->s, "laptop");
 	assert_str(doc_path(spec, "contexts.github.event.head_commit.message")->s, "Change it");
 	claim("claim-000000000002", 204);
 
@@ -313,9 +313,9 @@ static void skipped_and_invalid(void **state)
 /* A project that is gone, a commit that is not there: said once, and the stream goes on. */
 static void never_stuck(void **state)
 {
-	struct event  ev = { .project = STR("shop"), .seq = 9, .type = STR("change.accepted"), .actor = STR("token:alice"),
+	struct event  ev = { .project = STR("shop"), .seq = 9, .type = STR("change.accepted"), .actor = STR("token:laptop"),
 		                 .data = STR("{\"ref\":\"refs/heads/main\",\"old\":\"1111111111111111111111111111111111111111\","
-		                             "\"new\":\"2222222222222222222222222222222222222222\",\"pusher\":\"token:alice\"}") };
+		                             "\"new\":\"2222222222222222222222222222222222222222\",\"pusher\":\"token:laptop\"}") };
 	struct event *seen;
 	size_t        n;
 	struct err    e = { 0 };
@@ -343,7 +343,7 @@ static void dispatching(void **state)
 	assert_int_equal(call(dev_token, "POST", "/api/v1/projects/shop/dispatch", "{\"workflow\":\"ci\",\"inputs\":{\"level\":\"high\"}}", &n), 201);
 	assert_string_equal(field(n, "event"), "workflow_dispatch");
 	assert_string_equal(field(n, "ref"), "refs/heads/main");
-	assert_string_equal(field(n, "actor"), "alice");
+	assert_string_equal(field(n, "actor"), "laptop");
 	n = claim("claim-000000000001", 200);
 	assert_str(doc_path(n, "contexts.inputs.level")->s, "high");
 	static const struct { const char *body; int status; } bad[] = {
@@ -419,10 +419,10 @@ static void cancel_and_retry(void **state)
 	const char *run = field(spec, "run"), *job = field(spec, "job");
 	assert_int_equal(call(dev_token, "POST", fmt("/api/v1/runs/%s/retry", run), NULL, NULL), 409);
 	assert_int_equal(call(dev_token, "POST", fmt("/api/v1/runs/%s/cancel", run), NULL, &n), 200);
-	assert_string_equal(field(n, "cancel_cause"), "cancelled: by token:alice");
+	assert_string_equal(field(n, "cancel_cause"), "cancelled: by token:laptop");
 	assert_int_equal(call(runner_token, "POST", fmt("/api/v1/runner/jobs/%s/renew", job), "{\"lease\":\"claim-000000000001\"}", &n), 200);
 	assert_true(doc_get_bool(n, "cancel", false));
-	assert_string_equal(field(n, "cause"), "cancelled: by token:alice");
+	assert_string_equal(field(n, "cause"), "cancelled: by token:laptop");
 	assert_int_equal(call(runner_token, "POST", fmt("/api/v1/runner/jobs/%s/finish", job), "{\"lease\":\"claim-000000000001\",\"result\":\"cancelled\"}", NULL), 200);
 	assert_int_equal(call(dev_token, "POST", fmt("/api/v1/runs/%s/cancel", run), NULL, NULL), 409);
 	assert_int_equal(call(dev_token, "POST", fmt("/api/v1/runs/%s/retry", run), NULL, &n), 200);

@@ -12,7 +12,7 @@ static struct arena a;
 static struct plan_input push_to(const char *ref)
 {
 	return (struct plan_input){ .event = STR("push"), .project = STR("shop"), .ref = str_z(ref), .commit = STR(COMMIT), .before = STR(ZERO),
-		                        .actor = STR("alice"), .subject = STR("Fix"), .server_url = STR("http://w:1"), .run_id = STR("RUN"),
+		                        .actor = STR("laptop"), .subject = STR("Fix"), .server_url = STR("http://w:1"), .run_id = STR("RUN"),
 		                        .run_number = 3, .run_attempt = 1 };
 }
 
@@ -271,7 +271,7 @@ static void digests(void **state)
 	other.run_id = STR("OTHER");
 	other.run_number = 77;
 	other.server_url = STR("");
-	other.actor = STR("bob");
+	other.actor = STR("reader");
 	assert_string_equal(p->digest, plan_ok(diamond, &other)->digest);
 	other.ref = STR("refs/heads/dev");
 	assert_string_not_equal(p->digest, plan_ok(diamond, &other)->digest);
@@ -353,7 +353,7 @@ static void input_round_trip(void **state)
 	assert_ok(doc_parse_json(&a, "in", buf_str(&b), &n, &e), &e);
 	assert_ok(plan_input_read(&a, n, &back, &e), &e);
 	assert_string_equal(plan_ok(diamond, &in)->digest, plan_ok(diamond, &back)->digest);
-	assert_str(back.actor, "alice");
+	assert_str(back.actor, "laptop");
 	assert_int_equal(back.run_number, 3);
 	buf_fini(&b);
 }

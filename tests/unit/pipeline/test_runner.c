@@ -138,7 +138,7 @@ static int on_renew(struct http_req *r, void *ctx, struct err *reterr)
 	http_json(r, &w);
 	jw_obj(&w);
 	jw_kbool(&w, "cancel", srv.cancel);
-	jw_kstrz(&w, "cause", "cancelled by alice");
+	jw_kstrz(&w, "cause", "cancelled by laptop");
 	jw_kint(&w, "lease_ms", srv.lease_ms);
 	jw_end(&w);
 	pthread_mutex_unlock(&srv.lock);
@@ -398,7 +398,7 @@ static void test_cancel(void **state)
 	pthread_mutex_unlock(&srv.lock);
 	assert_true(seen(is_finished));
 	assert_string_equal(srv.result, "cancelled");
-	assert_string_equal(srv.cause, "cancelled by alice");
+	assert_string_equal(srv.cause, "cancelled by laptop");
 	assert_string_equal(srv.state[0], "cancelled");
 	assert_str(buf_str(&srv.log[1]), "tidy\n");
 	runner_down(pid, SIGTERM);

@@ -67,7 +67,7 @@ static int make_turn(struct turn *t, void *arg, struct err *reterr)
 	struct workflow  *wf;
 	struct plan      *plan;
 	struct plan_input in = { .event = STR("push"), .project = STR("shop"), .ref = STR("refs/heads/main"),
-		                     .commit = STR("1111111111111111111111111111111111111111"), .before = str_z(git_zero_id), .actor = STR("alice"),
+		                     .commit = STR("1111111111111111111111111111111111111111"), .before = str_z(git_zero_id), .actor = STR("laptop"),
 		                     .subject = STR("s"), .server_url = STR("http://w:1"), .run_id = str_z(m->id), .run_attempt = 1 };
 	int               rc = workflow_parse(t->a, "ci.yml", str_z(m->text), &wf, reterr);
 
@@ -342,7 +342,7 @@ static int act_turn(struct turn *t, void *arg, struct err *reterr)
 	struct run *r;
 	int         rc = run_load(t, str_z(x->run), &r, reterr);
 
-	return rc ? rc : x->retry ? run_retry(t, r, reterr) : run_cancel(t, r, STR("cancelled: by token:alice"), reterr);
+	return rc ? rc : x->retry ? run_retry(t, r, reterr) : run_cancel(t, r, STR("cancelled: by token:laptop"), reterr);
 }
 
 static void cancel_and_retry(void **state)
@@ -360,16 +360,16 @@ static void cancel_and_retry(void **state)
 	assert_int_equal(finish(&h, RESULT_SUCCESS, "{}", false), 0);
 	assert_true(claim("r", "lease-kkkkkkkkkkkkkk02", &h));
 	assert_err(turn_write(p, STR("t"), act_turn, &again, &e), WEIR_ECONFLICT);
-	assert_ok(pipeline_cancel(p, str_z(run), STR("token:alice"), &e), &e);
-	assert_ok(pipeline_cancel(p, str_z(run), STR("token:alice"), &e), &e);
+	assert_ok(pipeline_cancel(p, str_z(run), STR("token:laptop"), &e), &e);
+	assert_ok(pipeline_cancel(p, str_z(run), STR("token:laptop"), &e), &e);
 	assert_int_equal(renew(&h, &cancel), 0);
 	assert_true(cancel);
 	assert_int_equal(finish(&h, RESULT_CANCELLED, "{}", false), 0);
 	assert_true(claim("r", "lease-kkkkkkkkkkkkkk03", &h)); /* always() */
 	assert_int_equal(finish(&h, RESULT_SUCCESS, "{}", false), 0);
-	expect_run(run, "finished cancelled: cancelled: by token:alice; a=finished/success;");
-	assert_err(pipeline_cancel(p, str_z(run), STR("token:alice"), &e), WEIR_ECONFLICT);
-	assert_ok(turn_write(p, STR("token:alice"), act_turn, &again, &e), &e);
+	expect_run(run, "finished cancelled: cancelled: by token:laptop; a=finished/success;");
+	assert_err(pipeline_cancel(p, str_z(run), STR("token:laptop"), &e), WEIR_ECONFLICT);
+	assert_ok(turn_write(p, STR("token:laptop"), act_turn, &again, &e), &e);
 	expect_run(run, "queued : ; a=finished/success; b=queued; c=blocked;");
 	for (int i = 0; i < 2; i++) {
 		assert_true(claim("r", i ? "lease-kkkkkkkkkkkkkk04" : "lease-kkkkkkkkkkkkkk05", &h));
@@ -388,10 +388,10 @@ static void a_deaf_runner(void **state)
 
 	(void)state;
 	assert_true(claim("r", "lease-llllllllllllll01", &h));
-	assert_ok(pipeline_cancel(p, str_z(run), STR("token:alice"), &e), &e);
+	assert_ok(pipeline_cancel(p, str_z(run), STR("token:laptop"), &e), &e);
 	for (int i = 0; i < 50 && renew(&h, &cancel) == 0; i++)
 		tick(20 * USEC_PER_SEC);
-	expect_run(run, "finished cancelled: cancelled: by token:alice; a=finished/cancelledcancelled: by token:alice");
+	expect_run(run, "finished cancelled: cancelled: by token:laptop; a=finished/cancelledcancelled: by token:laptop");
 	run = make_run("on: push\njobs:\n  a: {runs-on: x, timeout-minutes: 30, steps: [{run: x}]}\n");
 	assert_true(claim("r", "lease-llllllllllllll02", &h));
 	for (int i = 0; i < 500 && renew(&h, &cancel) == 0; i++)
@@ -728,7 +728,7 @@ static void sim_action(struct sim *s, struct held *held, const char *run, int *l
 		return;
 	case 10:
 		if (rnd(30) == 0) {
-			int rc = pipeline_cancel(p, str_z(run), STR("token:alice"), &e);
+			int rc = pipeline_cancel(p, str_z(run), STR("token:laptop"), &e);
 
 			if (rc && rc != -WEIR_ECONFLICT)
 				fail_msg("cancel: %s", e.msg);

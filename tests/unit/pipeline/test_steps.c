@@ -293,12 +293,12 @@ static void test_cancel(void **state)
 	          "{\"uses\":\"run\",\"if\":\"failure()\",\"run\":\"echo no\"}");
 	assert_int_equal(pthread_create(&th, NULL, run_thread, &t), 0);
 	await_log(&j, 0, "up");
-	job_cancel(j.job, "by alice");
+	job_cancel(j.job, "by laptop");
 	pthread_join(th, NULL);
 	assert_int_equal(t.rc, 0);
 	job_get_result(j.job, &r);
 	assert_int_equal(r.state, JOB_CANCELLED);
-	assert_string_equal(r.cause, "by alice");
+	assert_string_equal(r.cause, "by laptop");
 	state_is(&j, 0, JOB_CANCELLED);
 	state_is(&j, 1, JOB_SKIPPED);
 	log_has(&j, 2, "status cancelled");

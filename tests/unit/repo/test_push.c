@@ -144,13 +144,13 @@ static void test_waivers_are_events(void **s UNUSED)
 	CLEANUP_ARENA struct arena a = ARENA_INIT(8 << 20);
 	struct finding             f = { .check = STR("credentials"), .rule = STR("test-rule"), .severity = SEVERITY_ERROR, .path = STR("f"), .line = 1,
 		                             .message = STR("m"), .advice = STR("a"), .fingerprint = STR("abcd"), .waived = true,
-		                             .waiver = STR("ann until 2027-01-01: known") };
+		                             .waiver = STR("dev until 2027-01-01: known") };
 	struct event              *ev;
 
 	waived = &f;
 	assert_sh(begin);
 	assert_int_equal(events("shop", EVENT_WAIVER_USED, &a, &ev), 1);
-	assert_non_null(strstr(ev[0].data.ptr, "\"waiver\":\"ann until 2027-01-01: known\""));
+	assert_non_null(strstr(ev[0].data.ptr, "\"waiver\":\"dev until 2027-01-01: known\""));
 	assert_int_equal(events("shop", EVENT_CHANGE_ACCEPTED, &a, &ev), 1);
 	assert_non_null(strstr(ev[0].data.ptr, "\"findings\":1"));
 	assert_non_null(strstr(ev[0].data.ptr, "\"verdict\":\"d1\""));

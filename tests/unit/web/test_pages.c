@@ -37,7 +37,7 @@ static void test_every_page(void **s UNUSED)
 	} pages[] = {
 		{ "/", { "<title>Projects · weir</title>", "href=\"/projects/shop\"", "class=\"state live\">canary<", "50%", "aria-current=\"page\"" } },
 		{ "/projects/shop", { "refused</span>", "Begin &lt;shop&gt;", "http://127.0.0.1:8420/git/shop.git", "value=\"production\"" } },
-		{ "/projects/shop/changes/6", { "runs_on", "class=\"line hit\"", "&lt;script&gt;alert(1)&lt;/script&gt;", "Waiver: ann until 2026-12-31: known" } },
+		{ "/projects/shop/changes/6", { "runs_on", "class=\"line hit\"", "&lt;script&gt;alert(1)&lt;/script&gt;", "Waiver: dev until 2026-12-31: known" } },
 		{ "/projects/shop/changes/7", { "a GitHub token", "conf.py:2:10", "revoke it" } },
 		{ "/runs/" RUN, { "line 1 &lt;b&gt;not bold&lt;/b&gt;", "Say things", "exit 3", "data-ended" } },
 		{ "/releases/" RELEASE, { "Is the canary worse?", "4.61", "data-chart=\"points\"", "action=\"/releases/" RELEASE "/pause\"", "0.86%" } },
@@ -77,11 +77,11 @@ static void test_acting(void **s UNUSED)
 	assert_string_equal(f.posted, "");
 	assert_int_equal(ask(f.admin, "POST", "/releases/" RELEASE "/pause", "", ""), 303);
 	assert_has(&out, "Location: /releases/" RELEASE "\r\n");
-	assert_string_equal(f.posted, "POST /api/v1/releases/" RELEASE "/pause  by ann");
+	assert_string_equal(f.posted, "POST /api/v1/releases/" RELEASE "/pause  by dev");
 	assert_int_equal(ask(f.admin, "POST", "/releases/" RELEASE "/explode", "", ""), 404);
 	assert_int_equal(ask(f.admin, "POST", "/projects/shop/rollback", "Content-Type: application/x-www-form-urlencoded\r\n",
 	                     "environment=production&service=shop"), 303);
-	assert_string_equal(f.posted, "POST /api/v1/projects/shop/rollback {\"environment\":\"production\",\"service\":\"shop\"} by ann");
+	assert_string_equal(f.posted, "POST /api/v1/projects/shop/rollback {\"environment\":\"production\",\"service\":\"shop\"} by dev");
 	/* who may only look sees no buttons */
 	assert_int_equal(ask(reader, "GET", "/releases/" RELEASE, "", ""), 200);
 	assert_false(str_contains(buf_str(&out), STR("/pause\"")));
