@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "gate/credentials/credentials.h"
 #include "gate/waivers.h"
+#include "gate/weir-folder.h"
 
 #define ADVICE_WAIVERS "mend " WAIVERS_PATH " (rule, path or fingerprint, owner, reason, expires)"
 
@@ -21,7 +22,7 @@ struct gate {
 	size_t              n_checks;
 };
 
-enum { OWN_CHECKS = 2 };
+enum { OWN_CHECKS = 3 };
 
 int gate_new(const struct gate_config *cfg, struct gate **ret, struct err *reterr)
 {
@@ -41,6 +42,7 @@ int gate_new(const struct gate_config *cfg, struct gate **ret, struct err *reter
 	}
 	g->checks[0] = (struct check_ops){ .name = "credentials", .run = cred_check, .ctx = g->credentials };
 	g->checks[1] = gate_waivers_check;
+	g->checks[2] = gate_weir_folder_check;
 	if (cfg->n_checks)
 		memcpy(g->checks + OWN_CHECKS, cfg->checks, cfg->n_checks * sizeof *g->checks);
 	g->n_checks = cfg->n_checks + OWN_CHECKS;

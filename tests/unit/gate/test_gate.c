@@ -266,6 +266,27 @@ static int loud_check(void *ctx UNUSED, const struct change *c UNUSED, const str
 	return rc;
 }
 
+static void test_names_below_weir_that_nothing_reads(void **s)
+{
+	struct fixture       *f = *s;
+	struct verdict        v;
+	const struct finding *x;
+
+	test_sh(f->dir, "git init -q -b main w; cd w; mkdir -p .weir/workflows; echo a >.weir/README.md; echo b >.weir/workflows/x.txt; git add .; ci fine");
+	v = judge(f, NULL, "main");
+	assert_null(find(&v, "weir-folder"));
+	test_sh(f->dir, "cd w; echo c >.weir/servic.yaml; git add .; ci misspelt");
+	v = judge(f, "HEAD~1", "main");
+	assert_int_equal(v.call, VERDICT_FAIL);
+	x = find(&v, "weir-folder");
+	assert_non_null(x);
+	assert_str(x->path, ".weir/servic.yaml");
+	assert_non_null(strstr(x->message.ptr, "did you mean 'service.yaml'?"));
+	test_sh(f->dir, "cd w; git rm -q .weir/servic.yaml; ci gone; echo d >a; git add .; ci other");
+	v = judge(f, "HEAD~2", "main"); /* taking it away is fine */
+	assert_null(find(&v, "weir-folder"));
+}
+
 static void test_other_checks(void **s)
 {
 	struct fixture        *f = *s;
@@ -403,6 +424,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unused_waivers_are_reported_for_a_whole_tree, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_waiver_by_fingerprint_survives_a_move, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_missing_object_cannot_be_judged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_names_below_weir_that_nothing_reads, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_checks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deleted_ref_and_merge, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_threads_do_not_show, setup, teardown),
