@@ -104,7 +104,14 @@ int db_read(struct db *db, db_fn fn, void *arg, struct err *reterr)
 {
 	int rc = db_check_nesting(db, "db_read()", reterr);
 
-	return rc ? rc : db->ops->read(db->b, fn, arg, reterr);
+	return rc ? rc : db->ops->read(db->b, fn, arg, false, reterr);
+}
+
+int db_read_one(struct db *db, db_fn fn, void *arg, struct err *reterr)
+{
+	int rc = db_check_nesting(db, "db_read_one()", reterr);
+
+	return rc ? rc : db->ops->read(db->b, fn, arg, true, reterr);
 }
 
 /* --- statements --- */

@@ -39,6 +39,8 @@ MUST_CHECK int db_migrate(struct db *db, const char *room, const struct db_migra
 typedef int (*db_fn)(struct db_tx *tx, void *arg, struct err *reterr);
 MUST_CHECK int db_write(struct db *db, db_fn fn, void *arg, struct err *reterr);
 MUST_CHECK int db_read(struct db *db, db_fn fn, void *arg, struct err *reterr);
+/* As db_read() for a function that runs one statement only: cheaper, since a statement is its own snapshot. A second one may see a later state. */
+MUST_CHECK int db_read_one(struct db *db, db_fn fn, void *arg, struct err *reterr);
 
 /* Statements. `types` says what the variadic parameters are, one letter each for $1, $2, ...:
  *   i int64_t   d double   s str (STR_NULL: NULL)   z const char * (NULL: NULL)   b str as blob   n (no argument) NULL

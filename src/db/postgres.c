@@ -82,7 +82,8 @@ static int pg_write(void *bp, db_fn fn, void *arg, struct err *reterr)
 	return err_wrap(reterr, "gave up after %d attempts", PG_ATTEMPTS_MAX);
 }
 
-static int pg_read(void *bp, db_fn fn, void *arg, struct err *reterr)
+/* Also for one statement in a transaction: its BEGIN is what finds a stale connection out. */
+static int pg_read(void *bp, db_fn fn, void *arg, bool one_statement UNUSED, struct err *reterr)
 {
 	struct pg *b = bp;
 	int        rc = 0;

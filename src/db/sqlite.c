@@ -45,7 +45,7 @@ static void lite_reader_give(struct lite *b, struct lite_conn *c)
 	pthread_mutex_unlock(&b->lock);
 }
 
-static int lite_read(void *bp, db_fn fn, void *arg, struct err *reterr)
+static int lite_read(void *bp, db_fn fn, void *arg, bool one_statement, struct err *reterr)
 {
 	struct lite   *b = bp;
 	struct lite_tx tx = { .base = { .db = b->db } };
@@ -53,7 +53,7 @@ static int lite_read(void *bp, db_fn fn, void *arg, struct err *reterr)
 
 	if (rc)
 		return rc;
-	rc = lite_do(tx.conn, "BEGIN", reterr);
+	rc = one_statement ? 0 : lite_do(tx.conn, "BEGIN", reterr);
 	if (!rc)
 		rc = db_run_fn(&tx.base, fn, arg, reterr);
 	lite_rollback(tx.conn);

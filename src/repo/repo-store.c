@@ -71,7 +71,7 @@ int repo_project_list(struct repo_store *s, struct arena *a, struct repo_project
 int repo_project_get(struct repo_store *s, str name, struct arena *a, struct repo_project *ret, struct err *reterr)
 {
 	struct list_arg l = { .a = a, .name = name.ptr ? name : STR("") };
-	int             r = db_read(s->cfg.db, list_read, &l, reterr);
+	int             r = db_read_one(s->cfg.db, list_read, &l, reterr);
 
 	if (!r && !l.n)
 		return err_set(reterr, WEIR_ENOENT, "there is no project '%.*s'", STR_ARG(str_sub(name, 0, LIMIT_NAME_BYTES)));

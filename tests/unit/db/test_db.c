@@ -361,6 +361,26 @@ static void test_snapshot(void **s UNUSED)
 	db_close(db);
 }
 
+static int count_into(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	return db_get_int(tx, reterr, arg, NULL, "SELECT COUNT(*) FROM thing", "");
+}
+static int add_thing(struct db_tx *tx, void *arg UNUSED, struct err *reterr) { return db_exec(tx, reterr, "INSERT INTO thing (id) VALUES (77)", ""); }
+
+static void test_read_one(void **s UNUSED)
+{
+	struct db *db = fresh_db();
+	struct err e = { 0 };
+	int64_t    before = -1, after = -1;
+
+	assert_ok(db_read_one(db, count_into, &before, &e), &e);
+	assert_ok(db_write(db, add_thing, NULL, &e), &e);
+	assert_ok(db_read_one(db, count_into, &after, &e), &e); /* no old snapshot is kept */
+	assert_int_equal(after, before + 1);
+	assert_int_not_equal(db_read_one(db, add_thing, NULL, &e), 0); /* it is for reading */
+	db_close(db);
+}
+
 /* --- a counter that many raise: nobody's step is lost --- */
 
 static int raise_counter(struct db_tx *tx, void *arg UNUSED, struct err *reterr)
@@ -730,6 +750,7 @@ int main(void)
 		cmocka_unit_test(test_values),       cmocka_unit_test(test_codes),    cmocka_unit_test(test_many_writers),
 		cmocka_unit_test(test_reopen),       cmocka_unit_test(test_migrations), cmocka_unit_test(test_misuse),
 		cmocka_unit_test(test_get_helpers),  cmocka_unit_test(test_order),    cmocka_unit_test(test_snapshot),
+		cmocka_unit_test(test_read_one),
 		cmocka_unit_test(test_counter),      cmocka_unit_test(test_notify),   cmocka_unit_test(test_unlisten_waits),   cmocka_unit_test(test_crash),
 		cmocka_unit_test(test_disk_full),   cmocka_unit_test(test_file_limit),    cmocka_unit_test(test_backup),   cmocka_unit_test(test_open_errors),
 		cmocka_unit_test(test_restart),
