@@ -35,12 +35,9 @@ static int end_step(const char *path, usec_t until, struct err *reterr)
 {
 	struct guard_status st;
 	struct guard       *g = NULL;
-	char                dir[PATH_MAX];
 	usec_t              left = until - clock_mono_now();
-	int                 r = fs_join(dir, sizeof(dir), reterr, path, "guard");
+	int                 r = guard_adopt(path, &g, reterr);
 
-	if (!r)
-		r = guard_adopt(dir, &g, reterr);
 	if (!r && g)
 		r = guard_look(g, &st, reterr);
 	if (!r && g && st.end == GUARD_NONE) {

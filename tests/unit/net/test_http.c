@@ -147,7 +147,7 @@ static void test_routes(void **s UNUSED)
 	assert_has(&f->out, "Allow: GET, HEAD\r\n");
 	net_exchange(f->port, STR("HEAD /hello/reader HTTP/1.1\r\n" HOST "\r\n"), &f->out);
 	assert_int_equal(net_status(&f->out), 200);
-	assert_has(&f->out, "Content-Length: 10");
+	assert_has(&f->out, "Content-Length: 13");
 	assert_false(str_contains(buf_str(&f->out), STR("hello")));
 	net_exchange(f->port, STR("GET /git/shop.git/info/refs HTTP/1.1\r\n" HOST "\r\n"), &f->out);
 	assert_has(&f->out, "<shop|info/refs>");

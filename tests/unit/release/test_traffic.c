@@ -255,7 +255,7 @@ static void test_a_port_of_its_own_and_a_client_header(void **s UNUSED)
 	assert_int_equal(helper_get(route.port, "anything", "/", answer, sizeof(answer)), 200);
 	records(text, sizeof(text), 300);
 	fd = helper_connect(route.port);
-	assert_int_equal(write(fd, "GET / HTTP/1.1\r\nHost: x\r\nX-User: laptop\r\nConnection: close\r\n\r\n", 61), 61);
+	assert_int_equal(write(fd, "GET / HTTP/1.1\r\nHost: x\r\nX-User: laptop\r\nConnection: close\r\n\r\n", 62), 62);
 	assert_int_equal(helper_answer(fd, answer, sizeof(answer)), 200);
 	records(text, sizeof(text), 500);
 	assert_non_null(strstr(text, " s6_a 0 0 200 "));
