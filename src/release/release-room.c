@@ -261,7 +261,8 @@ static int remember_traffic(struct release_room *room, struct err *reterr)
 			if (!active || active->ro.state == ROLLOUT_RETURNING)
 				continue; /* it is being started again, for a rollback by hand */
 		}
-		if (room->traffic.add_server(room->traffic.ctx, r->service->slot, n->arm, n->name, n->port, reterr))
+		if (room->traffic.set_timeout(room->traffic.ctx, r->service->slot, n->arm, (unsigned)(r->def->request_timeout / USEC_PER_MSEC), reterr)
+		    || room->traffic.add_server(room->traffic.ctx, r->service->slot, n->arm, n->name, n->port, reterr))
 			return err_wrap(reterr, "%s", n->name);
 		n->in_proxy = n->healthy = true;
 	}

@@ -126,7 +126,9 @@ static void run_instance(struct release_room *room, struct instance *n, struct r
 		n->started = true;
 	}
 	if (n->healthy && !n->in_proxy) {
-		if (room->traffic.add_server(room->traffic.ctx, r->service->slot, n->arm, n->name, n->port, &e))
+		/* The arm is the release's own, so the timeout of its version holds from its first request on. */
+		if (room->traffic.set_timeout(room->traffic.ctx, r->service->slot, n->arm, (unsigned)(r->def->request_timeout / USEC_PER_MSEC), &e)
+		    || room->traffic.add_server(room->traffic.ctx, r->service->slot, n->arm, n->name, n->port, &e))
 			log_error("release", "%s cannot be given traffic: %s", n->name, e.msg);
 		else
 			n->in_proxy = true;

@@ -316,6 +316,9 @@ static void read_service(struct doc_check *c, const struct doc_node *n, struct s
 	d->stop_grace = 10 * sec;
 	if (doc_get(n, "stop-grace"))
 		d->stop_grace = doc_want_duration(c, doc_get(n, "stop-grace"), "stop-grace", 0, 600 * sec);
+	d->request_timeout = TRAFFIC_TIMEOUT_MS * USEC_PER_MSEC;
+	if (doc_get(n, "request-timeout"))
+		d->request_timeout = doc_want_duration(c, doc_get(n, "request-timeout"), "request-timeout", sec / 10, 3600 * sec);
 	read_rollout(c, doc_get(n, "rollout"), &d->rollout);
 	read_environments(c, n, d);
 	for (size_t i = 0; i < d->n_envs; i++)
@@ -324,9 +327,10 @@ static void read_service(struct doc_check *c, const struct doc_node *n, struct s
 
 void service_file_read(struct doc_check *c, const struct doc_node *root, struct service_file *ret)
 {
-	static const char *const known_one[] = { "service", "command", "health", "route", "client", "stop-grace", "environments", "rollout", "services", NULL };
+	static const char *const known_one[] = { "service", "command", "health", "route", "client", "stop-grace", "request-timeout", "environments", "rollout",
+		                                 "services", NULL };
 	static const char *const known_many[] = { "services", NULL };
-	static const char *const known_body[] = { "command", "health", "route", "client", "stop-grace", "environments", "rollout", NULL };
+	static const char *const known_body[] = { "command", "health", "route", "client", "stop-grace", "request-timeout", "environments", "rollout", NULL };
 	const struct doc_node   *many = doc_get(root, "services");
 
 	memset(ret, 0, sizeof(*ret));

@@ -6,6 +6,7 @@
  *   route: {host: shop.localhost}          # or {port: 8501}
  *   client: address                        # or connection, or {header: X-User}: tells users apart when errors are counted
  *   stop-grace: 10s
+ *   request-timeout: 60s                   # an instance silent for so long has failed the request (504)
  *   environments:
  *     production: {instances: 2, env: {LOG: info}}
  *     staging: {route: {host: shop-staging.localhost}}
@@ -57,7 +58,7 @@ struct service_def {
 	usec_t             health_interval, health_timeout, start_within;
 	unsigned           healthy_after; /* good answers in a row */
 	enum service_client client;
-	usec_t             stop_grace;
+	usec_t             stop_grace, request_timeout;
 	struct service_rollout rollout;
 	struct service_environment *envs;
 	size_t             n_envs;

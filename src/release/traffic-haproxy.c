@@ -2,6 +2,7 @@
  *
  * HAProxy 2.6 cannot add a backend while it runs, so `slots` pairs of empty backends stand ready; a map leads a host to its slot, another
  * gives the share of arm B, and the draw is made in the frontend (server weights would not be an exact, independent draw).
+ * A third has each arm's timeout: old and new version differ in it, and the canary's own must hold while it is tried.
  * What weir sets is kept in memory, sent over the runtime socket, and written to the configuration and map files as well: when HAProxy
  * is killed, its supervisor brings it back with the present servers and shares although weir may be down.
  * Two things need a reload, because 2.6 has them in its configuration only: a further port to listen on, and a further header that tells clients
@@ -33,6 +34,7 @@ struct slot {
 	struct traffic_route route;
 	unsigned             share_b;
 	uint64_t             tag;
+	unsigned             timeout_ms[2]; /* by arm; 0: the default */
 	VEC(struct server) arm[2];
 };
 struct traffic_haproxy {
@@ -151,7 +153,8 @@ static int write_config(struct traffic_haproxy *t, struct err *reterr)
 	add_frontend(t, &b);
 	for (unsigned i = 0; i < t->cfg.slots; i++)
 		for (unsigned arm = 0; arm < 2; arm++) {
-			buf_addf(&b, "backend s%u_%c\n  balance roundrobin\n", i, "ab"[arm]);
+			buf_addf(&b, "backend s%u_%c\n  balance roundrobin\n  http-request set-timeout server be_name,map_str_int(%s/timeouts.map,%d)\n", i, "ab"[arm],
+			         t->dir, TRAFFIC_TIMEOUT_MS);
 			for (size_t k = 0; k < t->slot[i].arm[arm].n; k++)
 				buf_addf(&b, "  server %s 127.0.0.1:%u\n", t->slot[i].arm[arm].v[k].name, t->slot[i].arm[arm].v[k].port);
 		}
@@ -160,8 +163,13 @@ static int write_config(struct traffic_haproxy *t, struct err *reterr)
 	return fs_write_quick(path, buf_str(&b), 0600, reterr);
 }
 
-enum map_file { MAP_HOSTS, MAP_PORTS, MAP_SHARES, MAP_TAGS, MAP_CLIENTS, MAP_N };
-static const char *const map_names[MAP_N] = { "hosts.map", "ports.map", "shares.map", "tags.map", "clients.map" };
+enum map_file { MAP_HOSTS, MAP_PORTS, MAP_SHARES, MAP_TAGS, MAP_CLIENTS, MAP_TIMEOUTS, MAP_N };
+static const char *const map_names[MAP_N] = { "hosts.map", "ports.map", "shares.map", "tags.map", "clients.map", "timeouts.map" };
+
+static unsigned timeout_of(const struct slot *s, unsigned arm)
+{
+	return s->timeout_ms[arm] ? s->timeout_ms[arm] : TRAFFIC_TIMEOUT_MS;
+}
 
 static void add_map_line(const struct traffic_haproxy *t, unsigned i, enum map_file which, struct buf *b)
 {
@@ -179,6 +187,10 @@ static void add_map_line(const struct traffic_haproxy *t, unsigned i, enum map_f
 	case MAP_SHARES: buf_addf(b, "s%u %u\n", i, s->share_b); break; /* every slot has a line, so that `set map` suffices */
 	case MAP_TAGS: buf_addf(b, "s%u %llu\n", i, (unsigned long long)s->tag); break;
 	case MAP_CLIENTS: buf_addf(b, "s%u %s\n", i, s->used && s->route.client_header[0] ? s->route.client_header : "-"); break;
+	case MAP_TIMEOUTS:
+		for (unsigned arm = 0; arm < 2; arm++)
+			buf_addf(b, "s%u_%c %u\n", i, "ab"[arm], timeout_of(s, arm));
+		break;
 	case MAP_N: break;
 	}
 }
@@ -326,6 +338,24 @@ static int op_set_share(void *ctx, unsigned slot, unsigned share_b, uint64_t tag
 	rc = send_share(t, slot, reterr); /* first: this is what users feel */
 	keep(t, write_map(t, MAP_SHARES, NULL));
 	keep(t, write_map(t, MAP_TAGS, NULL));
+	return rc;
+}
+
+static int op_set_timeout(void *ctx, unsigned slot, enum traffic_arm arm, unsigned timeout_ms, struct err *reterr)
+{
+	struct traffic_haproxy *t = ctx;
+	struct buf CLEANUP_BUF  answer = BUF_INIT(ANSWER_BYTES_MAX);
+	int                     rc = check_slot(t, slot, reterr);
+
+	if (rc)
+		return rc;
+	t->slot[slot].timeout_ms[arm] = timeout_ms;
+	if (!t->started)
+		return 0;
+	rc = command(t, &answer, reterr, "set map %s/timeouts.map s%u_%c %u", t->dir, slot, "ab"[arm], timeout_of(&t->slot[slot], arm));
+	if (!rc)
+		rc = command_quiet(t, reterr, "set map", &answer);
+	keep(t, write_map(t, MAP_TIMEOUTS, NULL));
 	return rc;
 }
 
@@ -550,7 +580,7 @@ static int op_restore(void *ctx, struct err *reterr)
 
 struct traffic_ops traffic_haproxy_ops(struct traffic_haproxy *t)
 {
-	return (struct traffic_ops){ op_set_route, op_clear_route, op_set_share, op_add_server, op_remove_server, op_counts, op_restore, t };
+	return (struct traffic_ops){ op_set_route, op_clear_route, op_set_share, op_set_timeout, op_add_server, op_remove_server, op_counts, op_restore, t };
 }
 
 /* --- life cycle --- */
@@ -609,6 +639,22 @@ static int check_config(struct traffic_haproxy *t, struct err *reterr)
 	return status == 0 ? 0 : err_set(reterr, WEIR_EUNAVAIL, "HAProxy refuses its configuration: %.*s", STR_ARG(str_trim(buf_str(&out))));
 }
 
+/* A HAProxy that an earlier weir started may have a configuration without one of the maps: it takes the present files. */
+static int bring_up_to_date(struct traffic_haproxy *t, struct err *reterr)
+{
+	struct buf CLEANUP_BUF answer = BUF_INIT(ANSWER_BYTES_MAX);
+
+	for (unsigned m = 0; m < MAP_N; m++) {
+		int rc = command(t, &answer, reterr, "show map %s/%s", t->dir, map_names[m]);
+
+		if (rc)
+			return rc;
+		if (str_contains(buf_str(&answer), STR("Unknown map")))
+			return reload(t, reterr);
+	}
+	return 0;
+}
+
 int traffic_haproxy_start(struct traffic_haproxy *t, struct err *reterr)
 {
 	struct buf CLEANUP_BUF run = BUF_INIT(4096);
@@ -621,7 +667,7 @@ int traffic_haproxy_start(struct traffic_haproxy *t, struct err *reterr)
 		return rc;
 	t->started = true;
 	if (worker_pid(t, pid, NULL) == 0)
-		return op_restore(t, reterr);
+		return (rc = bring_up_to_date(t, reterr)) ? rc : op_restore(t, reterr);
 	if ((rc = check_config(t, reterr)))
 		return rc;
 	buf_addf(&run, "#!/bin/sh\nexec 2>&1\nWEIR_BOOT=$(date +%%s%%N)\nexport WEIR_BOOT\nexec %s -W -S '%s,mode,600' -f '%s/haproxy.cfg'\n", t->haproxy,

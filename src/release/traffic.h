@@ -12,6 +12,7 @@
 
 enum traffic_arm { ARM_A, ARM_B };
 enum { TRAFFIC_SHARE_ONE = 10000 }; /* shares are ten-thousandths */
+enum { TRAFFIC_TIMEOUT_MS = 60000 }; /* of an arm that was given none */
 
 struct traffic_route {
 	char     host[256];         /* lower case; empty when routed by port */
@@ -29,6 +30,9 @@ struct traffic_ops {
 	int (*clear_route)(void *ctx, unsigned slot, struct err *reterr);
 	/* From now on requests go to B with share_b; `tag` is written into the record of each request (a release's number). */
 	int (*set_share)(void *ctx, unsigned slot, unsigned share_b, uint64_t tag, struct err *reterr);
+	/* From now on a request to the arm is answered with 504 once its server was silent for so long; 0: TRAFFIC_TIMEOUT_MS. Requests under way keep
+	 * theirs. */
+	int (*set_timeout)(void *ctx, unsigned slot, enum traffic_arm arm, unsigned timeout_ms, struct err *reterr);
 	int (*add_server)(void *ctx, unsigned slot, enum traffic_arm arm, const char *name, uint16_t port, struct err *reterr);
 	/* No new request from now on; forgotten once the last one ended: -WEIR_EBUSY until then. */
 	int (*remove_server)(void *ctx, unsigned slot, enum traffic_arm arm, const char *name, struct err *reterr);

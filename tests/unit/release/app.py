@@ -1,6 +1,7 @@
 """A small service for tests: answers, fails on a share of its requests, sleeps, and finishes what it began on SIGTERM.
 
-Environment: PORT; FAIL (share of requests answered with 500), SLOW (seconds a request to /slow takes), DIE (exit at once),
+Environment: PORT; FAIL (share of requests answered with 500), SLOW (seconds a request to /slow takes),
+HANG (nothing but /healthz is ever answered), DIE (exit at once),
 DEAF (never listen), STUBBORN (ignore SIGTERM)."""
 import http.server, os, random, signal, socketserver, sys, threading, time
 
@@ -19,6 +20,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             if self.path == "/slow":
                 time.sleep(float(os.environ.get("SLOW", "1")))
+            if os.environ.get("HANG") and self.path != "/healthz":
+                time.sleep(600)
             status = 500 if self.path != "/healthz" and random.random() < FAIL else 200
             body = (os.environ.get("VERSION", "?") + "\n").encode()
             if self.path == "/id":

@@ -76,6 +76,23 @@ static void test_sick_change_is_rolled_back(void **s UNUSED)
 	assert_true(load.failed < 100);
 }
 
+/* It answers its health check and nothing else; without request-timeout its first request would fail after a minute. */
+static void test_hanging_change_is_rolled_back(void **s UNUSED)
+{
+	char id[ID_SIZE], yaml[2200], answer[2000];
+
+	snprintf(yaml, sizeof(yaml), "%srequest-timeout: 1s\n", fx_yaml("VERSION: hung, HANG: \"1\"", ""));
+	load_start(&load, "shop.localhost", 5000, release_http_port(fx.room));
+	assert_int_equal(fx_release(yaml, "production", id), 201);
+	WAIT_FOR(fx_over(id));
+	load_stop(&load);
+	assert_true(fx_state_is(id, "rolled-back"));
+	assert_true(fx_cause_has(id, "more errors on the new version"));
+	assert_true(load.failed > 0);
+	assert_int_equal(helper_get(release_http_port(fx.room), "shop.localhost", "/", answer, sizeof(answer)), 200);
+	assert_non_null(strstr(answer, "\r\n\r\ntwo\n"));
+}
+
 static void test_never_healthy_ends_and_touches_no_user(void **s UNUSED)
 {
 	char id[ID_SIZE];
@@ -312,6 +329,7 @@ int main(void)
 		cmocka_unit_test(test_good_change_is_promoted_without_a_failed_request),
 		cmocka_unit_test(test_dead_change_is_rolled_back),
 		cmocka_unit_test(test_sick_change_is_rolled_back),
+		cmocka_unit_test(test_hanging_change_is_rolled_back),
 		cmocka_unit_test(test_never_healthy_ends_and_touches_no_user),
 		cmocka_unit_test(test_crash_loop_ends),
 		cmocka_unit_test(test_a_push_during_a_canary_supersedes_it),

@@ -11,6 +11,7 @@
 	"route: {host: shop.localhost}\n"                                                                         \
 	"client: {header: X-User}\n"                                                                              \
 	"stop-grace: 20s\n"                                                                                       \
+	"request-timeout: 1500ms\n"                                                                               \
 	"environments:\n"                                                                                         \
 	"  production: {instances: 2, env: {LOG: info, N: 3}}\n"                                                  \
 	"  staging: {route: {port: 9000}}\n"                                                                      \
@@ -48,6 +49,7 @@ static void test_every_key_is_obeyed(void **s UNUSED)
 	assert_int_equal(d->healthy_after, 2);
 	assert_int_equal(d->client, CLIENT_HEADER);
 	assert_true(d->stop_grace == 20 * USEC_PER_SEC);
+	assert_true(d->request_timeout == 1500 * USEC_PER_MSEC);
 	assert_int_equal(env->instances, 2);
 	assert_string_equal(env->env[0], "LOG=info");
 	assert_string_equal(env->env[1], "N=3");
@@ -76,7 +78,7 @@ static void test_defaults_and_several_services(void **s UNUSED)
 	const struct service_environment *env;
 
 	assert_ok(service_file_parse(&a,
-	                             STR("services:\n  one: {command: [a], route: {host: one.x}, environments: {production: {}}}\n"
+	                             STR("services:\n  one: {command: [a], route: {host: one.x}, environments: {production: {}}, request-timeout: 1h}\n"
 	                                 "  two: {command: [b], route: {port: 9001}, environments: {production: }}\n"),
 	                             &f, &e),
 	          &e);
@@ -88,6 +90,9 @@ static void test_defaults_and_several_services(void **s UNUSED)
 	assert_memory_equal(&d->rollout.judge, &judge_defaults, sizeof(judge_defaults));
 	assert_int_equal(d->client, CLIENT_ADDRESS);
 	assert_string_equal(d->health_path, "/");
+	assert_true(d->request_timeout == 60 * USEC_PER_SEC);
+	assert_ok(service_file_find(&f, STR("one"), STR("production"), &d, &env, &e), &e);
+	assert_true(d->request_timeout == 3600 * USEC_PER_SEC);
 }
 
 #define HEAD "service: s\ncommand: [x]\nroute: {host: s.x}\nenvironments: {production: {}}\n"
@@ -109,6 +114,12 @@ static void test_everything_else_is_refused_at_its_place(void **s UNUSED)
 		{ HEAD "client: {header: 'X User'}\n", ":5:18: header must be" },
 		{ HEAD "health: {path: healthz}\n", ":5:16: path must begin with '/'" },
 		{ HEAD "stop-grace: 10\n", ":5:13: " },
+		{ HEAD "request-timeout: 99ms\n", ":5:18: request-timeout must be" },
+		{ HEAD "request-timeout: 3601s\n", ":5:18: request-timeout must be" },
+		{ HEAD "request-timeout: 5\n", ":5:18: request-timeout must be a duration" },
+		{ HEAD "request-timeuot: 5s\n", ":5:1: unknown key 'request-timeuot' (did you mean 'request-timeout'?)" },
+		{ "services: {a: {command: [x], route: {host: a.x}, environments: {p: {}}, request-timout: 5s}}\n",
+		  ":1:73: unknown key 'request-timout' (did you mean 'request-timeout'?)" },
 		{ "service: Shop\ncommand: [x]\nroute: {host: s.x}\nenvironments: {production: {}}\n", ":1:10: service 'Shop' must be" },
 		{ "service: s\ncommand: x y\nroute: {host: s.x}\nenvironments: {production: {}}\n", ":2:10: " },
 		{ "service: s\ncommand: []\nroute: {host: s.x}\nenvironments: {production: {}}\n", ":2:10: command must have" },

@@ -266,6 +266,94 @@ static void test_a_port_of_its_own_and_a_client_header(void **s UNUSED)
 	traffic_haproxy_free(third);
 }
 
+/* A server that accepts and never answers; the kernel takes the connections. */
+static int deaf_server(uint16_t *ret_port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t          len = sizeof(sa);
+	int                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(fd, 64), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	*ret_port = ntohs(sa.sin_port);
+	return fd;
+}
+
+/* The configuration as weir wrote it before there were timeouts; HAProxy is killed, so that it runs with that one. */
+static void make_older(void)
+{
+	struct buf CLEANUP_BUF text = BUF_INIT(8 << 20), old = BUF_INIT(8 << 20);
+	struct err e = { 0 };
+	char       path[200], answer[1000];
+	str        rest, line;
+
+	snprintf(path, sizeof(path), "%s/haproxy/haproxy.cfg", data_dir);
+	assert_ok(fs_read(path, &text, &e), &e);
+	for (rest = buf_str(&text); rest.len;) {
+		str_cut(rest, '\n', &line, &rest);
+		if (!str_contains(line, STR("timeouts.map")))
+			buf_addf(&old, "%.*s\n", STR_ARG(line));
+	}
+	assert_true(old.len < text.len);
+	assert_ok(fs_write_quick(path, buf_str(&old), 0600, &e), &e);
+	kill(haproxy_master(), SIGKILL);
+	WAIT_FOR(helper_get(cfg.http_port, "slow.localhost", "/", answer, sizeof(answer)) == 0);
+	WAIT_FOR(helper_get(cfg.http_port, "slow.localhost", "/", answer, sizeof(answer)) == 200);
+}
+
+/* What each arm does with requests that take a second (A) and for ever (B). */
+static void each_arm_answers(const struct traffic_ops *o, int a, int b)
+{
+	struct err e = { 0 };
+	char       answer[1000];
+
+	assert_ok(o->set_share(o->ctx, 8, 0, 1, &e), &e);
+	assert_int_equal(helper_get(cfg.http_port, "slow.localhost", "/slow", answer, sizeof(answer)), a);
+	assert_ok(o->set_share(o->ctx, 8, TRAFFIC_SHARE_ONE, 1, &e), &e);
+	assert_int_equal(helper_get(cfg.http_port, "slow.localhost", "/", answer, sizeof(answer)), b);
+	assert_ok(o->set_share(o->ctx, 8, 0, 1, &e), &e);
+}
+
+static void test_a_silent_server_is_given_up_after_the_timeout_of_its_arm(void **s UNUSED)
+{
+	struct traffic_route    slow = { .host = "slow.localhost" };
+	struct traffic_haproxy *fourth;
+	struct traffic_ops      o;
+	struct err              e = { 0 };
+	char                    answer[1000];
+	uint16_t                port;
+	int CLEANUP_FD          fd = deaf_server(&port);
+
+	for (unsigned older = 0; older < 2; older++) {
+		assert_ok(traffic_haproxy_new(&cfg, &fourth, &e), &e);
+		o = traffic_haproxy_ops(fourth);
+		assert_ok(o.set_route(o.ctx, 8, &slow, &e), &e);
+		assert_ok(o.add_server(o.ctx, 8, ARM_A, "one", port_of[0], &e), &e);
+		assert_ok(o.add_server(o.ctx, 8, ARM_B, "deaf", port, &e), &e);
+		assert_ok(o.set_timeout(o.ctx, 8, ARM_B, 200, &e), &e); /* before start: remembered */
+		if (older)
+			make_older();
+		assert_ok(traffic_haproxy_start(fourth, &e), &e);
+		each_arm_answers(&o, 200, 504);
+		if (!older)
+			traffic_haproxy_free(fourth);
+	}
+	assert_ok(o.set_timeout(o.ctx, 8, ARM_A, 200, &e), &e);
+	each_arm_answers(&o, 504, 504);
+	assert_ok(o.set_timeout(o.ctx, 8, ARM_A, 0, &e), &e); /* 60 s again */
+	each_arm_answers(&o, 200, 504);
+	assert_ok(o.set_timeout(o.ctx, 8, ARM_A, 300, &e), &e);
+	kill(haproxy_master(), SIGKILL);
+	WAIT_FOR(helper_get(cfg.http_port, "slow.localhost", "/", answer, sizeof(answer)) == 0);
+	WAIT_FOR(helper_get(cfg.http_port, "slow.localhost", "/", answer, sizeof(answer)) == 200);
+	assert_int_equal(helper_get(cfg.http_port, "slow.localhost", "/slow", answer, sizeof(answer)), 504); /* without weir */
+	WAIT_FOR(o.restore(o.ctx, &e) == 0);
+	each_arm_answers(&o, 504, 504);
+	assert_err(o.set_timeout(o.ctx, 20, ARM_A, 300, &e), WEIR_ELIMIT);
+	traffic_haproxy_free(fourth);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,6 +362,7 @@ int main(void)
 		cmocka_unit_test(test_a_killed_haproxy_comes_back_as_it_was_without_weir),
 		cmocka_unit_test(test_a_second_weir_brings_haproxy_to_its_own_state),
 		cmocka_unit_test(test_a_port_of_its_own_and_a_client_header),
+		cmocka_unit_test(test_a_silent_server_is_given_up_after_the_timeout_of_its_arm),
 	};
 
 	base_init();
