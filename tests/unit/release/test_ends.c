@@ -114,12 +114,88 @@ static void test_clients_min_of_the_file_holds_what_the_default_would_roll_back(
 	assert_true(fx_cause_has(id, "more errors on the new version than chance explains"));
 }
 
+static void test_a_sick_old_version_cannot_be_compared_with(void **s UNUSED)
+{
+	char id[ID_SIZE];
+
+	assert_int_equal(fx_release(fx_yaml("VERSION: sick, FAIL: \"0.5\"", ""), "production", id), 201);
+	WAIT_FOR(fx_state_is(id, "canary"));
+	assert_int_equal(fx_act(id, "promote"), 200);
+	WAIT_FOR(fx_state_is(id, "finished")); /* nobody asked it anything */
+	/* Errors of the old version alone speak for the new one: here it takes more of them than show the old one to be sick. */
+	assert_int_equal(fx_release(fx_yaml("VERSION: cure", "good-alpha: 0.000000001"), "production", id), 201);
+	WAIT_FOR(fx_state_is(id, "canary"));
+	load_start(&load, "shop.localhost", 5000, release_http_port(fx.room));
+	WAIT_FOR(flag(id, "held") || fx_over(id));
+	load_stop(&load);
+	assert_true(fx_state_is(id, "canary"));
+	assert_true(fx_cause_has(id, "the old version fails itself"));
+	assert_int_equal(fx_act(id, "promote"), 200); /* a person may */
+	WAIT_FOR(fx_state_is(id, "finished"));
+	assert_true(serves("cure"));
+}
+
+/* HAProxy's process as its records name it. */
+static void boot_of_haproxy(char *out, size_t size)
+{
+	struct buf CLEANUP_BUF environ = BUF_INIT(1 << 20);
+	struct traffic_counts  now;
+	char                   path[100];
+	str                    pid, rest, entry;
+
+	FX_OK(fx.room->traffic.counts(fx.room->traffic.ctx, fx.room->services.v[0]->slot, &now, &fx_err));
+	str_cut(str_z(now.boot), '.', &pid, &rest);
+	snprintf(path, sizeof(path), "/proc/%.*s/environ", STR_ARG(pid));
+	FX_OK(fs_read(path, &environ, &fx_err));
+	*out = 0;
+	for (rest = buf_str(&environ); rest.len > 0;) {
+		str_cut(rest, 0, &entry, &rest);
+		if (entry.len > 10 && !memcmp(entry.ptr, "WEIR_BOOT=", 10))
+			snprintf(out, size, "%.*s.%.*s", (int)entry.len - 10, entry.ptr + 10, STR_ARG(pid));
+	}
+	assert_int_not_equal(*out, 0);
+}
+
+/* Takes the numbers of the requests to come for a slot that nobody watches: HAProxy counts them, their records count for nothing. */
+static void lose_records_to_come(void)
+{
+	char boot[48], line[200];
+
+	boot_of_haproxy(boot, sizeof(boot));
+	for (unsigned i = 1; i < 60000; i++) {
+		int n = snprintf(line, sizeof(line), "weir1 %s %u s9999_a 1 0 200 -- 1795524047237 12 127.0.0.1 1 -", boot, i);
+
+		evidence_feed(fx.room->evidence, str_n(line, (size_t)n));
+	}
+}
+
+static void test_missing_records_are_seen_and_nothing_is_judged_by_them(void **s UNUSED)
+{
+	char   id[ID_SIZE];
+	size_t gaps = fx_events(EVENT_RELEASE_EVIDENCE_GAP);
+
+	assert_int_equal(fx_release(fx_yaml("VERSION: unseen", ""), "production", id), 201);
+	WAIT_FOR(fx_state_is(id, "canary"));
+	lose_records_to_come();
+	load_start(&load, "shop.localhost", 10000, release_http_port(fx.room));
+	WAIT_FOR(fx_events(EVENT_RELEASE_EVIDENCE_GAP) > gaps || fx_over(id));
+	WAIT_FOR(flag(id, "held") || fx_over(id));
+	load_stop(&load);
+	assert_true(number(id, "missing_records") > 0);
+	assert_true(fx_state_is(id, "canary"));
+	assert_true(fx_cause_has(id, "too many request records are missing"));
+	assert_int_equal(fx_act(id, "abort"), 200);
+	assert_true(serves("cure"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_traffic_is_rolled_back_when_the_file_says_so),
 		cmocka_unit_test(test_no_traffic_asks_and_goes_on_when_resumed),
 		cmocka_unit_test(test_clients_min_of_the_file_holds_what_the_default_would_roll_back),
+		cmocka_unit_test(test_a_sick_old_version_cannot_be_compared_with),
+		cmocka_unit_test(test_missing_records_are_seen_and_nothing_is_judged_by_them),
 	};
 
 	base_init();
