@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/limits.h"
+#include "release/evidence.h"
 #include "release/release.h"
 #include "release/service-file.h"
 
@@ -220,7 +221,7 @@ static void read_judge(struct doc_check *c, const struct doc_node *n, struct jud
 			doc_error(c, v, "%s must be from %g%% to %g%%", all[i].key, all[i].min * 100, all[i].max * 100);
 	}
 	if (doc_get(n, "clients-min"))
-		p->clients_min = (uint32_t)doc_want_int(c, doc_get(n, "clients-min"), "clients-min", 0, 1000);
+		p->clients_min = (uint32_t)doc_want_int(c, doc_get(n, "clients-min"), "clients-min", 0, EVIDENCE_CLIENTS_MAX); /* more are not told apart */
 }
 
 static void read_rollout(struct doc_check *c, const struct doc_node *n, struct service_rollout *r)

@@ -110,6 +110,7 @@ static void test_everything_else_is_refused_at_its_place(void **s UNUSED)
 		{ HEAD "rollout: {budget: 60%}\n", ":5:19: budget must be from" },
 		{ HEAD "rollout: {worse-alpha: 2}\n", ":5:24: " },
 		{ HEAD "rollout: {hold: {then: pray}}\n", ":5:24: " },
+		{ HEAD "rollout: {clients-min: 17}\n", ":5:24: clients-min" },
 		{ HEAD "client: ip\n", ":5:9: " },
 		{ HEAD "client: {header: 'X User'}\n", ":5:18: header must be" },
 		{ HEAD "health: {path: healthz}\n", ":5:16: path must begin with '/'" },
