@@ -235,7 +235,9 @@ static int reload(struct traffic_haproxy *t, struct err *reterr)
 
 	if ((rc = write_all(t, reterr)) || (rc = worker_pid(t, before, reterr)))
 		return rc;
-	if ((rc = haproxy_command(t->master, STR("reload"), &answer, NULL)) && rc != -WEIR_EIO) /* the master may close while it re-executes */
+	for (unsigned i = 0; i < 200 && (rc = haproxy_command(t->master, STR("reload"), &answer, NULL)) == -WEIR_EUNAVAIL; i++)
+		clock_sleep_ms(10); /* one that was just started answers a little after its workers do */
+	if (rc && rc != -WEIR_EIO) /* the master may close while it re-executes */
 		return err_set(reterr, WEIR_EUNAVAIL, "HAProxy's master does not answer at %s", t->master);
 	for (unsigned i = 0; i < 500; i++) {
 		if (worker_pid(t, now, NULL) == 0 && strcmp(now, before) != 0)
