@@ -290,7 +290,8 @@ int http_server_call(struct http_server *s, const struct http_identity *who, con
 		r->raw_query = STR_NULL;
 	buf_init(&r->body, body.len);
 	buf_add_str(&r->body, body);
-	if (router_match(s->router, r->method, r->raw_path, &r->arena, &r->match, &r->err))
+	if (router_match(s->router, r->method, r->raw_path, &r->arena, &r->match, &r->err) ||
+	    (r->match.entry && router_query(&r->match, r->raw_query, &r->arena, &r->err)))
 		answer_error(r, 0, &r->err);
 	else if (!r->match.entry || r->match.entry->route->kind == HTTP_STREAM || r->match.entry->route->kind == HTTP_SSE)
 		answer_errorf(r, 404, WEIR_ENOENT, "nothing that can be called is at %s %s", method, path_and_query);

@@ -89,8 +89,9 @@ static int h_rest(struct http_req *r, void *ctx UNUSED, struct err *e UNUSED)
 	return 0;
 }
 
+static const struct http_query_param hello_query[] = { { .name = "q", .doc = "more words" }, { .name = "times", .kind = QUERY_INT, .min = 1, .max = 9 }, { 0 } };
 static const struct http_route routes[] = {
-	{ "GET", "/hello/:name", HTTP_FAST, SCOPE_READ, 0, h_hello, "Says hello.", NULL, NULL },
+	{ "GET", "/hello/:name", HTTP_FAST, SCOPE_READ, 0, h_hello, "Says hello.", NULL, NULL, hello_query },
 	{ "POST", "/echo", HTTP_FAST, SCOPE_READ, 4096, h_echo, "Answers its body.", NULL, NULL },
 	{ "POST", "/echo/worker", HTTP_WORKER, SCOPE_READ, 1 << 20, h_echo, "Answers its body.", NULL, NULL },
 	{ "POST", "/json", HTTP_FAST, SCOPE_READ, 4096, h_json, "Doubles.", "{\"type\":\"object\"}", "{\"type\":\"object\"}" },
@@ -153,6 +154,30 @@ static void test_routes(void **s UNUSED)
 	assert_has(&f->out, "<shop|info/refs>");
 	net_exchange(f->port, STR("OPTIONS * HTTP/1.1\r\n" HOST "\r\n"), &f->out);
 	assert_int_equal(net_status(&f->out), 204);
+	end(f);
+}
+
+/* No name of a query is accepted and ignored, on any kind of address, and the body of such a request is not waited for. */
+static void test_queries(void **s UNUSED)
+{
+	struct http_config cfg = SMALL;
+	struct fixture    *f = start(&cfg);
+
+	net_exchange(f->port, STR("GET /hello/reader?q=x&tims=2 HTTP/1.1\r\n" HOST "\r\n"), &f->out);
+	assert_int_equal(net_status(&f->out), 400);
+	assert_has(&f->out, "{\"error\":{\"code\":\"EINVAL\",\"message\":\"unknown query name 'tims' (did you mean 'times'?)\"}}");
+	net_exchange(f->port, STR("GET /hello/reader?q=x&times=10 HTTP/1.1\r\n" HOST "\r\n"), &f->out);
+	assert_int_equal(net_status(&f->out), 400);
+	assert_has(&f->out, "query 'times' must be a whole number from 1 to 9");
+	net_exchange(f->port, STR("GET /healthz?x HTTP/1.1\r\n" HOST "\r\n"), &f->out);
+	assert_int_equal(net_status(&f->out), 400);
+	assert_has(&f->out, "this address takes no query");
+	net_exchange(f->port, STR("HEAD /healthz?x HTTP/1.1\r\n" HOST "\r\n"), &f->out);
+	assert_int_equal(net_status(&f->out), 400);
+	net_talk(f->port, STR("POST /echo?x=1 HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"), "takes no query", &f->out);
+	assert_int_equal(net_status(&f->out), 400);
+	net_exchange(f->port, STR("GET /healthz? HTTP/1.1\r\n" HOST "\r\n"), &f->out); /* an empty query holds nothing */
+	assert_int_equal(net_status(&f->out), 200);
 	end(f);
 }
 
@@ -540,6 +565,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_queries),
 		cmocka_unit_test(test_bodies),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_static),
