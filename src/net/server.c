@@ -162,7 +162,7 @@ static int daemon_start(struct http_server *s, int fd, struct err *reterr)
 	const struct http_config *cfg = &s->cfg;
 	unsigned                  flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
 	/* The pool holds the header lines, a record for each of them and the read buffer. */
-	size_t               pool = LIMIT_HTTP_HEADER_BYTES + (8 << 10); /* it is cleared for every request: no larger than needed */
+	size_t               pool = 2 * LIMIT_HTTP_HEADER_BYTES + (8 << 10); /* it is cleared for every request: no larger than needed */
 	struct MHD_OptionItem threads[] = { { MHD_OPTION_END, 0, NULL }, { MHD_OPTION_END, 0, NULL } };
 
 	if (cfg->loop_threads > 1)
