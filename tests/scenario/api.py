@@ -210,7 +210,7 @@ def test_stream_over_restarts():
     for w in writers:
         w.over = True
         w.join()
-    want, made = [e["position"] for e in all_events()], [e["position"] for e in all_events("&type=project.created")]
+    want, made = [e["pos"] for e in all_events()], [e["pos"] for e in all_events("&type=project.created")]
     end = time.time() + 60
     while time.time() < end and any(not f.ids or f.ids[-1] < made[-1] for f in followers):
         time.sleep(0.05)
