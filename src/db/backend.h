@@ -65,6 +65,10 @@ struct db_backend {
 	int  (*notify)(struct db_tx *tx, const char *channel, struct err *reterr);
 	/* From now on notifications of other servers reach db_fire(). NULL: there are none. */
 	int  (*listen)(void *b, const char *channel, struct err *reterr);
+	/* NULL: nobody else can be there. hold: as db_lock_hold(). */
+	int  (*lock_new)(void *b, const char *name, void **ret_lock, struct err *reterr);
+	void (*lock_free)(void *lock);
+	int  (*lock_hold)(void *lock, bool *ret_held, bool *ret_anew, struct err *reterr);
 	int  (*backup)(void *b, const char *path, struct err *reterr);
 };
 extern const struct db_backend db_sqlite, db_postgres;

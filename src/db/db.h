@@ -86,6 +86,15 @@ MUST_CHECK int db_listen(struct db *db, const char *channel, void (*fn)(void *ct
                          struct err *reterr);
 struct db_listener *db_unlisten(struct db_listener *l); /* no callback runs after it returned; returns NULL */
 
+/* A lock by name over all servers that share the database: one handle holds it at a time, until it is freed or its server (or the connection to
+ * the database) ends. On SQLite, which one server uses alone, it is always free. One thread at a time. */
+struct db_lock;
+MUST_CHECK int db_lock_new(struct db *db, const char *name, struct db_lock **ret, struct err *reterr);
+struct db_lock *db_lock_free(struct db_lock *l); /* gives it back; returns NULL */
+/* Is it this handle's? Takes it when it is free, never waits for another. *ret_anew: it was not held all the time since the call before, so
+ * that another server may have acted meanwhile. */
+MUST_CHECK int db_lock_hold(struct db_lock *l, bool *ret_held, bool *ret_anew, struct err *reterr);
+
 /* Online copy of a SQLite database to `path` (-WEIR_EREFUSED on PostgreSQL: use pg_dump). */
 MUST_CHECK int db_backup(struct db *db, const char *path, struct err *reterr);
 

@@ -260,4 +260,7 @@ const struct db_backend db_postgres = {
 	.migrate_end = pg_migrate_end,
 	.notify = pg_notify,
 	.listen = pg_listen,
+	.lock_new = pg_lock_new,
+	.lock_free = pg_lock_free,
+	.lock_hold = pg_lock_hold,
 };
