@@ -15,8 +15,20 @@ void confine_seccomp_warm(void);
 /* Makes the groups of this name (a path component) and sets the limits (0: none) where cgroups v1 or v2 allow it; *limits says which hold. Never
  * fails: a machine without cgroups has no such limits, and the text says so. */
 void confine_cgroup_make(const char *name, uint64_t memory_bytes_max, uint64_t pids_max, char *limits, size_t size);
+struct confine_held { /* which limits a group holds */
+	bool        memory, pids;
+	const char *kind; /* "v1", "v2", "none" */
+};
+/* The same, with what holds as flags. */
+void confine_cgroup_set(const char *name, uint64_t memory_bytes_max, uint64_t pids_max, struct confine_held *ret);
+struct confine_met { /* how often a group met its limits since it was made */
+	uint64_t memory; /* processes that the kernel killed for memory */
+	uint64_t pids;   /* processes or threads that it refused to start */
+	uint64_t pids_now; /* processes and threads in it; some kernels count those that just ended for a moment longer */
+};
+void confine_cgroup_met(const char *name, struct confine_met *ret);
 void confine_cgroup_enter(const char *name);  /* the calling process; also between vfork and exec */
-void confine_cgroup_remove(const char *name); /* after all its processes ended */
+bool confine_cgroup_remove(const char *name); /* after all its processes ended; false: some are still there */
 
 /* What a job may use when nothing else was said: three quarters of the machine's memory by the number of jobs at once. */
 uint64_t confine_default_memory(unsigned jobs);

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { STEPS_PER_TURN = 8, POINT_EVERY_S = 2, KEEP_AFTER_END_S = 5, DRAIN_MAX_S = 2, CONNECTED_MIN_S = 3 };
+enum { STEPS_PER_TURN = 8, POINT_EVERY_S = 2, KEEP_AFTER_END_S = 5, DRAIN_MAX_S = 2, CONNECTED_MIN_S = 3, LOOK_EVERY_S = 2 };
 
 /* --- one release --- */
 
@@ -34,15 +34,18 @@ static bool all_ready(struct release_room *room, const struct release *r)
 	return ready >= r->env->instances;
 }
 
-static bool crash_loop(struct release_room *room, const struct release *r)
+/* Why an instance died again and again; NULL when none did. */
+static const char *crash_loop(struct release_room *room, const struct release *r, char out[CAUSE_SIZE])
 {
 	for (size_t i = 0; i < room->instances.n; i++) {
 		const struct instance *n = room->instances.v[i];
 
-		if (n->want && !strcmp(n->release, r->id) && n->starts > n->starts_before + DIE_MAX)
-			return true;
+		if (!n->want || strcmp(n->release, r->id) != 0 || n->starts <= n->starts_before + DIE_MAX)
+			continue;
+		snprintf(out, CAUSE_SIZE, "crash loop: %s again and again%s", n->met[0] ? n->met : "it dies", n->healthy ? "" : " before it is healthy");
+		return out;
 	}
-	return false;
+	return NULL;
 }
 
 static bool blocked(struct release_room *room, const struct release *r)
@@ -72,12 +75,13 @@ void turn_release(struct release_room *room, struct release *r)
 		struct rollout_inputs in = { .now = clock_wall(room->cfg.clock), .plan = &r->def->rollout, .start_within = r->def->start_within, .order = r->order };
 		struct rollout_step   s;
 		struct err            e = { 0 };
+		char                  crash[CAUSE_SIZE];
 		int                   rc;
 
 		act_judge(room, r);
 		in.blocked = r->ro.state == ROLLOUT_QUEUED && blocked(room, r);
 		in.healthy = r->ro.state == ROLLOUT_STARTING && all_ready(room, r);
-		in.crash_loop = crash_loop(room, r);
+		in.crash_loop = crash_loop(room, r, crash);
 		in.target_healthy = target && all_ready(room, target);
 		if (r->has_verdict && (r->ro.state == ROLLOUT_CANARY || r->ro.state == ROLLOUT_BAKING)) {
 			in.call = r->verdict.call;
@@ -107,7 +111,7 @@ static int start_instance(struct release_room *room, struct instance *n, struct 
 {
 	char                 dir[512];
 	struct workload_spec spec = { .name = n->name, .dir = dir, .argv = r->def->argv, .env = r->env->env, .port = n->port, .grace = r->def->stop_grace,
-		                      .user = r->service->slot };
+		                      .memory_max = r->def->memory_max, .processes_max = r->def->processes_max, .user = r->service->slot };
 	int                  rc = artifact_unpack(room->data_dir, r->digest, dir, sizeof(dir), reterr);
 
 	return rc ? rc : room->work.start(room->work.ctx, &spec, reterr);
@@ -115,6 +119,7 @@ static int start_instance(struct release_room *room, struct instance *n, struct 
 
 static void run_instance(struct release_room *room, struct instance *n, struct release *r)
 {
+	usec_t                 now = clock_mono(room->cfg.clock);
 	struct workload_status st;
 	struct err             e = { 0 };
 
@@ -133,8 +138,15 @@ static void run_instance(struct release_room *room, struct instance *n, struct r
 		else
 			n->in_proxy = true;
 	}
-	if (!rollout_over(r->ro.state) && room->work.status(room->work.ctx, n->name, &st, NULL) == 0)
-		n->starts = st.starts;
+	if (rollout_over(r->ro.state) && now < n->look_at)
+		return;
+	n->look_at = now + LOOK_EVERY_S * USEC_PER_SEC;
+	if (room->work.status(room->work.ctx, n->name, &st, NULL))
+		return;
+	if (n->starts && st.starts > n->starts)
+		log_error("release", "%s of %s died and was started again (start %u)%s%s", n->name, r->id, st.starts, st.met[0] ? ": " : "", st.met);
+	n->starts = st.starts;
+	memcpy(n->met, st.met, sizeof(n->met));
 }
 
 /* Traffic away, SIGTERM, and once it is gone its folder and row. True when the instance was freed. */

@@ -80,6 +80,8 @@ struct instance {
 	unsigned good;           /* good health answers in a row */
 	usec_t   check_at, leaving_since;
 	unsigned starts, starts_before; /* starts_before: when it became healthy */
+	usec_t   look_at;        /* at the starts of an instance that serves */
+	char     met[160];       /* the limit for which it was ended last; empty: none */
 };
 
 struct release_room {
