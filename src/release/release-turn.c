@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { STEPS_PER_TURN = 8, POINT_EVERY_S = 2, KEEP_AFTER_END_S = 5, DRAIN_MAX_S = 2, CONNECTED_MIN_S = 3, LOOK_EVERY_S = 2 };
+enum { STEPS_PER_TURN = 8, POINT_PARTS = 20, POINT_MIN_MS = 200, POINT_MAX_MS = 2000, KEEP_AFTER_END_S = 5, DRAIN_MAX_S = 2, CONNECTED_MIN_S = 3, LOOK_EVERY_S = 2 };
 
 /* --- one release --- */
 
@@ -68,6 +68,57 @@ static void order_done(struct release_room *room, struct release *r, int rc, con
 	pthread_cond_broadcast(&room->obeyed);
 }
 
+/* --- the chart --- */
+
+/* As often as fits the length of the release so far: one that is over in a second has its course too, one of hours does not fill the table. */
+static bool point_due(const struct release *r, usec_t now)
+{
+	usec_t every = r->point_first ? (now - r->point_first) / POINT_PARTS : 0;
+
+	if (every < POINT_MIN_MS * USEC_PER_MSEC)
+		every = POINT_MIN_MS * USEC_PER_MSEC;
+	if (every > POINT_MAX_MS * USEC_PER_MSEC)
+		every = POINT_MAX_MS * USEC_PER_MSEC;
+	return now - r->point_at >= every;
+}
+
+static void add_point(struct release_room *room, struct release *r, usec_t now)
+{
+	struct buf CLEANUP_BUF doc = BUF_INIT(4096);
+	struct judge_segment sum = { 0 };
+	struct err           e = { 0 };
+	struct jw            w;
+
+	if (!r->has_verdict || !point_due(r, now))
+		return;
+	r->point_at = now;
+	if (!r->point_first)
+		r->point_first = now;
+	for (size_t i = 0; i < r->counts.n_seg; i++) {
+		sum.requests_canary += r->counts.seg[i].requests_canary;
+		sum.requests_stable += r->counts.seg[i].requests_stable;
+		sum.failed_canary += r->counts.seg[i].failed_canary;
+		sum.failed_stable += r->counts.seg[i].failed_stable;
+	}
+	jw_init(&w, &doc);
+	jw_obj(&w);
+	jw_kint(&w, "at", now);
+	jw_kstrz(&w, "state", rollout_state_name(r->ro.state));
+	jw_knum(&w, "share", (double)r->share / TRAFFIC_SHARE_ONE);
+	jw_kint(&w, "requests_canary", (int64_t)sum.requests_canary);
+	jw_kint(&w, "requests_stable", (int64_t)sum.requests_stable);
+	jw_kint(&w, "failed_canary", (int64_t)sum.failed_canary);
+	jw_kint(&w, "failed_stable", (int64_t)sum.failed_stable);
+	jw_knum(&w, "log_e_worse", r->verdict.log_e_worse);
+	jw_knum(&w, "threshold_worse", r->verdict.threshold_worse);
+	jw_knum(&w, "log_e_good", r->verdict.log_e_relative > r->verdict.log_e_absolute ? r->verdict.log_e_relative : r->verdict.log_e_absolute);
+	jw_knum(&w, "threshold_good", r->verdict.threshold_good);
+	jw_kstrz(&w, "call", judge_call_name(r->verdict.call));
+	jw_end(&w);
+	if (store_add_point(room, r->id, now, buf_str(&doc), &e))
+		log_error("release", "%s: %s", r->id, e.msg);
+}
+
 void turn_release(struct release_room *room, struct release *r)
 {
 	for (unsigned i = 0; i < STEPS_PER_TURN; i++) {
@@ -100,6 +151,11 @@ void turn_release(struct release_room *room, struct release *r)
 			return; /* the next turn tries again */
 		}
 		r->failing = 0;
+		if (s.act == ACT_SHARE || s.act == ACT_PROMOTE) { /* each step begins with a point, also one that the next look ends */
+			act_judge(room, r);
+			r->point_at = 0;
+			add_point(room, r, clock_wall(room->cfg.clock));
+		}
 		if (s.order_done)
 			order_done(room, r, s.act == ACT_REFUSE_ORDER ? -WEIR_ECONFLICT : 0, s.act == ACT_REFUSE_ORDER ? s.cause : NULL);
 	}
@@ -284,41 +340,6 @@ static void check_records(struct release_room *room, struct release *r)
 	}
 }
 
-static void add_point(struct release_room *room, struct release *r, usec_t now)
-{
-	struct buf CLEANUP_BUF doc = BUF_INIT(4096);
-	struct judge_segment sum = { 0 };
-	struct err           e = { 0 };
-	struct jw            w;
-
-	if (!r->has_verdict || now - r->point_at < POINT_EVERY_S * USEC_PER_SEC)
-		return;
-	r->point_at = now;
-	for (size_t i = 0; i < r->counts.n_seg; i++) {
-		sum.requests_canary += r->counts.seg[i].requests_canary;
-		sum.requests_stable += r->counts.seg[i].requests_stable;
-		sum.failed_canary += r->counts.seg[i].failed_canary;
-		sum.failed_stable += r->counts.seg[i].failed_stable;
-	}
-	jw_init(&w, &doc);
-	jw_obj(&w);
-	jw_kint(&w, "at", now);
-	jw_kstrz(&w, "state", rollout_state_name(r->ro.state));
-	jw_knum(&w, "share", (double)r->share / TRAFFIC_SHARE_ONE);
-	jw_kint(&w, "requests_canary", (int64_t)sum.requests_canary);
-	jw_kint(&w, "requests_stable", (int64_t)sum.requests_stable);
-	jw_kint(&w, "failed_canary", (int64_t)sum.failed_canary);
-	jw_kint(&w, "failed_stable", (int64_t)sum.failed_stable);
-	jw_knum(&w, "log_e_worse", r->verdict.log_e_worse);
-	jw_knum(&w, "threshold_worse", r->verdict.threshold_worse);
-	jw_knum(&w, "log_e_good", r->verdict.log_e_relative > r->verdict.log_e_absolute ? r->verdict.log_e_relative : r->verdict.log_e_absolute);
-	jw_knum(&w, "threshold_good", r->verdict.threshold_good);
-	jw_kstrz(&w, "call", judge_call_name(r->verdict.call));
-	jw_end(&w);
-	if (store_add_point(room, r->id, now, buf_str(&doc), &e))
-		log_error("release", "%s: %s", r->id, e.msg);
-}
-
 /* The first user of a service was answered. */
 static void note_birth(struct release_room *room, struct release *r)
 {
@@ -430,8 +451,6 @@ static void turn_second(struct release_room *room)
 
 		check_records(room, r);
 		note_birth(room, r);
-		if (!rollout_over(r->ro.state))
-			add_point(room, r, now);
 	}
 	turn_over(room, now);
 }
@@ -445,6 +464,8 @@ void turn_once(struct release_room *room)
 
 		if (!rollout_over(r->ro.state) || r->order != ORDER_NONE)
 			turn_release(room, r);
+		if (!rollout_over(r->ro.state))
+			add_point(room, r, clock_wall(room->cfg.clock));
 	}
 	turn_instances(room);
 	if (now >= room->second_at) {

@@ -62,7 +62,7 @@ struct release {
 	bool     has_verdict, watching;
 	bool     reverted;       /* the traffic went back, the transition may not be stored yet: it must not return meanwhile */
 	int      failing;        /* code that the last turn failed with: said once */
-	usec_t   point_at;       /* last chart point */
+	usec_t   point_first, point_at; /* first (since weir began) and last chart point */
 	struct { uint64_t requests, failed; } gap[2][GAP_CHECKS]; /* counters minus records at the last checks, by arm */
 	unsigned n_gap;
 	struct traffic_counts last_counters;
