@@ -176,6 +176,8 @@ static int add_release(struct release_room *room, struct release *r, const struc
 	if (!r->service && !(rc = new_service(room, r, w, &fresh, reterr)))
 		change.service = r->service = fresh;
 	r->seq = room->next_seq;
+	if (!rc && !artifact_bytes(room->data_dir, r->digest)) /* the housekeeping removed it in this moment */
+		rc = err_set(reterr, WEIR_ENOENT, "no version %s is stored any more: upload it again", r->digest);
 	if (!rc)
 		rc = store_write(&change, reterr);
 	if (!rc && ((fresh && !VEC_PUSH(&room->services, fresh)) || !VEC_PUSH(&room->releases, r)))

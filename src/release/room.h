@@ -100,7 +100,8 @@ struct release_room {
 	pthread_mutex_t       kick_lock;  /* covers kicked, stop */
 	pthread_cond_t        kick;       /* wakes the worker */
 	pthread_cond_t        obeyed;     /* an order was obeyed */
-	pthread_t             worker, health;
+	pthread_t             worker, health, keeper;
+	pthread_cond_t        tidy;       /* wakes the keeper, at the end */
 	bool                  running, stop, kicked;
 	int64_t               next_seq;
 	usec_t                second_at;  /* next once-a-second work */
@@ -143,6 +144,8 @@ MUST_CHECK int store_add_point(struct release_room *room, const char *id, usec_t
 /* Elements of an open array: a project's newest releases; a release's chart points. */
 MUST_CHECK int store_list(struct release_room *room, const char *project, struct jw *w, struct err *reterr);
 MUST_CHECK int store_points(struct release_room *room, const char *release, struct jw *w, struct err *reterr);
+/* Calls fn with the digest of each version that must stay: see keep.c. The lock is held. */
+MUST_CHECK int store_kept(struct release_room *room, unsigned newest, int (*fn)(void *arg, str digest, struct err *reterr), void *arg, struct err *reterr);
 void release_write(struct jw *w, const struct release *r, bool with_file); /* fields of an open object */
 struct release *release_free(struct release *r);
 /* Parses r->file and finds its service and environment. */
@@ -160,6 +163,9 @@ void room_version(const struct release *r, char out[16]);
 void turn_once(struct release_room *room);
 void *turn_health_main(void *room); /* thread */
 void turn_release(struct release_room *room, struct release *r);
+
+/* --- keep (keep.c) --- */
+void *keep_main(void *room); /* thread */
 
 /* --- acts (release-act.c): carrying out what rollout_next() decided; the lock is held --- */
 MUST_CHECK int act_do(struct release_room *room, struct release *r, const struct rollout_step *s, struct err *reterr);
