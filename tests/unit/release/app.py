@@ -2,7 +2,7 @@
 
 Environment: PORT; FAIL (share of requests answered with 500), SLOW (seconds a request to /slow takes),
 HANG (nothing but /healthz is ever answered), DIE (exit at once),
-DEAF (never listen), STUBBORN (ignore SIGTERM),
+DEAF (never listen), UNWELL (fail its health check), STUBBORN (ignore SIGTERM),
 EAT (take memory without end), FORK (start processes without end)."""
 import http.server, os, random, signal, socketserver, sys, threading, time
 
@@ -24,6 +24,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if os.environ.get("HANG") and self.path != "/healthz":
                 time.sleep(600)
             status = 500 if self.path != "/healthz" and random.random() < FAIL else 200
+            if self.path == "/healthz" and os.environ.get("UNWELL"):
+                status = 500
             body = (os.environ.get("VERSION", "?") + "\n").encode()
             if self.path == "/status":
                 body = open("/proc/self/status", "rb").read()
