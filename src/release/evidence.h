@@ -29,6 +29,7 @@ struct evidence_record {
 	int      status;    /* 0: no answer */
 	bool     failed;    /* 5xx, no answer, or the server broke off; a client that left is no failure */
 	usec_t   ended;     /* wall time */
+	uint64_t total_ms;  /* from the request's begin to its answer's last byte */
 	uint64_t address, connection, header; /* hashes of client keys; header 0: absent */
 };
 /* False when the line is no record of an arm. */

@@ -398,6 +398,42 @@ static void watch(struct release_room *room, struct release *r)
 	r->watching = true;
 }
 
+/* The transition as it will be stored, without its event. */
+static void begin_act(struct act *a)
+{
+	const struct release *r = a->r;
+	bool                  superseded = a->step->order_done && r->order == ORDER_SUPERSEDE;
+
+	a->next = *r;
+	a->next.ro = a->step->next;
+	a->svc = *r->service;
+	snprintf(a->next.cause, sizeof(a->next.cause), "%s%s%s", a->step->cause, superseded ? ": " : "", superseded ? r->superseded_by : "");
+	a->change = (struct store_change){ .room = a->room, .release = &a->next, .add = a->inst,
+		                           .actor = a->step->order_done && r->order_by[0] ? r->order_by : "weir" };
+	if (a->step->act == ACT_ROLL_BACK)
+		snprintf(a->next.ended_by, sizeof(a->next.ended_by), "%s", a->change.actor);
+}
+
+static int store_act(struct act *a, struct err *reterr)
+{
+	int rc = buf_check(&a->data, "event", reterr);
+
+	a->change.service = memcmp(&a->svc, a->r->service, sizeof(a->svc)) ? &a->svc : NULL;
+	if (a->step->act == ACT_ROLL_BACK || a->step->act == ACT_PROMOTE)
+		a->change.counts = a->r->watching ? &a->r->counts : NULL;
+	return rc ? rc : store_write(&a->change, reterr);
+}
+
+/* It was not stored: instances as they were; the next turn tries again. */
+static void undo_act(struct act *a)
+{
+	if (a->step->act == ACT_START || a->step->act == ACT_RETURN)
+		drop_instances(a->room, a->inst, a->change.n_add);
+	else
+		for (size_t i = 0; i < a->change.n_add; i++)
+			a->inst[i]->want = true;
+}
+
 int act_do(struct release_room *room, struct release *r, const struct rollout_step *s, struct err *reterr)
 {
 	struct act a = { .room = room, .r = r, .step = s, .data = BUF_INIT(LIMIT_EVENT_BYTES) };
@@ -407,36 +443,20 @@ int act_do(struct release_room *room, struct release *r, const struct rollout_st
 		r->ro = s->next;
 		return 0;
 	}
-	a.next = *r;
-	a.next.ro = s->next;
-	a.svc = *r->service;
-	snprintf(a.next.cause, sizeof(a.next.cause), "%s%s%s", s->cause, s->order_done && r->order == ORDER_SUPERSEDE ? ": " : "",
-	         s->order_done && r->order == ORDER_SUPERSEDE ? r->superseded_by : "");
-	a.change = (struct store_change){ .room = room, .release = &a.next, .add = a.inst, .actor = s->order_done && r->order_by[0] ? r->order_by : "weir" };
-	if (s->act == ACT_ROLL_BACK)
-		snprintf(a.next.ended_by, sizeof(a.next.ended_by), "%s", a.change.actor);
+	begin_act(&a);
 	rc = prepare(&a, reterr);
 	if (rc && s->act == ACT_START && !err_retryable(rc)) {
 		struct err why = reterr ? *reterr : (struct err){ 0 };
 
-		drop_instances(room, a.inst, a.change.n_add);
+		undo_act(&a);
 		buf_fini(&a.data);
 		return refuse_start(room, r, &why, reterr);
 	}
-	a.change.service = memcmp(&a.svc, r->service, sizeof(a.svc)) ? &a.svc : NULL;
-	if (s->act == ACT_ROLL_BACK || s->act == ACT_PROMOTE)
-		a.change.counts = r->watching ? &r->counts : NULL;
 	if (!rc)
-		rc = buf_check(&a.data, "event", reterr);
-	if (!rc)
-		rc = store_write(&a.change, reterr);
+		rc = store_act(&a, reterr);
 	buf_fini(&a.data);
-	if (rc) { /* as it was; the next turn tries again */
-		if (s->act == ACT_START || s->act == ACT_RETURN)
-			drop_instances(room, a.inst, a.change.n_add);
-		else
-			for (size_t i = 0; i < a.change.n_add; i++)
-				a.inst[i]->want = true;
+	if (rc) {
+		undo_act(&a);
 		return rc;
 	}
 	a.next.order = r->order;

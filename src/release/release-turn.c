@@ -1,17 +1,11 @@
 /* release-turn.c - one turn of the worker: asks the state machine of each release what to do, brings instances to what is wanted, and once a second
  * compares HAProxy with what was set and the records with its counters. A turn takes milliseconds; it comes at once after a bad record, else four times
- * a second while something is under way. The health thread asks new instances whether they are healthy; it never changes a state. */
+ * a second while something is under way. */
 #include "base/base.h"
 
 #include "base/log.h"
 #include "release/room.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum { STEPS_PER_TURN = 8, POINT_PARTS = 20, POINT_MIN_MS = 200, POINT_MAX_MS = 2000, KEEP_AFTER_END_S = 5, DRAIN_MAX_S = 2, CONNECTED_MIN_S = 3, LOOK_EVERY_S = 2 };
 
@@ -119,35 +113,49 @@ static void add_point(struct release_room *room, struct release *r, usec_t now)
 		log_error("release", "%s: %s", r->id, e.msg);
 }
 
+/* What the state machine is asked with. `crash` holds the text that in.crash_loop may point to. */
+static struct rollout_inputs inputs_of(struct release_room *room, struct release *r, char crash[CAUSE_SIZE])
+{
+	struct release       *target = r->ro.state == ROLLOUT_RETURNING ? room_release(room, str_z(r->from)) : NULL;
+	struct rollout_inputs in = { .now = clock_wall(room->cfg.clock), .plan = &r->def->rollout, .start_within = r->def->start_within, .order = r->order };
+
+	in.blocked = r->ro.state == ROLLOUT_QUEUED && blocked(room, r);
+	in.healthy = r->ro.state == ROLLOUT_STARTING && all_ready(room, r);
+	in.crash_loop = crash_loop(room, r, crash);
+	in.target_healthy = target && all_ready(room, target);
+	if (r->has_verdict && (r->ro.state == ROLLOUT_CANARY || r->ro.state == ROLLOUT_BAKING)) {
+		in.call = r->verdict.call;
+		in.why = r->verdict.why;
+	}
+	return in;
+}
+
+static void step_failed(struct release_room *room, struct release *r, const struct rollout_step *s, int rc, const struct err *e)
+{
+	if (rc != r->failing)
+		log_error("release", "%s %s: %s: %s (tried again until it succeeds)", r->service->id, r->id, s->cause ? s->cause : "", e->msg);
+	r->failing = rc;
+	if (s->order_done && !err_retryable(rc))
+		order_done(room, r, rc, e->msg);
+}
+
 void turn_release(struct release_room *room, struct release *r)
 {
 	for (unsigned i = 0; i < STEPS_PER_TURN; i++) {
-		struct release       *target = r->ro.state == ROLLOUT_RETURNING ? room_release(room, str_z(r->from)) : NULL;
-		struct rollout_inputs in = { .now = clock_wall(room->cfg.clock), .plan = &r->def->rollout, .start_within = r->def->start_within, .order = r->order };
+		struct rollout_inputs in;
 		struct rollout_step   s;
 		struct err            e = { 0 };
 		char                  crash[CAUSE_SIZE];
 		int                   rc;
 
 		act_judge(room, r);
-		in.blocked = r->ro.state == ROLLOUT_QUEUED && blocked(room, r);
-		in.healthy = r->ro.state == ROLLOUT_STARTING && all_ready(room, r);
-		in.crash_loop = crash_loop(room, r, crash);
-		in.target_healthy = target && all_ready(room, target);
-		if (r->has_verdict && (r->ro.state == ROLLOUT_CANARY || r->ro.state == ROLLOUT_BAKING)) {
-			in.call = r->verdict.call;
-			in.why = r->verdict.why;
-		}
+		in = inputs_of(room, r, crash);
 		s = rollout_next(&r->ro, &in);
 		if (s.act == ACT_NONE && !s.order_done)
 			return;
 		rc = s.act == ACT_REFUSE_ORDER || s.act == ACT_NONE ? 0 : act_do(room, r, &s, &e);
 		if (rc) {
-			if (rc != r->failing)
-				log_error("release", "%s %s: %s: %s (tried again until it succeeds)", r->service->id, r->id, s.cause ? s.cause : "", e.msg);
-			r->failing = rc;
-			if (s.order_done && !err_retryable(rc))
-				order_done(room, r, rc, e.msg);
+			step_failed(room, r, &s, rc, &e);
 			return; /* the next turn tries again */
 		}
 		r->failing = 0;
@@ -471,114 +479,5 @@ void turn_once(struct release_room *room)
 	if (now >= room->second_at) {
 		room->second_at = now + USEC_PER_SEC;
 		turn_second(room);
-	}
-}
-
-/* --- health --- */
-
-struct probe {
-	char     name[WORKLOAD_NAME_SIZE], path[256];
-	uint16_t port;
-	usec_t   timeout, interval;
-	unsigned need;
-};
-
-static bool next_probe(struct release_room *room, struct probe *p)
-{
-	usec_t now = clock_mono_now();
-	bool   found = false;
-
-	pthread_mutex_lock(&room->lock);
-	for (size_t i = 0; i < room->instances.n && !found; i++) {
-		struct instance *n = room->instances.v[i];
-		struct release  *r = room_release(room, str_z(n->release));
-
-		if (!n->want || !n->started || n->healthy || !r || n->check_at > now)
-			continue;
-		memcpy(p->name, n->name, sizeof(p->name));
-		memcpy(p->path, r->def->health_path, sizeof(p->path));
-		p->port = n->port;
-		p->timeout = r->def->health_timeout;
-		p->interval = r->def->health_interval;
-		p->need = r->def->healthy_after;
-		found = true;
-	}
-	pthread_mutex_unlock(&room->lock);
-	return found;
-}
-
-/* One GET; true for 2xx and 3xx within the time. */
-static bool probe_once(const struct probe *p)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(p->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	usec_t             until = clock_mono_now() + p->timeout;
-	char               text[400], answer[64];
-	size_t             len = 0;
-	int CLEANUP_FD     fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int                n = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: weir-health\r\nConnection: close\r\n\r\n", p->path);
-	bool               sent = false;
-
-	if (fd < 0 || (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) && errno != EINPROGRESS))
-		return false;
-	while (len < 12) {
-		struct pollfd pf = { .fd = fd, .events = sent ? POLLIN : POLLOUT };
-		usec_t        left = until - clock_mono_now();
-		ssize_t       got;
-
-		if (left <= 0 || poll(&pf, 1, (int)(left / USEC_PER_MSEC) + 1) <= 0)
-			return false;
-		if (!sent) {
-			if (write(fd, text, (size_t)n) != n)
-				return false;
-			sent = true;
-		} else if ((got = read(fd, answer + len, sizeof(answer) - len)) > 0) {
-			len += (size_t)got;
-		} else {
-			return false;
-		}
-	}
-	return !memcmp(answer, "HTTP/1.", 7) && (answer[9] == '2' || answer[9] == '3');
-}
-
-static void take_probe(struct release_room *room, const struct probe *p, bool good)
-{
-	bool healthy = false;
-
-	pthread_mutex_lock(&room->lock);
-	for (size_t i = 0; i < room->instances.n; i++) {
-		struct instance *n = room->instances.v[i];
-
-		if (strcmp(n->name, p->name) != 0)
-			continue;
-		n->good = good ? n->good + 1 : 0;
-		/* Until the first good answer ask ten times as often: a start takes as long as it takes, not until the next interval. */
-		n->check_at = clock_mono_now() + (n->good ? p->interval : p->interval / 10);
-		if (n->good >= p->need) {
-			n->healthy = healthy = true;
-			n->starts_before = n->starts;
-		}
-	}
-	pthread_mutex_unlock(&room->lock);
-	if (healthy)
-		room_kick(room);
-}
-
-void *turn_health_main(void *arg)
-{
-	struct release_room *room = arg;
-
-	for (;;) {
-		struct probe p;
-		bool         stop;
-
-		pthread_mutex_lock(&room->kick_lock);
-		stop = room->stop;
-		pthread_mutex_unlock(&room->kick_lock);
-		if (stop)
-			return NULL;
-		if (next_probe(room, &p))
-			take_probe(room, &p, probe_once(&p));
-		else
-			clock_sleep_ms(20);
 	}
 }

@@ -161,8 +161,10 @@ void room_version(const struct release *r, char out[16]);
 
 /* --- turn (release-turn.c): the worker's work; the lock is held --- */
 void turn_once(struct release_room *room);
-void *turn_health_main(void *room); /* thread */
 void turn_release(struct release_room *room, struct release *r);
+
+/* --- health (release-health.c) --- */
+void *turn_health_main(void *room); /* thread */
 
 /* --- keep (keep.c) --- */
 void *keep_main(void *room); /* thread */

@@ -76,7 +76,8 @@ static int setup(void **s UNUSED)
 		static const char *const  argv[] = { "/usr/bin/python3", "app.py", NULL };
 		static const char *const  name[] = { "one", "two", "bad" };
 		static const char *const  env[][3] = { { "VERSION=one", NULL }, { "VERSION=two", NULL }, { "VERSION=bad", "FAIL=1", NULL } };
-		const struct workload_spec spec = { name[i], version_dir, argv, env[i], port_of[i] = helper_free_port(), USEC_PER_SEC, i };
+		const struct workload_spec spec = { .name = name[i], .dir = version_dir, .argv = argv, .env = env[i], .port = port_of[i] = helper_free_port(),
+			                             .grace = USEC_PER_SEC, .user = i };
 
 		assert_ok(work.start(work.ctx, &spec, &e), &e);
 	}
