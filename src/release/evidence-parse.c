@@ -1,6 +1,9 @@
 /* evidence-parse.c - one line of HAProxy's log as a record:
  *
- *   weir1 BOOT NUMBER BACKEND TAG SHARE STATUS TS ENDSTART_MS TOTAL_MS ADDRESS PORT KEY
+ *   weir2 BOOT NUMBER BACKEND TAG SHARE STATUS TS START_MS TOTAL_MS ACTIVE_MS ADDRESS PORT KEY
+ *
+ * TOTAL_MS may begin with the idle time of a kept connection, ACTIVE_MS begins with the request. weir1 is without it: a HAProxy that an earlier weir
+ * configured goes on writing it until it is reloaded.
  *
  * Pure; any thread. Fuzzed (tests/fuzz/fuzz_record). */
 #include "base/base.h"
@@ -40,13 +43,13 @@ static uint64_t next_number(struct fields *f, uint64_t max)
 	return n;
 }
 
-/* -1: there was no answer. */
-static int64_t next_status(struct fields *f)
+/* -1: there was none. */
+static int64_t next_signed(struct fields *f, int64_t max)
 {
 	int64_t n = 0;
 
-	f->bad = !str_to_i64(next_word(f), &n) || n > 999 || f->bad;
-	return n;
+	f->bad = !str_to_i64(next_word(f), &n) || n > max || f->bad;
+	return n < 0 ? -1 : n;
 }
 
 static bool has_failed(int64_t status, str ts)
@@ -71,11 +74,12 @@ bool evidence_parse(str line, struct evidence_record *ret)
 {
 	struct evidence_record r = { 0 };
 	struct fields          f = { line, false };
-	str                    boot, ts;
+	str                    version, boot, ts;
 	int64_t                status;
-	uint64_t               began_ms;
+	uint64_t               began_ms, total_ms;
 
-	if (!str_eqz(next_word(&f), "weir1"))
+	version = next_word(&f);
+	if (!str_eqz(version, "weir1") && !str_eqz(version, "weir2"))
 		return false;
 	boot = next_word(&f);
 	if (boot.len == 0 || boot.len >= sizeof(r.boot))
@@ -86,16 +90,17 @@ bool evidence_parse(str line, struct evidence_record *ret)
 		return false;
 	r.tag = next_number(&f, UINT64_MAX);
 	r.share_b = (unsigned)next_number(&f, TRAFFIC_SHARE_ONE);
-	status = next_status(&f);
+	status = next_signed(&f, 999);
 	ts = next_word(&f);
 	began_ms = next_number(&f, TIME_MS_MAX);
-	r.total_ms = next_number(&f, TIME_MS_MAX);
+	total_ms = next_number(&f, TIME_MS_MAX);
+	r.took_ms = str_eqz(version, "weir2") ? next_signed(&f, (int64_t)TIME_MS_MAX) : -1;
 	if (f.bad || ts.len == 0)
 		return false;
 	read_client(&f, &r);
 	r.status = status > 0 ? (int)status : 0;
 	r.failed = has_failed(status, ts);
-	r.ended = (usec_t)(began_ms + r.total_ms) * USEC_PER_MSEC;
+	r.ended = (usec_t)(began_ms + total_ms) * USEC_PER_MSEC;
 	if (f.bad)
 		return false;
 	*ret = r;

@@ -143,6 +143,8 @@ static void count(struct evidence *e, struct watched *w, const struct evidence_r
 	c->records++;
 	w->dirty = true;
 	if (!r->failed) {
+		if (r->took_ms >= 0)
+			latency_add(&c->latency[canary ? 0 : 1], (uint64_t)r->took_ms);
 		if (canary && (!c->first_good || r->ended < c->first_good))
 			c->first_good = r->ended;
 		return;

@@ -52,7 +52,7 @@ static void add_frontend(const struct traffic_haproxy *t, struct buf *b)
 	buf_addf(b,
 	         "  option forwardfor\n"
 	         "  log ring@evidence format raw local0\n"
-	         "  log-format \"weir1 ${WEIR_BOOT}.%%pid %%rt %%b %%[var(txn.rel)] %%[var(txn.w)] %%ST %%ts %%Ts%%ms %%Tt %%ci %%cp %%[var(txn.key)]\"\n"
+	         "  log-format \"weir2 ${WEIR_BOOT}.%%pid %%rt %%b %%[var(txn.rel)] %%[var(txn.w)] %%ST %%ts %%Ts%%ms %%Tt %%Ta %%ci %%cp %%[var(txn.key)]\"\n"
 	         "  http-request set-var(txn.slot) dst_port,map_str(%s/ports.map)\n"
 	         "  http-request set-var(txn.slot) req.hdr(host),field(1,:),lower,map_str(%s/hosts.map) if !{ var(txn.slot) -m found }\n"
 	         "  http-request return status 404 content-type text/plain string \"no service here\\n\" if !{ var(txn.slot) -m found }\n"

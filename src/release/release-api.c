@@ -256,6 +256,13 @@ static void write_counts(struct jw *w, const struct release *r)
 		jw_end(w);
 	}
 	jw_end(w);
+	jw_key(w, "latency");
+	jw_obj(w);
+	jw_key(w, "canary");
+	latency_write_summary(w, &r->counts.latency[0]);
+	jw_key(w, "stable");
+	latency_write_summary(w, &r->counts.latency[1]);
+	jw_end(w);
 	jw_kint(w, "clients_with_errors", r->counts.n_clients);
 	jw_kint(w, "missing_records", (int64_t)r->counts.missing);
 	jw_kint(w, "first_bad_at", r->counts.first_bad);

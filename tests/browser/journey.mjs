@@ -113,6 +113,7 @@ async function act(browser, base, token) {
 	await page.goto(`${base}/releases/${release}`);
 	await page.waitForSelector(".chart canvas");
 	check("the three charts are drawn", (await page.locator(".chart canvas").count()) === 3);
+	check("the latency of both arms is told", /Canary\s*1846\s*12 ms\s*58 ms/.test(await page.textContent("main")) && /Stable\s*8144\s*11 ms\s*48 ms/.test(await page.textContent("main")));
 	check("the charts' table has a row for each point", (await page.locator("#points tbody tr").count()) === 60);
 	await page.keyboard.press("Tab");
 	check("the first stop is the skip link", (await page.evaluate(() => document.activeElement.textContent)) === "Skip to content");

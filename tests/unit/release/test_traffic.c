@@ -168,7 +168,7 @@ static void test_records_say_arm_share_tag_and_status(void **s UNUSED)
 	share_of("shop.localhost", "bad", 2);
 	records(text, sizeof(text), 500);
 	assert_non_null(strstr(text, " s3_b 42 10000 500 -- "));
-	assert_non_null(strstr(text, "weir1 "));
+	assert_non_null(strstr(text, "weir2 "));
 	assert_int_equal(text[strlen(text) - 1], '\n');
 	if (getenv("TEST_VERBOSE"))
 		fprintf(stderr, "%s", text);
