@@ -55,6 +55,7 @@
 #define LIMIT_VERSION_BYTES      (4LL << 30) /* a stored version when unpacked: a small archive can hold a huge file */
 #define LIMIT_VERSION_FILES      200000      /* files of one version: a large node_modules has about 60,000 */
 #define LIMIT_RECORD_BYTES       1024        /* one request record of HAProxy's ring (its maxlen) */
+#define LIMIT_ENDED_LOGS_BYTES   (1LL << 30) /* logs of all ended instances together; the oldest go first */
 #define LIMIT_RELEASE_POINTS     600         /* points kept for a release's chart; older ones are thinned out */
 
 #define LIMIT_HTTP_TARGET_BYTES  (8 << 10)   /* request target: longer ones are attacks or mistakes */

@@ -171,7 +171,7 @@ static int release_room(struct rooms *r, struct err *reterr)
 {
 	struct release_config cfg = { .db = r->db, .log = r->log, .data_dir = r->data, .source = r->source, .clock = r->clock,
 		                          .bind = r->cfg->http_host, .http_port = r->cfg->http_port, .port_first = r->cfg->port_first,
-		                          .port_last = r->cfg->port_last };
+		                          .port_last = r->cfg->port_last, .keep_versions = r->cfg->keep_versions, .keep_logs_days = r->cfg->keep_logs_days };
 
 	return release_open(&cfg, &r->release, reterr);
 }
