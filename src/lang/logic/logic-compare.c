@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-static bool text_equal(struct logic_value a, struct logic_value b) { return a.len == b.len && !memcmp(a.s, b.s, a.len); }
+static inline bool text_equal(struct logic_value a, struct logic_value b) { return a.len == b.len && logic_bytes_equal(a.s, b.s, a.len); }
 
 static int text_order(struct logic_value a, struct logic_value b)
 {
@@ -19,7 +19,8 @@ static int text_order(struct logic_value a, struct logic_value b)
 
 static bool identical(struct logic_value a, struct logic_value b)
 {
-	return a.len == b.len && (a.kind == LOGIC_ARRAY ? a.items == b.items : a.pairs == b.pairs);
+	/* empty lists of data and rules have an address of their own, empty results of operators none */
+	return a.len == b.len && (a.kind == LOGIC_ARRAY ? a.items && a.items == b.items : a.pairs == b.pairs);
 }
 
 static bool same_contents(struct ev *e, struct logic_value a, struct logic_value b, unsigned depth)
@@ -35,7 +36,7 @@ static bool same_contents(struct ev *e, struct logic_value a, struct logic_value
 		const struct logic_value *other = &b.items[i];
 
 		if (a.kind == LOGIC_OBJECT)
-			other = logic_find(b, a.pairs[i].key, a.pairs[i].key_len, a.pairs[i].hash);
+			other = logic_find(&b, a.pairs[i].key, a.pairs[i].key_len, a.pairs[i].hash);
 		if (!other || !logic_same(e, a.kind == LOGIC_OBJECT ? a.pairs[i].value : a.items[i], *other, depth + 1))
 			return false;
 	}
@@ -94,7 +95,7 @@ static bool js_equal(struct ev *e, struct logic_value a, struct logic_value b)
 	return a.kind != LOGIC_OBJECT && logic_js_number(a) == logic_js_number(b);
 }
 
-static bool ordered(uint8_t op, double a, double b)
+static inline bool ordered(uint8_t op, double a, double b)
 {
 	switch (op) {
 	case OP_LT:
@@ -108,17 +109,26 @@ static bool ordered(uint8_t op, double a, double b)
 	}
 }
 
-static bool js_ordered(uint8_t op, struct logic_value a, struct logic_value b)
+/* Lists and objects are compared by their text, as JavaScript does. */
+static bool js_ordered(struct ev *e, const struct node *n, struct logic_value a, struct logic_value b)
 {
+	uint8_t op = n->op;
+
+	if (a.kind >= LOGIC_ARRAY)
+		a = logic_text_of(e, n, a);
+	if (b.kind >= LOGIC_ARRAY && !is_failed(a))
+		b = logic_text_of(e, n, b);
+	if (is_failed(a) || is_failed(b))
+		return false;
 	if (a.kind == LOGIC_STRING && b.kind == LOGIC_STRING)
 		return ordered(op, text_order(a, b), 0);
 	return ordered(op, logic_js_number(a), logic_js_number(b));
 }
 
-/* FLAGD, CLASSIC: one pair. */
-static bool js_holds(struct ev *e, uint8_t op, struct logic_value a, struct logic_value b)
+/* FLAGD, CLASSIC: one pair. False with e->fatal: a limit. */
+static bool js_holds(struct ev *e, const struct node *n, struct logic_value a, struct logic_value b)
 {
-	switch (op) {
+	switch (n->op) {
 	case OP_EQ:
 		return js_equal(e, a, b);
 	case OP_NE:
@@ -128,18 +138,19 @@ static bool js_holds(struct ev *e, uint8_t op, struct logic_value a, struct logi
 	case OP_SNE:
 		return !logic_same(e, a, b, 0);
 	default:
-		return js_ordered(op, a, b);
+		return js_ordered(e, n, a, b);
 	}
 }
 
 /* COMPAT: one pair. Two texts, or a text and null, compare as JavaScript has it; all else must be numbers. False: not comparable. */
-static bool compat_holds(struct ev *e, uint8_t op, struct logic_value a, struct logic_value b, bool *ret)
+static bool compat_holds(struct ev *e, const struct node *n, struct logic_value a, struct logic_value b, bool *ret)
 {
+	uint8_t op = n->op;
 	bool texts = (a.kind == LOGIC_STRING || a.kind == LOGIC_NULL) && (b.kind == LOGIC_STRING || b.kind == LOGIC_NULL);
 	double x, y;
 
 	if (op == OP_SEQ || op == OP_SNE || texts) {
-		*ret = js_holds(e, op, a, b);
+		*ret = js_holds(e, n, a, b);
 		return true;
 	}
 	if ((op == OP_EQ || op == OP_NE) && a.kind == b.kind && a.kind >= LOGIC_ARRAY && logic_same(e, a, b, 0)) {
@@ -161,8 +172,8 @@ static bool holds(struct ev *e, const struct node *n, struct logic_value a, stru
 		return false;
 	}
 	if (e->rule->dialect != LOGIC_COMPAT) {
-		*ret = js_holds(e, n->op, a, b);
-	} else if (!compat_holds(e, n->op, a, b, ret) && !e->fatal) {
+		*ret = js_holds(e, n, a, b);
+	} else if (!compat_holds(e, n, a, b, ret) && !e->fatal) {
 		logic_throw_type(e, n, "NaN", "the values cannot be compared");
 		return false;
 	}
@@ -174,22 +185,58 @@ static bool holds(struct ev *e, const struct node *n, struct logic_value a, stru
 	return true;
 }
 
-struct logic_value logic_op_compare(struct ev *e, const struct node *n)
+/* What most comparisons are, two texts or two numbers, means the same in every dialect. False: it is none of that. */
+static inline bool plain(uint8_t op, const struct logic_value *a, const struct logic_value *b, bool *ret)
+{
+	if (a->kind != b->kind)
+		return false;
+	if (a->kind == LOGIC_STRING && op <= OP_SNE && a->len < 64) {
+		*ret = text_equal(*a, *b) == (op == OP_EQ || op == OP_SEQ);
+		return true;
+	}
+	if (a->kind != LOGIC_NUMBER)
+		return false;
+	*ret = op > OP_SNE ? ordered(op, a->n, b->n) : (a->n == b->n) == (op == OP_EQ || op == OP_SEQ);
+	return true;
+}
+
+static struct logic_value compare_all(struct ev *e, const struct node *n, struct logic_value a, struct logic_value b)
 {
 	const struct node *arg = &e->nodes[n->first];
-	struct logic_value a = n->n ? logic_eval_node(e, arg) : logic_null(), b;
-	/* JavaScript's undefined: loosely equal to null, else to nothing */
-	struct logic_value absent = n->op == OP_EQ || n->op == OP_NE ? logic_null() : logic_number(NAN);
 	bool result = false;
 	uint32_t i = 1;
 
-	if (is_failed(a))
-		return a;
-	do {
-		b = i < n->n ? logic_eval_node(e, &arg[i]) : absent;
-		if (is_failed(b) || !holds(e, n, a, b, &result))
+	for (;;) {
+		if (!holds(e, n, a, b, &result))
 			return failed();
+		if (!result || ++i >= n->n)
+			return logic_bool(result);
 		a = b;
-	} while (result && ++i < n->n);
-	return logic_bool(result);
+		b = logic_eval_node(e, &arg[i]);
+		if (is_failed(b))
+			return b;
+	}
+}
+
+static struct logic_value compare_slowly(struct ev *e, const struct node *n)
+{
+	const struct node *arg = &e->nodes[n->first];
+	struct logic_value a = logic_null(), b;
+
+	if (n->n && is_failed(a = logic_eval_node(e, arg)))
+		return a;
+	if (n->n > 1)
+		b = logic_eval_node(e, &arg[1]);
+	else /* JavaScript's undefined: loosely equal to null, else to nothing */
+		b = n->op == OP_EQ || n->op == OP_NE ? logic_null() : logic_number(NAN);
+	return is_failed(b) ? b : compare_all(e, n, a, b);
+}
+
+struct logic_value logic_op_compare(struct ev *e, const struct node *n)
+{
+	const struct node *arg = &e->nodes[n->first];
+	const struct logic_value *a = n->n == 2 ? logic_peek(e, arg) : NULL, *b = a ? logic_peek(e, arg + 1) : NULL;
+	bool result;
+
+	return b && plain(n->op, a, b, &result) ? logic_bool(result) : compare_slowly(e, n);
 }

@@ -144,7 +144,7 @@ static int own_value(struct comp *c, const struct doc_node *n, struct logic_valu
 		*ret = logic_string(s);
 		return s.ptr ? 0 : used_up(c, n);
 	case DOC_SEQ:
-		items = ARENA_ARRAY(c->a, n->seq.n, struct logic_value);
+		items = ARENA_ARRAY(c->a, n->seq.n + !n->seq.n, struct logic_value);
 		if (!items)
 			return used_up(c, n);
 		for (size_t i = 0; i < n->seq.n && !r; i++)
@@ -195,7 +195,7 @@ static int compile_list(struct comp *c, uint32_t slot, const struct doc_node *n)
 	r = logic_comp_children(c, slot, n->seq.items, n->seq.n);
 	if (r || !all_constant(c, &c->nodes[slot]))
 		return r;
-	items = ARENA_ARRAY(c->a, n->seq.n, struct logic_value);
+	items = ARENA_ARRAY(c->a, n->seq.n + !n->seq.n, struct logic_value);
 	if (!items)
 		return used_up(c, n);
 	for (size_t i = 0; i < n->seq.n; i++)
@@ -231,7 +231,8 @@ static void fold(struct comp *c, uint32_t slot)
 							   .dialect = (uint8_t)c->o->dialect, .fractional = (uint8_t)c->o->fractional };
 	struct logic_env env = { .scratch = c->a };
 	struct scope root = { .data = logic_null() };
-	struct ev e = { .rule = &rule, .nodes = c->nodes, .env = &env, .scope = &root, .steps = FOLD_STEPS_MAX, .bytes = FOLD_BYTES_MAX };
+	struct ev e = { .rule = &rule, .nodes = c->nodes, .env = &env, .scope = &root, .steps = FOLD_STEPS_MAX, .bytes = FOLD_BYTES_MAX,
+					.constants = LOGIC_OBJECT };
 	struct logic_value v;
 
 	if (!foldable(c->nodes[slot].op) || !all_constant(c, &c->nodes[slot]))

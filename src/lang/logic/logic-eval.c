@@ -39,7 +39,7 @@ struct logic_value logic_fatal(struct ev *e, const struct node *n, int code, con
 	return failed();
 }
 
-struct logic_value logic_no_steps(struct ev *e, const struct node *n)
+OUT_OF_LINE struct logic_value logic_no_steps(struct ev *e, const struct node *n)
 {
 	return logic_fatal(e, n, WEIR_ELIMIT, "the evaluation takes too many steps");
 }
@@ -63,7 +63,7 @@ void *logic_take(struct ev *e, const struct node *n, size_t bytes)
 	return p;
 }
 
-static struct logic_value small_object(struct ev *e, const struct node *n, const char *const *keys, const struct logic_value *values,
+OUT_OF_LINE static struct logic_value small_object(struct ev *e, const struct node *n, const char *const *keys, const struct logic_value *values,
 									   uint32_t count)
 {
 	struct logic_pair *pairs = logic_take(e, n, count * sizeof(*pairs));
@@ -125,31 +125,16 @@ static struct logic_value op_try(struct ev *e, const struct node *n)
 
 /* --- paths --- */
 
-static bool path_step(const struct logic_value *from, const struct seg *s, struct logic_value *ret)
+/* NULL: the path leads nowhere. */
+static inline const struct logic_value *walk(const struct logic_value *from, const struct seg *segs, uint32_t n)
 {
-	const struct logic_value *v = NULL;
-
-	if (from->kind == LOGIC_OBJECT)
-		v = logic_find(*from, s->key, s->len, s->hash);
-	else if (from->kind == LOGIC_ARRAY && s->index >= 0 && s->index < from->len)
-		v = &from->items[s->index];
-	if (!v)
-		return false;
-	*ret = *v;
-	return true;
-}
-
-static bool walk(struct logic_value from, const struct seg *segs, uint32_t n, struct logic_value *ret)
-{
-	for (uint32_t i = 0; i < n; i++)
-		if (!path_step(&from, &segs[i], &from))
-			return false;
-	*ret = from;
-	return true;
+	for (uint32_t i = 0; i < n && from; i++)
+		from = logic_path_step(from, &segs[i]);
+	return from;
 }
 
 /* The whole data of a scope, in memory that outlives it. */
-static struct logic_value whole(struct ev *e, const struct node *n, const struct scope *s)
+OUT_OF_LINE static struct logic_value whole(struct ev *e, const struct node *n, const struct scope *s)
 {
 	struct logic_pair *pairs;
 	struct logic_value v = s->data;
@@ -188,21 +173,26 @@ static struct logic_value with_injected(struct ev *e, const struct node *n, stru
 	return v;
 }
 
-static struct logic_value default_of(struct ev *e, const struct node *n)
+OUT_OF_LINE static struct logic_value default_of(struct ev *e, const struct node *n)
 {
 	return n->aux ? logic_eval_node(e, &e->nodes[n->aux]) : logic_null();
 }
 
+OUT_OF_LINE static struct logic_value op_var_whole(struct ev *e, const struct node *n)
+{
+	struct logic_value v = whole(e, n, e->scope);
+
+	return e->rule->dialect == LOGIC_FLAGD && !e->scope->up && v.kind == LOGIC_OBJECT ? with_injected(e, n, v) : v;
+}
+
 static struct logic_value op_var(struct ev *e, const struct node *n)
 {
-	const struct scope *s = e->scope;
-	struct logic_value v;
+	const struct logic_value *v;
 
-	if (!n->n) {
-		v = whole(e, n, s);
-		return e->rule->dialect == LOGIC_FLAGD && !s->up && v.kind == LOGIC_OBJECT ? with_injected(e, n, v) : v;
-	}
-	return walk(s->data, e->rule->segs + n->first, n->n, &v) ? v : default_of(e, n);
+	if (!n->n)
+		return op_var_whole(e, n);
+	v = walk(&e->scope->data, e->rule->segs + n->first, n->n);
+	return v ? *v : default_of(e, n);
 }
 
 static struct logic_value op_injected(struct ev *e, const struct node *n)
@@ -225,6 +215,7 @@ static struct logic_value op_injected(struct ev *e, const struct node *n)
 static bool climb(struct ev *e, const struct node *n, unsigned levels, const struct seg *segs, uint32_t n_segs, struct logic_value *ret)
 {
 	static const char *const keys[] = { "index", "iterator" };
+	const struct logic_value *found;
 	const struct scope *s = e->scope;
 
 	for (; s && levels >= 2; levels -= 2)
@@ -239,12 +230,18 @@ static bool climb(struct ev *e, const struct node *n, unsigned levels, const str
 			return true;
 		}
 		*ret = small_object(e, n, keys, values, 2);
-		return is_failed(*ret) || walk(*ret, segs, n_segs, ret);
+		if (is_failed(*ret))
+			return true;
+		found = walk(ret, segs, n_segs);
+	} else if (n_segs) {
+		found = walk(&s->data, segs, n_segs);
+	} else {
+		*ret = whole(e, n, s);
+		return true;
 	}
-	if (n_segs)
-		return walk(s->data, segs, n_segs, ret);
-	*ret = whole(e, n, s);
-	return true;
+	if (found)
+		*ret = *found;
+	return found;
 }
 
 static struct logic_value path_result(const struct node *n, bool found, struct logic_value v)
@@ -320,6 +317,7 @@ struct logic_value logic_lookup_text(struct ev *e, const struct node *n, struct 
 {
 	char number[LOGIC_NUMBER_BYTES];
 	struct logic_value v = e->scope->data;
+	const struct logic_value *at;
 	str rest, key;
 	bool more = true, first = true;
 
@@ -343,7 +341,9 @@ struct logic_value logic_lookup_text(struct ev *e, const struct node *n, struct 
 				return v;
 			continue;
 		}
-		*ret_found = path_step(&v, &s, &v);
+		at = logic_path_step(&v, &s);
+		*ret_found = at;
+		v = at ? *at : v;
 	}
 	return v;
 }
@@ -469,91 +469,62 @@ bool logic_args(struct ev *e, const struct node *n, struct args *ret)
 	return true;
 }
 
-static struct logic_value dispatch(struct ev *e, const struct node *n)
-{
-	switch (n->op) {
-	case OP_ARRAY:
-		return op_array(e, n);
-	case OP_VAR:
-		return op_var(e, n);
-	case OP_PATH_DYNAMIC:
-		return op_path_dynamic(e, n);
-	case OP_INJECTED:
-		return op_injected(e, n);
-	case OP_VAL:
-	case OP_EXISTS:
-		return op_val(e, n);
-	case OP_IF:
-	case OP_TERNARY:
-		return op_if(e, n);
-	case OP_AND:
-	case OP_OR:
-		return op_and_or(e, n);
-	case OP_COALESCE:
-		return op_coalesce(e, n);
-	case OP_NOT:
-	case OP_TRUTH:
-		return op_not(e, n);
-	case OP_EQ:
-	case OP_NE:
-	case OP_SEQ:
-	case OP_SNE:
-	case OP_LT:
-	case OP_LE:
-	case OP_GT:
-	case OP_GE:
-		return logic_op_compare(e, n);
-	case OP_ADD:
-	case OP_SUB:
-	case OP_MUL:
-	case OP_DIV:
-	case OP_MOD:
-	case OP_MAX:
-	case OP_MIN:
-		return logic_op_math(e, n);
-	case OP_MAP:
-	case OP_FILTER:
-	case OP_ALL:
-	case OP_SOME:
-	case OP_NONE:
-		return logic_op_each(e, n);
-	case OP_REDUCE:
-		return logic_op_reduce(e, n);
-	case OP_MERGE:
-		return logic_op_merge(e, n);
-	case OP_IN:
-		return logic_op_in(e, n);
-	case OP_MISSING:
-		return logic_op_missing(e, n);
-	case OP_MISSING_SOME:
-		return logic_op_missing_some(e, n);
-	case OP_CAT:
-		return logic_op_cat(e, n);
-	case OP_SUBSTR:
-		return logic_op_substr(e, n);
-	case OP_LOG:
-		return op_log(e, n);
-	case OP_TRY:
-		return op_try(e, n);
-	case OP_THROW:
-		return op_throw(e, n);
-	case OP_FRACTIONAL:
-		return logic_op_fractional(e, n);
-	case OP_SEM_VER:
-		return logic_op_sem_ver(e, n);
-	case OP_STARTS_WITH:
-	case OP_ENDS_WITH:
-		return logic_op_affix(e, n);
-	case OP_REF:
-		return op_ref(e, n);
-	case OP_RAISE:
-		return op_raise(e, n);
-	default:
-		BUG("node of kind %d", n->op);
-	}
-}
+typedef struct logic_value handler(struct ev *e, const struct node *n);
 
-static struct logic_value traced(struct ev *e, const struct node *n)
+/* One function per operator: a table keeps the frames small that a switch would put together. */
+static handler *const handlers[OPS] = {
+	[OP_ARRAY] = op_array,
+	[OP_PATH_DYNAMIC] = op_path_dynamic,
+	[OP_INJECTED] = op_injected,
+	[OP_RAISE] = op_raise,
+	[OP_VAR] = op_var,
+	[OP_VAL] = op_val,
+	[OP_EXISTS] = op_val,
+	[OP_MISSING] = logic_op_missing,
+	[OP_MISSING_SOME] = logic_op_missing_some,
+	[OP_IF] = op_if,
+	[OP_TERNARY] = op_if,
+	[OP_AND] = op_and_or,
+	[OP_OR] = op_and_or,
+	[OP_COALESCE] = op_coalesce,
+	[OP_NOT] = op_not,
+	[OP_TRUTH] = op_not,
+	[OP_EQ] = logic_op_compare,
+	[OP_NE] = logic_op_compare,
+	[OP_SEQ] = logic_op_compare,
+	[OP_SNE] = logic_op_compare,
+	[OP_LT] = logic_op_compare,
+	[OP_LE] = logic_op_compare,
+	[OP_GT] = logic_op_compare,
+	[OP_GE] = logic_op_compare,
+	[OP_ADD] = logic_op_math,
+	[OP_SUB] = logic_op_math,
+	[OP_MUL] = logic_op_math,
+	[OP_DIV] = logic_op_math,
+	[OP_MOD] = logic_op_math,
+	[OP_MAX] = logic_op_math,
+	[OP_MIN] = logic_op_math,
+	[OP_MAP] = logic_op_each,
+	[OP_FILTER] = logic_op_each,
+	[OP_REDUCE] = logic_op_reduce,
+	[OP_ALL] = logic_op_each,
+	[OP_SOME] = logic_op_each,
+	[OP_NONE] = logic_op_each,
+	[OP_MERGE] = logic_op_merge,
+	[OP_IN] = logic_op_in,
+	[OP_CAT] = logic_op_cat,
+	[OP_SUBSTR] = logic_op_substr,
+	[OP_LOG] = op_log,
+	[OP_TRY] = op_try,
+	[OP_THROW] = op_throw,
+	[OP_FRACTIONAL] = logic_op_fractional,
+	[OP_SEM_VER] = logic_op_sem_ver,
+	[OP_STARTS_WITH] = logic_op_affix,
+	[OP_ENDS_WITH] = logic_op_affix,
+	[OP_REF] = op_ref,
+};
+
+OUT_OF_LINE static struct logic_value traced(struct ev *e, const struct node *n)
 {
 	const struct place *p = &e->rule->places[n - e->nodes];
 	struct logic_step s = { .line = p->line, .col = p->col, .depth = e->depth, .op = logic_op_name(n->op),
@@ -561,7 +532,7 @@ static struct logic_value traced(struct ev *e, const struct node *n)
 	struct logic_value v;
 
 	e->depth++;
-	v = n->op <= LOGIC_OBJECT ? n->k : dispatch(e, n);
+	v = n->op <= LOGIC_OBJECT ? n->k : handlers[n->op](e, n);
 	e->depth--;
 	s.failed = is_failed(v);
 	s.value = s.failed ? logic_null() : v;
@@ -569,20 +540,14 @@ static struct logic_value traced(struct ev *e, const struct node *n)
 	return v;
 }
 
-struct logic_value logic_eval_node(struct ev *e, const struct node *n)
+struct logic_value logic_eval_op(struct ev *e, const struct node *n)
 {
-	if (__builtin_expect(e->tracing, 0)) {
-		if (!e->steps)
-			return logic_no_steps(e, n);
-		e->steps--;
-		return traced(e, n);
-	}
-	if (n->op <= LOGIC_OBJECT)
-		return n->k;
 	if (__builtin_expect(!e->steps, 0))
 		return logic_no_steps(e, n);
 	e->steps--;
-	return dispatch(e, n);
+	if (__builtin_expect(e->tracing, 0))
+		return traced(e, n);
+	return handlers[n->op](e, n);
 }
 
 /* --- the entry --- */
@@ -595,7 +560,7 @@ static str failed_op(const struct logic_rule *r, const struct node *n)
 	return str_z(logic_op_name(n->op == OP_RAISE ? (uint8_t)n->aux : n->op));
 }
 
-static int report(struct ev *e, const struct logic_rule *r, struct err *reterr)
+OUT_OF_LINE static int report(struct ev *e, const struct logic_rule *r, struct err *reterr)
 {
 	const struct logic_rule *at_rule = e->at_rule ? e->at_rule : r;
 	const struct node *at = e->at ? e->at : r->nodes;
@@ -632,6 +597,7 @@ int logic_eval(const struct logic_rule *r, const struct logic_env *env, struct l
 	e.bytes = env->limits.bytes_max ? env->limits.bytes_max : LOGIC_BYTES_DEFAULT;
 	e.depth = 0;
 	e.tracing = env->trace;
+	e.constants = env->trace ? -1 : LOGIC_OBJECT;
 	e.fatal = 0;
 	e.why = e.type = NULL;
 	e.thrown = logic_null();

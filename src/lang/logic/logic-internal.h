@@ -141,6 +141,9 @@ struct logic_rule {
 
 const char *logic_op_name(uint8_t op); /* "" for constants and lists */
 
+/* Off the usual path: kept out of the callers, whose frames stay small. */
+#define OUT_OF_LINE __attribute__((noinline, cold))
+
 /* --- values (logic-value.c) --- */
 static inline uint32_t logic_hash(const char *p, size_t n)
 {
@@ -164,17 +167,40 @@ static inline uint32_t logic_hash(const char *p, size_t n)
 	h = (h ^ w) * 0xc4ceb9fe1a85ec53ULL;
 	return (uint32_t)(h >> 32) ^ (uint32_t)h;
 }
-const struct logic_value *logic_find_indexed(struct logic_value object, const char *key, uint32_t len, uint32_t hash);
-static inline const struct logic_value *logic_find(struct logic_value object, const char *key, uint32_t len, uint32_t hash)
+/* memcmp() == 0 for the short texts that keys and variants are. */
+static inline bool logic_bytes_equal(const char *a, const char *b, size_t n)
 {
-	if (object.indexed)
-		return logic_find_indexed(object, key, len, hash);
-	for (uint32_t i = 0; i < object.len; i++) {
-		const struct logic_pair *p = &object.pairs[i];
+	uint64_t x, y, z, w;
+	uint32_t s, t, u, v;
 
-		if (p->hash == hash && p->key_len == len && !memcmp(p->key, key, len))
-			return &p->value;
+	if (n > 16)
+		return !memcmp(a, b, n);
+	if (n >= 8) { /* the first and the last eight, which may overlap */
+		memcpy(&x, a, 8);
+		memcpy(&y, b, 8);
+		memcpy(&z, a + n - 8, 8);
+		memcpy(&w, b + n - 8, 8);
+		return !((x ^ y) | (z ^ w));
 	}
+	if (n >= 4) {
+		memcpy(&s, a, 4);
+		memcpy(&t, b, 4);
+		memcpy(&u, a + n - 4, 4);
+		memcpy(&v, b + n - 4, 4);
+		return !((s ^ t) | (u ^ v));
+	}
+	return !n || (a[0] == b[0] && a[n / 2] == b[n / 2] && a[n - 1] == b[n - 1]);
+}
+const struct logic_value *logic_find_indexed(const struct logic_value *object, const char *key, uint32_t len, uint32_t hash);
+static inline const struct logic_value *logic_find(const struct logic_value *object, const char *key, uint32_t len, uint32_t hash)
+{
+	const struct logic_pair *p = object->pairs, *end = p + object->len;
+
+	if (object->indexed)
+		return logic_find_indexed(object, key, len, hash);
+	for (; p < end; p++)
+		if (p->hash == hash && p->key_len == len && logic_bytes_equal(p->key, key, len))
+			return &p->value;
 	return NULL;
 }
 struct seg logic_seg(str key);
@@ -205,6 +231,7 @@ struct ev {
 	const struct scope *scope;
 	uint64_t steps;
 	size_t bytes;
+	int constants;      /* the last op that is a constant: LOGIC_OBJECT, or -1 when constants are traced too */
 	unsigned depth;     /* kept only while tracing */
 	bool tracing;
 	int fatal;          /* a limit was met: try does not catch it */
@@ -216,7 +243,26 @@ struct ev {
 };
 static inline struct logic_value failed(void) { return (struct logic_value){ .kind = LOGIC_FAILED }; }
 static inline bool is_failed(struct logic_value v) { return v.kind == LOGIC_FAILED; }
-struct logic_value logic_eval_node(struct ev *e, const struct node *n);
+struct logic_value logic_eval_op(struct ev *e, const struct node *n);
+static inline struct logic_value logic_eval_node(struct ev *e, const struct node *n)
+{
+	return n->op <= e->constants ? n->k : logic_eval_op(e, n);
+}
+static inline const struct logic_value *logic_path_step(const struct logic_value *from, const struct seg *s)
+{
+	if (from->kind == LOGIC_OBJECT)
+		return logic_find(from, s->key, s->len, s->hash);
+	return from->kind == LOGIC_ARRAY && s->index >= 0 && s->index < from->len ? &from->items[s->index] : NULL;
+}
+/* Where the value of a constant or of a variable of one step lies: most operands, read without a call. NULL: evaluate it. */
+static inline const struct logic_value *logic_peek(const struct ev *e, const struct node *n)
+{
+	if (n->op <= e->constants)
+		return &n->k;
+	if (n->op != OP_VAR || n->n != 1 || e->tracing)
+		return NULL;
+	return logic_path_step(&e->scope->data, &e->rule->segs[n->first]);
+}
 struct logic_value logic_throw_type(struct ev *e, const struct node *n, const char *type, const char *why);
 struct logic_value logic_fatal(struct ev *e, const struct node *n, int code, const char *why);
 void *logic_take(struct ev *e, const struct node *n, size_t bytes); /* from the scratch arena; NULL: fatal */

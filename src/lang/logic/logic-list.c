@@ -174,7 +174,7 @@ static bool in_prepared(const struct node *list, const union table *t, struct lo
 	for (; low < t->set.n && t->set.members[low].hash == hash; low++) {
 		const struct logic_value *item = &list->k.items[t->set.members[low].item];
 
-		if (item->len == needle.len && !memcmp(item->s, needle.s, needle.len))
+		if (item->len == needle.len && logic_bytes_equal(item->s, needle.s, needle.len))
 			return true;
 	}
 	return false;
@@ -186,8 +186,16 @@ static struct logic_value in_list(struct ev *e, const struct node *n, struct log
 
 	if (!logic_charge(e, list.len))
 		return logic_no_steps(e, n);
-	for (uint32_t i = 0; i < list.len && !found && !e->fatal; i++)
-		found = logic_same(e, needle, list.items[i], 0);
+	for (uint32_t i = 0; i < list.len && !found && !e->fatal; i++) {
+		const struct logic_value *item = &list.items[i];
+
+		if (item->kind != needle.kind)
+			continue;
+		if (needle.kind == LOGIC_STRING)
+			found = item->len == needle.len && logic_bytes_equal(item->s, needle.s, needle.len);
+		else
+			found = logic_same(e, needle, *item, 0);
+	}
 	if (e->fatal) {
 		e->at = n;
 		e->at_rule = e->rule;
@@ -200,6 +208,8 @@ static struct logic_value in_text(struct ev *e, const struct node *n, struct log
 {
 	char number[LOGIC_NUMBER_BYTES];
 
+	if (!text.len) /* nothing is in an empty text, not even an empty one */
+		return logic_bool(false);
 	if (needle.kind == LOGIC_NUMBER)
 		needle = logic_string(str_n(number, logic_number_text(needle.n, number)));
 	else if (needle.kind == LOGIC_NULL)

@@ -29,17 +29,17 @@ static int cmp_index(const void *a, const void *b, void *pairs)
 	return r ? r : i < j ? -1 : i > j;
 }
 
-static const uint32_t *index_of(struct logic_value object) { return (const uint32_t *)(object.pairs + object.len); }
+static const uint32_t *index_of(const struct logic_value *object) { return (const uint32_t *)(object->pairs + object->len); }
 
-const struct logic_value *logic_find_indexed(struct logic_value object, const char *key, uint32_t len, uint32_t hash)
+const struct logic_value *logic_find_indexed(const struct logic_value *object, const char *key, uint32_t len, uint32_t hash)
 {
 	struct logic_pair want = { .key = key, .key_len = len, .hash = hash };
 	const uint32_t *index = index_of(object);
-	uint32_t low = 0, high = object.len;
+	uint32_t low = 0, high = object->len;
 
 	while (low < high) {
 		uint32_t mid = low + (high - low) / 2;
-		const struct logic_pair *p = &object.pairs[index[mid]];
+		const struct logic_pair *p = &object->pairs[index[mid]];
 		int r = order_of(p, &want);
 
 		if (!r)
@@ -100,7 +100,7 @@ int logic_object(struct arena *a, const struct logic_pair *pairs, size_t n, stru
 
 	if (n >= UINT32_MAX / 64)
 		return err_set(reterr, WEIR_ELIMIT, "an object has too many keys");
-	copy = arena_alloc(a, n * sizeof(*copy) + (n >= INDEX_MIN ? n * sizeof(*index) : 0));
+	copy = arena_alloc(a, (n + !n) * sizeof(*copy) + (n >= INDEX_MIN ? n * sizeof(*index) : 0));
 	if (!copy)
 		return arena_check(a, "values of a rule", reterr);
 	for (size_t i = 0; i < n; i++) {
@@ -132,7 +132,7 @@ bool logic_get(struct logic_value object, str key, struct logic_value *ret)
 	const struct logic_value *v = NULL;
 
 	if (object.kind == LOGIC_OBJECT && key.len < UINT32_MAX)
-		v = logic_find(object, key.ptr ? key.ptr : "", (uint32_t)key.len, logic_hash(key.ptr ? key.ptr : "", key.len));
+		v = logic_find(&object, key.ptr ? key.ptr : "", (uint32_t)key.len, logic_hash(key.ptr ? key.ptr : "", key.len));
 	if (v)
 		*ret = *v;
 	return v;
@@ -160,7 +160,7 @@ static int from_map(struct arena *a, const struct doc_node *n, struct logic_valu
 
 static int from_seq(struct arena *a, const struct doc_node *n, struct logic_value *ret, struct err *reterr)
 {
-	struct logic_value *items = ARENA_ARRAY(a, n->seq.n, struct logic_value);
+	struct logic_value *items = ARENA_ARRAY(a, n->seq.n + !n->seq.n, struct logic_value);
 	int r = 0;
 
 	if (!items)
@@ -199,21 +199,6 @@ int logic_from_doc(struct arena *a, const struct doc_node *n, struct logic_value
 }
 
 /* --- truth, numbers --- */
-
-bool logic_truthy(struct logic_value v)
-{
-	switch (v.kind) {
-	case LOGIC_BOOL:
-		return v.b;
-	case LOGIC_NUMBER:
-		return v.n != 0 && !isnan(v.n);
-	case LOGIC_STRING:
-	case LOGIC_ARRAY:
-		return v.len;
-	default:
-		return v.kind == LOGIC_OBJECT;
-	}
-}
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }

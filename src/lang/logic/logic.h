@@ -59,7 +59,14 @@ MUST_CHECK int logic_object(struct arena *a, const struct logic_pair *pairs, siz
 /* The value of a document; texts are borrowed from the tree. */
 MUST_CHECK int logic_from_doc(struct arena *a, const struct doc_node *n, struct logic_value *ret, struct err *reterr);
 bool logic_get(struct logic_value object, str key, struct logic_value *ret); /* false: no object, or absent */
-bool logic_truthy(struct logic_value v); /* false are: null, false, 0, NaN, "", [] */
+static inline bool logic_truthy(struct logic_value v) /* false are: null, false, 0, NaN, "", [] */
+{
+	if (v.kind == LOGIC_BOOL)
+		return v.b;
+	if (v.kind == LOGIC_NUMBER)
+		return v.n < 0 || v.n > 0;
+	return v.kind == LOGIC_OBJECT || (v.kind != LOGIC_NULL && v.len);
+}
 /* JSON text; NaN and the infinities are null. -WEIR_ELIMIT: deeper than LOGIC_VALUE_DEPTH_MAX, or out's max. */
 MUST_CHECK int logic_to_json(struct logic_value v, struct buf *out, struct err *reterr);
 
