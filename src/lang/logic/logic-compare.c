@@ -23,15 +23,21 @@ static bool identical(struct logic_value a, struct logic_value b)
 	return a.len == b.len && (a.kind == LOGIC_ARRAY ? a.items && a.items == b.items : a.pairs == b.pairs);
 }
 
+static bool may_go_on(struct ev *e, uint64_t steps)
+{
+	if (logic_charge(e, steps))
+		return true;
+	e->fatal = WEIR_ELIMIT;
+	e->why = "the values that are compared are too deep or too many";
+	return false;
+}
+
 static bool same_contents(struct ev *e, struct logic_value a, struct logic_value b, unsigned depth)
 {
 	if (a.len != b.len)
 		return false;
-	if (depth >= LOGIC_VALUE_DEPTH_MAX || !logic_charge(e, (uint64_t)a.len + 1)) {
-		e->fatal = WEIR_ELIMIT;
-		e->why = "the values that are compared are too deep or too many";
+	if (!may_go_on(e, depth < LOGIC_VALUE_DEPTH_MAX ? (uint64_t)a.len + 1 : UINT64_MAX))
 		return false;
-	}
 	for (uint32_t i = 0; i < a.len; i++) {
 		const struct logic_value *other = &b.items[i];
 
@@ -53,7 +59,7 @@ bool logic_same(struct ev *e, struct logic_value a, struct logic_value b, unsign
 	case LOGIC_NUMBER:
 		return a.n == b.n;
 	case LOGIC_STRING:
-		return text_equal(a, b);
+		return a.len == b.len && (a.len < 64 || may_go_on(e, a.len / 64)) && text_equal(a, b);
 	case LOGIC_ARRAY:
 	case LOGIC_OBJECT:
 		return e->rule->dialect == LOGIC_COMPAT ? same_contents(e, a, b, depth) : identical(a, b);
@@ -121,7 +127,7 @@ static bool js_ordered(struct ev *e, const struct node *n, struct logic_value a,
 	if (is_failed(a) || is_failed(b))
 		return false;
 	if (a.kind == LOGIC_STRING && b.kind == LOGIC_STRING)
-		return ordered(op, text_order(a, b), 0);
+		return may_go_on(e, (a.len < b.len ? a.len : b.len) / 64) && ordered(op, text_order(a, b), 0);
 	return ordered(op, logic_js_number(a), logic_js_number(b));
 }
 
@@ -167,10 +173,6 @@ static bool compat_holds(struct ev *e, const struct node *n, struct logic_value 
 
 static bool holds(struct ev *e, const struct node *n, struct logic_value a, struct logic_value b, bool *ret)
 {
-	if (__builtin_expect(a.kind == LOGIC_STRING && a.len >= 64 && !logic_charge(e, a.len / 64), 0)) {
-		logic_no_steps(e, n);
-		return false;
-	}
 	if (e->rule->dialect != LOGIC_COMPAT) {
 		*ret = js_holds(e, n, a, b);
 	} else if (!compat_holds(e, n, a, b, ret) && !e->fatal) {

@@ -303,24 +303,29 @@ const struct doc_node *logic_comp_list(const struct comp *c, const struct doc_no
 	return n;
 }
 
+/* The arguments stand in a list. */
+static int compile_listed(struct comp *c, uint32_t slot, uint8_t op, const struct doc_node *arg)
+{
+	size_t n = c->o->dialect == LOGIC_CLASSIC ? classic_count(op, arg->seq.n) : arg->seq.n;
+
+	if (c->o->dialect == LOGIC_COMPAT && compares(op) && n < 2)
+		return raise_when_evaluated(c, slot, RAISE_ARGUMENTS, op);
+	if (n && op >= OP_MAP && op <= OP_NONE && arg->seq.items[0]->kind == DOC_NULL)
+		c->nodes[slot].flags |= NODE_NULL_LIST;
+	return logic_comp_children(c, slot, arg->seq.items, n);
+}
+
 static int compile_arguments(struct comp *c, uint32_t slot, uint8_t op, const struct doc_node *arg)
 {
-	bool compat = c->o->dialect == LOGIC_COMPAT, lazy = ops[op].shape == LAZY;
+	bool compat = c->o->dialect == LOGIC_COMPAT, unary = op == OP_NOT || op == OP_TRUTH || op == OP_TRY;
 	struct doc_node *one[1];
-	size_t n;
 
 	arg = logic_comp_list(c, arg);
-	if (arg->kind == DOC_SEQ) {
-		n = c->o->dialect == LOGIC_CLASSIC ? classic_count(op, arg->seq.n) : arg->seq.n;
-		if (compat && compares(op) && n < 2)
-			return raise_when_evaluated(c, slot, RAISE_ARGUMENTS, op);
-		if (n && lazy && op >= OP_MAP && op <= OP_NONE && arg->seq.items[0]->kind == DOC_NULL)
-			c->nodes[slot].flags |= NODE_NULL_LIST;
-		return logic_comp_children(c, slot, arg->seq.items, n);
-	}
-	if (compat && lazy)
+	if (arg->kind == DOC_SEQ)
+		return compile_listed(c, slot, op, arg);
+	if (compat && ops[op].shape == LAZY)
 		return raise_when_evaluated(c, slot, RAISE_ARGUMENTS, op);
-	if (compat && arg->kind == DOC_MAP && arg->map.n && op != OP_NOT && op != OP_TRUTH && op != OP_TRY)
+	if (compat && !unary && arg->kind == DOC_MAP && arg->map.n)
 		c->nodes[slot].flags |= NODE_SPREAD;
 	memcpy(one, &arg, sizeof(arg)); /* a list of one, read only */
 	return logic_comp_children(c, slot, one, 1);

@@ -287,11 +287,17 @@ static inline struct logic_value logic_arg(struct ev *e, const struct args *a, u
 {
 	return a->values ? a->values[i] : logic_eval_node(e, &a->nodes[i]);
 }
+struct logic_value logic_small_object(struct ev *e, const struct node *n, const char *const *keys, const struct logic_value *values,
+									  uint32_t count);
 struct logic_value logic_lookup_text(struct ev *e, const struct node *n, struct logic_value path, bool *ret_found);
 bool logic_same(struct ev *e, struct logic_value a, struct logic_value b, unsigned depth); /* ===; may leave e->fatal */
 struct logic_value logic_text_of(struct ev *e, const struct node *n, struct logic_value v); /* a STRING */
 
-/* --- operators (logic-compare.c, logic-math.c, logic-list.c, logic-text.c, logic-flagd.c) --- */
+/* --- operators (logic-data.c, -compare.c, -math.c, -list.c, -text.c, -flagd.c, -semver.c) --- */
+struct logic_value logic_op_var(struct ev *e, const struct node *n);
+struct logic_value logic_op_val(struct ev *e, const struct node *n); /* and exists */
+struct logic_value logic_op_injected(struct ev *e, const struct node *n);
+struct logic_value logic_op_path_dynamic(struct ev *e, const struct node *n);
 struct logic_value logic_op_compare(struct ev *e, const struct node *n);
 struct logic_value logic_op_math(struct ev *e, const struct node *n);
 struct logic_value logic_op_each(struct ev *e, const struct node *n); /* map, filter, all, some, none */

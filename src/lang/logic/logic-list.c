@@ -189,12 +189,7 @@ static struct logic_value in_list(struct ev *e, const struct node *n, struct log
 	for (uint32_t i = 0; i < list.len && !found && !e->fatal; i++) {
 		const struct logic_value *item = &list.items[i];
 
-		if (item->kind != needle.kind)
-			continue;
-		if (needle.kind == LOGIC_STRING)
-			found = item->len == needle.len && logic_bytes_equal(item->s, needle.s, needle.len);
-		else
-			found = logic_same(e, needle, *item, 0);
+		found = item->kind == needle.kind && logic_same(e, needle, *item, 0);
 	}
 	if (e->fatal) {
 		e->at = n;
@@ -223,7 +218,19 @@ static struct logic_value in_text(struct ev *e, const struct node *n, struct log
 	return logic_bool(!needle.len || memmem(text.s, text.len, needle.s, needle.len));
 }
 
-struct logic_value logic_op_in(struct ev *e, const struct node *n)
+/* The usual case: a short text in a list, both at hand. */
+static bool in_plain(const struct logic_value *needle, const struct logic_value *list)
+{
+	for (uint32_t i = 0; i < list->len; i++) {
+		const struct logic_value *item = &list->items[i];
+
+		if (item->kind == LOGIC_STRING && item->len == needle->len && logic_bytes_equal(item->s, needle->s, needle->len))
+			return true;
+	}
+	return false;
+}
+
+static struct logic_value in_slowly(struct ev *e, const struct node *n)
 {
 	struct logic_value needle, where;
 	struct args a;
@@ -243,6 +250,16 @@ struct logic_value logic_op_in(struct ev *e, const struct node *n)
 	if (where.kind == LOGIC_ARRAY)
 		return in_list(e, n, needle, where);
 	return where.kind == LOGIC_STRING ? in_text(e, n, needle, where) : logic_bool(false);
+}
+
+struct logic_value logic_op_in(struct ev *e, const struct node *n)
+{
+	const struct node *arg = &e->nodes[n->first];
+	const struct logic_value *needle = n->n == 2 ? logic_peek(e, arg) : NULL, *where = needle ? logic_peek(e, arg + 1) : NULL;
+
+	if (where && where->kind == LOGIC_ARRAY && where->len <= 16 && needle->kind == LOGIC_STRING && needle->len < 64)
+		return logic_bool(in_plain(needle, where));
+	return in_slowly(e, n);
 }
 
 /* --- missing --- */

@@ -41,22 +41,22 @@ static double combine(uint8_t op, double a, double b)
 
 /* --- FLAGD, CLASSIC --- */
 
+/* What nothing gives: the neutral number of the operator. */
+static double classic_start(uint8_t op) { return op == OP_MAX ? -INFINITY : op == OP_MIN ? INFINITY : 0; }
+
 static struct logic_value classic(struct ev *e, const struct node *n, const struct args *a)
 {
 	bool floats = n->op == OP_ADD || n->op == OP_MUL, pair = n->op == OP_SUB || n->op == OP_DIV || n->op == OP_MOD;
 	uint32_t count = pair && a->n > 2 ? 2 : a->n;
-	double result = n->op == OP_MAX ? -INFINITY : n->op == OP_MIN ? INFINITY : 0;
+	double result = classic_start(n->op), x;
+	struct logic_value v;
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct logic_value v = logic_arg(e, a, i);
-		double x;
-
-		if (is_failed(v))
+		v = logic_arg(e, a, i);
+		if (is_failed(v) || (n->op == OP_MUL && count == 1)) /* alone, a factor stays what it is */
 			return v;
 		x = floats ? parse_float(v) : logic_js_number(v);
 		result = i || n->op == OP_MAX || n->op == OP_MIN ? combine(n->op, result, x) : x;
-		if (n->op == OP_MUL && count == 1) /* alone, it stays what it is */
-			return v;
 	}
 	if (pair && count < 2)
 		result = n->op == OP_SUB && count ? -result : NAN;

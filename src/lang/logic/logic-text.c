@@ -153,6 +153,8 @@ struct logic_value logic_op_affix(struct ev *e, const struct node *n)
 		return affix;
 	if (text.kind != LOGIC_STRING || affix.kind != LOGIC_STRING)
 		return logic_null();
+	if (!logic_charge(e, affix.len / 64))
+		return logic_no_steps(e, n);
 	return logic_bool(n->op == OP_STARTS_WITH ? str_has_prefix(logic_text(text), logic_text(affix))
 											  : str_has_suffix(logic_text(text), logic_text(affix)));
 }

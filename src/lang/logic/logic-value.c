@@ -8,7 +8,11 @@
 
 #include <math.h>
 
-enum { INDEX_MIN = 16, NUMBER_TEXT_MAX = 512 };
+enum {
+	INDEX_MIN = 16,
+	NUMBER_TEXT_MAX = 512,   /* of a number's text, */
+	NUMBER_SPACE_MAX = 4096, /* and with the white space around it: longer ones are no numbers */
+};
 
 /* --- objects --- */
 
@@ -203,27 +207,31 @@ int logic_from_doc(struct arena *a, const struct doc_node *n, struct logic_value
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
+static size_t skip_digits(str s, size_t i)
+{
+	while (i < s.len && is_digit(s.ptr[i]))
+		i++;
+	return i;
+}
+
+static size_t skip_sign(str s, size_t i) { return i + (i < s.len && (s.ptr[i] == '+' || s.ptr[i] == '-')); }
+
 /* Bytes of s that are a decimal number: [+-] digits [. digits] [e [+-] digits], at least one digit in front; 0: none. */
 static size_t decimal_len(str s)
 {
-	size_t i = s.len && (s.ptr[0] == '+' || s.ptr[0] == '-'), digits = 0, end;
+	size_t begin = skip_sign(s, 0), end = skip_digits(s, begin), digits = end - begin, exponent;
 
-	for (; i < s.len && is_digit(s.ptr[i]); i++)
-		digits++;
-	if (i < s.len && s.ptr[i] == '.')
-		for (i++; i < s.len && is_digit(s.ptr[i]); i++)
-			digits++;
+	if (end < s.len && s.ptr[end] == '.') {
+		begin = end + 1;
+		end = skip_digits(s, begin);
+		digits += end - begin;
+	}
 	if (!digits)
 		return 0;
-	end = i;
-	if (i < s.len && (s.ptr[i] | 0x20) == 'e') {
-		i++;
-		i += i < s.len && (s.ptr[i] == '+' || s.ptr[i] == '-');
-		if (i < s.len && is_digit(s.ptr[i])) {
-			while (i < s.len && is_digit(s.ptr[i]))
-				i++;
-			end = i;
-		}
+	if (end < s.len && (s.ptr[end] | 0x20) == 'e') {
+		exponent = skip_sign(s, end + 1);
+		if (skip_digits(s, exponent) > exponent)
+			end = skip_digits(s, exponent);
 	}
 	return end;
 }
@@ -249,33 +257,38 @@ static bool radix_number(str s, double *ret)
 	return true;
 }
 
+static bool infinity(str s, bool prefix, double *ret)
+{
+	bool minus = s.len && s.ptr[0] == '-';
+
+	if (minus || (s.len && s.ptr[0] == '+'))
+		s = str_sub(s, 1, s.len);
+	*ret = minus ? -INFINITY : INFINITY;
+	return prefix ? str_has_prefix(s, STR("Infinity")) : str_eq(s, STR("Infinity"));
+}
+
 bool logic_parse_number(str s, bool prefix, double *ret)
 {
 	char tmp[NUMBER_TEXT_MAX];
-	size_t n, sign;
 	int64_t small;
+	size_t n;
 
+	if (s.len > NUMBER_SPACE_MAX)
+		return false;
 	while (s.len && is_space(s.ptr[0]))
 		s = str_sub(s, 1, s.len);
 	while (!prefix && s.len && is_space(s.ptr[s.len - 1]))
 		s.len--;
-	*ret = 0;
-	if (!s.len)
-		return !prefix;
-	if (s.len < 16 && is_digit(s.ptr[0]) && str_to_i64(s, &small)) { /* most of what is met */
+	if (s.len && s.len < 16 && is_digit(s.ptr[0]) && str_to_i64(s, &small)) { /* most of what is met */
 		*ret = (double)small;
 		return true;
 	}
-	sign = s.ptr[0] == '+' || s.ptr[0] == '-';
-	if (str_has_prefix(str_sub(s, sign, s.len), STR("Infinity")) && (prefix || s.len == sign + 8)) {
-		*ret = s.ptr[0] == '-' ? -INFINITY : INFINITY;
+	if (infinity(s, prefix, ret) || (!prefix && radix_number(s, ret)))
 		return true;
-	}
-	if (!prefix && radix_number(s, ret))
-		return true;
+	*ret = 0;
 	n = decimal_len(s);
 	if (!n || n >= sizeof(tmp) || (!prefix && n != s.len))
-		return false;
+		return !s.len && !prefix;
 	memcpy(tmp, s.ptr, n);
 	tmp[n] = 0;
 	*ret = strtod(tmp, NULL);
