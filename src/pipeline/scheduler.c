@@ -197,6 +197,16 @@ static int decide_group(struct turn *t, struct run *r, size_t g, struct err *ret
 
 /* --- the run --- */
 
+static const char *cancelled_cause(struct turn *t, const struct run *r, size_t g)
+{
+	str why = r->groups[g].cause.ptr ? r->groups[g].cause : STR("");
+
+	for (size_t i = 0; i < r->n_jobs && why.len == 0; i++)
+		if (in_group(&r->jobs[i], g) && r->jobs[i].result == RESULT_CANCELLED)
+			why = r->jobs[i].cause;
+	return arena_printf(t->a, "job '%.*s' was cancelled%s%.*s", STR_ARG(r->plan->groups[g].id), why.len ? ": " : "", STR_ARG(why));
+}
+
 static int finish_run(struct turn *t, struct run *r, struct err *reterr)
 {
 	enum plan_result result = RESULT_SUCCESS;
@@ -211,7 +221,7 @@ static int finish_run(struct turn *t, struct run *r, struct err *reterr)
 			result = RESULT_FAILURE;
 		} else if (r->groups[g].result == RESULT_CANCELLED && result == RESULT_SUCCESS) {
 			result = RESULT_CANCELLED;
-			cause = arena_printf(t->a, "job '%.*s' was cancelled", STR_ARG(r->plan->groups[g].id));
+			cause = cancelled_cause(t, r, g);
 		}
 	}
 	r->state = RUN_FINISHED;

@@ -26,6 +26,7 @@ struct exec {
 	int64_t            raw;     /* bytes of the raw log that went through */
 	bool               headed;  /* the line with the limits is out */
 	int                fd_out;
+	bool               superseded; /* a release whose place a newer one took */
 };
 
 /* --- log --- */
@@ -99,7 +100,7 @@ static void view_end(struct exec *x, enum job_state state, int exit_status, cons
 	struct job            *j = x->j;
 
 	masks_apply(&j->masks, str_z(cause), &masked);
-	x->s->conclusion = state == JOB_FAILURE && x->continue_on_error ? JOB_SUCCESS : state;
+	x->s->conclusion = (state == JOB_FAILURE || x->superseded) && x->continue_on_error ? JOB_SUCCESS : state;
 	if (x->s->conclusion == JOB_FAILURE && !j->failed) {
 		j->failed = true;
 		if (!j->result.cause[0])
@@ -303,6 +304,12 @@ static int watch(struct exec *x, bool stoppable, struct err *reterr)
 
 /* --- from the guard's status to the step's outcome --- */
 
+static bool is_superseded(const struct exec *x)
+{
+	return x->status.end == GUARD_EXITED && x->status.exit_status == RELEASE_SUPERSEDED_STATUS &&
+	       str_eqz(doc_get_str(x->s->spec, "uses"), "weir/release@v1");
+}
+
 static int outcome(struct exec *x, struct err *reterr)
 {
 	CLEANUP_BUF struct buf out = BUF_INIT(16 << 20);
@@ -332,6 +339,16 @@ static int outcome(struct exec *x, struct err *reterr)
 		if (!cause[0])
 			snprintf(cause, sizeof(cause), "%.500s", back.msg);
 		r = x->log.failed.code ? 0 : say(x, arena_printf(&x->arena, "::error::%s", back.msg), reterr);
+	}
+	if (is_superseded(x)) {
+		const struct kv *told = kvs_get(&x->s->outputs, STR("cause"));
+		str              why = told ? str_sub(told->value, 0, 300) : STR("superseded by a newer release");
+
+		snprintf(cause, sizeof(cause), "%.*s", STR_ARG(why));
+		state = JOB_CANCELLED;
+		x->superseded = true;
+		if (!x->continue_on_error)
+			job_cancel(x->j, cause);
 	}
 	if (!r && x->status.end != GUARD_EXITED)
 		r = say(x, arena_printf(&x->arena, "weir: %s", cause), reterr);

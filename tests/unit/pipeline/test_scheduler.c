@@ -502,7 +502,7 @@ static void concurrency_of_jobs(void **state)
 		b = none;
 	}
 	assert_int_equal(finish(&b, RESULT_SUCCESS, "{}", false), 0);
-	expect_run(r2, "finished cancelled: job 'a' was cancelled;");
+	expect_run(r2, "finished cancelled: job 'a' was cancelled: concurrency: superseded by run 3");
 	(void)snprintf(r4, sizeof(r4), "%s", make_run(cut)); /* a job stops a run */
 	expect_run(r4, "a=blockedconcurrency");
 	assert_int_equal(renew(&h, &cancel), 0);
@@ -516,7 +516,7 @@ static void concurrency_of_jobs(void **state)
 	expect_run(r1, "a=blocked");
 	assert_int_equal(pipeline_cancel(p, str_z(r4), STR("token:laptop"), NULL), 0); /* a holder that is ended by hand */
 	expect_run(r1, "a=queued;");
-	expect_run(make_run(own), "finished cancelled: job 'a' was cancelled; a=finished/cancelledconcurrency: the run holds group 'OWN' itself");
+	expect_run(make_run(own), "finished cancelled: job 'a' was cancelled: concurrency: the run holds group 'OWN' itself");
 	while (claim_n(5, &none))
 		assert_int_equal(finish(&none, RESULT_SUCCESS, "{}", false), 0);
 }

@@ -497,6 +497,40 @@ static void test_release_token(void **state)
 	jobs_close(&j);
 }
 
+/* A release whose place a newer one took has not failed: its job ends as cancelled, and says why. */
+static void test_release_superseded(void **state)
+{
+	static const char with[] = "\"with\":{\"service\":\"old\",\"environment\":\"e\",\"files\":\".\"}";
+	struct jobs       j;
+	struct job_result r;
+	struct job_view   v;
+	char              steps[1000];
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	snprintf(steps, sizeof(steps), "{\"uses\":\"weir/release@v1\",\"id\":\"r\",%s},{\"uses\":\"run\",\"run\":\"echo never\"},"
+	         "{\"uses\":\"run\",\"if\":\"cancelled()\",\"run\":\"echo '${{ steps.r.outcome }} by ${{ steps.r.outputs.cause }}'\"}", with);
+	jobs_open(&j, "", steps);
+	assert_int_equal(run_it(&j), JOB_CANCELLED);
+	job_get_result(j.job, &r);
+	assert_string_equal(r.cause, "superseded by release #12");
+	job_get_view(j.job, 0, &v);
+	assert_int_equal(v.state, JOB_CANCELLED);
+	assert_string_equal(v.cause, "superseded by release #12");
+	state_is(&j, 1, JOB_SKIPPED);
+	log_has(&j, 2, "cancelled by superseded by release #12\n");
+	jobs_close(&j);
+	/* continue-on-error lets the job go on; the same status of an ordinary command is a failure */
+	snprintf(steps, sizeof(steps), "{\"uses\":\"weir/release@v1\",\"continue_on_error\":true,%s},{\"uses\":\"run\",\"run\":\"echo on\"},"
+	         "{\"uses\":\"run\",\"run\":\"exit %d\"}", with, RELEASE_SUPERSEDED_STATUS);
+	jobs_open(&j, "", steps);
+	assert_int_equal(run_it(&j), JOB_FAILURE);
+	state_is(&j, 0, JOB_CANCELLED);
+	state_is(&j, 1, JOB_SUCCESS);
+	state_is(&j, 2, JOB_FAILURE);
+	jobs_close(&j);
+}
+
 /* Inside the sandbox this program stands for `weir action-release`. */
 static int fake_release(void)
 {
@@ -507,7 +541,11 @@ static int fake_release(void)
 	if (!service || !environment || !file || fs_read(file, &token, &err))
 		return 1;
 	printf("release %s to %s with %s\n", service, environment, buf_z(&token));
-	return 0;
+	if (strcmp(service, "old") != 0)
+		return 0;
+	if (fs_write_quick(getenv("GITHUB_OUTPUT"), STR("release=R1\nstate=superseded\ncause=superseded by release #12\n"), 0644, &err))
+		return 1;
+	return RELEASE_SUPERSEDED_STATUS;
 }
 
 static void test_bad_specs(void **state)
@@ -537,7 +575,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_hostile_files), cmocka_unit_test(test_command_files_are_emptied), cmocka_unit_test(test_hash_files),  cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_whole_maps), cmocka_unit_test(test_cancel_timeout),
 		cmocka_unit_test(test_timeouts),      cmocka_unit_test(test_killed_runner), cmocka_unit_test(test_detach),
-		cmocka_unit_test(test_checkout_copy), cmocka_unit_test(test_release_token), cmocka_unit_test(test_bad_specs),
+		cmocka_unit_test(test_checkout_copy), cmocka_unit_test(test_release_token), cmocka_unit_test(test_release_superseded), cmocka_unit_test(test_bad_specs),
 	};
 
 	base_init();
