@@ -21,6 +21,7 @@
 #define LIMIT_WORKFLOW_JOBS      1000        /* jobs of one run after matrices */
 #define LIMIT_WORKFLOW_BYTES     (1 << 20)  /* a workflow file */
 #define LIMIT_WORKFLOW_NAME_BYTES 255       /* its name: a column of every page */
+#define LIMIT_RUN_NAME_BYTES     500       /* of a run: a commit's subject */
 #define LIMIT_WORKFLOW_PAIRS     256        /* entries of an env, with or outputs map */
 #define LIMIT_WORKFLOW_INPUTS    25         /* inputs of a dispatch, as GitHub had it */
 #define LIMIT_JOB_STEPS          1000       /* steps of one job */
