@@ -18,11 +18,13 @@ extern const size_t            cred_rule_files_n;
 
 /* --- rules.c --- */
 enum cred_checksum { CHECKSUM_NONE, CHECKSUM_CRC32_BASE62 };
+enum cred_judge { JUDGE_NONE, JUDGE_KEY, JUDGE_PASSWORD }; /* how the value itself is looked at: strength.c */
 
 struct cred_rule {
 	const char  *id, *title, *provider, *advice, *regex;
 	pcre2_code  *code;
 	uint32_t     group;       /* number of the group `secret` */
+	uint32_t     password;    /* number of the group `password`, 0: none; where it matched, the value is judged as a password */
 	double       entropy_min; /* bits per byte */
 	unsigned     before, reach; /* bytes before and after the end of a trigger in which a match begins and ends */
 	bool         certain;     /* the format alone says so: also in binary files */
@@ -30,6 +32,7 @@ struct cred_rule {
 	bool         ignore_case, any_case; /* of the expression; of the triggers alone */
 	enum severity       severity;
 	enum cred_checksum  checksum;
+	enum cred_judge     judge;
 	const char  *const *stop_words; /* small letters; NULL-ended */
 	const char  *const *not_paths;  /* ends of paths it does not look at; NULL-ended */
 	const char  *const *match, *const *no_match; /* examples, NULL-ended; see cred_example() */
@@ -52,12 +55,19 @@ void cred_rules_fini(struct cred_rules *rs);
  * z bech32, w word characters and '-', c as a with the CRC-32 of what stands before it since the last '_' as its last 6). So no secret stands in the tree. */
 void cred_example(const char *text, struct buf *out);
 
+/* --- strength.c --- */
+enum cred_strength { STRENGTH_NONE, STRENGTH_WEAK, STRENGTH_STRONG };
+/* NONE: a word, a name, a number. WEAK: it may be a secret (short, or a word with a number). STRONG: drawn at random, 16 characters
+ * or more, or a password of three classes of characters. Of keys and tokens only what was drawn at random is a secret. */
+enum cred_strength cred_strength(str s, bool password);
+
 /* --- secret.c: judging one candidate --- */
 double   cred_entropy(str s);
 uint32_t cred_crc32(str s);
 bool     cred_checksum_ok(enum cred_checksum kind, str secret);
 bool     cred_is_placeholder(const struct cred_rule *r, str secret);
 bool     cred_looks_like_code(str secret); /* for generic rules */
+bool     cred_path_is_test(str path);
 void     cred_fingerprint(const unsigned char key[32], const char *rule, str secret, char out[33]);
 void     cred_excerpt(str secret, bool certain, struct buf *out);
 
@@ -71,6 +81,7 @@ struct cred {
 };
 struct cred_hit {
 	unsigned rule;
+	bool     weak;       /* judged so: a warning at most */
 	size_t   start, end; /* of the secret */
 };
 struct cred_worker { /* what one thread needs to scan */

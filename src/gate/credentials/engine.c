@@ -210,15 +210,25 @@ static bool path_excluded(const struct cred_rule *r, str path)
 	return false;
 }
 
-static bool is_secret(const struct cred_rule *r, str secret)
+/* The groups of one match: is it a secret, and is it a weak one? */
+static bool is_secret(const struct cred_rule *r, str secret, bool password, bool *ret_weak)
 {
+	enum cred_strength strength;
+
+	*ret_weak = false;
 	if (r->checksum != CHECKSUM_NONE && cred_checksum_ok(r->checksum, secret))
 		return true; /* nobody writes a placeholder whose checksum fits */
 	if (r->entropy_min > 0 && cred_entropy(secret) < r->entropy_min)
 		return false;
 	if (cred_is_placeholder(r, secret))
 		return false;
-	return !r->generic || !cred_looks_like_code(secret);
+	if (r->generic && cred_looks_like_code(secret))
+		return false;
+	if (r->judge == JUDGE_NONE)
+		return true;
+	strength = cred_strength(secret, password || r->judge == JUDGE_PASSWORD);
+	*ret_weak = strength == STRENGTH_WEAK;
+	return strength != STRENGTH_NONE;
 }
 
 /* Tries rule r with matches that begin in [from, to]. */
@@ -232,7 +242,8 @@ static int confirm(struct cred_worker *w, unsigned rule, size_t from, size_t to)
 	pcre2_set_offset_limit(w->context, to);
 	while (from <= to) {
 		int rc = pcre2_match(r->code, (PCRE2_SPTR)w->text.ptr, end, from, 0, w->match, w->context);
-		str secret;
+		str  secret;
+		bool weak;
 
 		if (rc == PCRE2_ERROR_NOMATCH)
 			break;
@@ -241,8 +252,8 @@ static int confirm(struct cred_worker *w, unsigned rule, size_t from, size_t to)
 		if (ov[2 * r->group] == PCRE2_UNSET || w->hits.n >= HITS_MAX)
 			break;
 		secret = str_n(w->text.ptr + ov[2 * r->group], ov[2 * r->group + 1] - ov[2 * r->group]);
-		if (is_secret(r, secret)) {
-			struct cred_hit h = { .rule = rule, .start = ov[2 * r->group], .end = ov[2 * r->group + 1] };
+		if (is_secret(r, secret, r->password && ov[2 * r->password] != PCRE2_UNSET, &weak)) {
+			struct cred_hit h = { .rule = rule, .weak = weak, .start = ov[2 * r->group], .end = ov[2 * r->group + 1] };
 
 			if (!VEC_PUSH(&w->hits, h))
 				return err_set(&w->err, WEIR_ENOMEM, "no memory for hits");

@@ -42,6 +42,8 @@ static int compile(struct doc_check *c, const struct doc_node *at, struct cred_r
 		return -1;
 	}
 	r->group = (uint32_t)group;
+	group = pcre2_substring_number_from_name(r->code, (PCRE2_SPTR) "password");
+	r->password = group > 0 ? (uint32_t)group : 0;
 	if (pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE)) {
 		doc_error(c, at, "regex cannot be compiled to machine code");
 		return -1;
@@ -88,6 +90,7 @@ static void read_numbers(struct doc_check *c, const struct doc_node *map, struct
 {
 	static const char *const checksums[] = { "none", "crc32-base62", NULL };
 	static const char *const severities[] = { "note", "warning", "error", NULL };
+	static const char *const judges[] = { "none", "key", "password", NULL };
 	const struct doc_node   *n;
 
 	r->entropy_min = (n = doc_get(map, "entropy")) ? doc_want_num(c, n, "entropy", 0, 8) : 0;
@@ -101,6 +104,8 @@ static void read_numbers(struct doc_check *c, const struct doc_node *map, struct
 		r->severity = (enum severity)(doc_want_enum(c, n, "severity", severities) + 1);
 	if ((n = doc_get(map, "checksum")))
 		r->checksum = doc_want_enum(c, n, "checksum", checksums) == 1 ? CHECKSUM_CRC32_BASE62 : CHECKSUM_NONE;
+	if ((n = doc_get(map, "judge")))
+		r->judge = (enum cred_judge)doc_want_enum(c, n, "judge", judges);
 }
 
 static const char *word_of(struct arena *a, struct doc_check *c, const struct doc_node *map, const char *key, const char *otherwise)
@@ -132,7 +137,7 @@ static int read_rule(struct cred_rules *rs, struct doc_check *c, const struct do
                      struct err *reterr)
 {
 	static const char *const known[] = { "id", "title", "provider", "advice", "regex", "keyword", "value", "literals", "triggers", "entropy", "before", "reach",
-		                                 "certain", "generic", "ignore-case", "severity", "checksum", "stop-words", "not-paths", "match",
+		                                 "certain", "generic", "ignore-case", "severity", "checksum", "judge", "stop-words", "not-paths", "match",
 		                                 "no-match", NULL };
 	struct cred_rule         r = { 0 };
 

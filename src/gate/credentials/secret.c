@@ -95,49 +95,31 @@ bool cred_is_placeholder(const struct cred_rule *r, str secret)
 	return contains_word(str_n(low, n), words) || contains_word(str_n(low, n), r->stop_words) || (!r->certain && secret.len < 256 && has_long_run(secret, r->generic ? 6 : 9));
 }
 
-struct classes {
-	size_t lower, upper, digit, other;
-};
-
-static struct classes classes_of(str s)
-{
-	struct classes c = { 0 };
-
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char ch = (unsigned char)s.ptr[i];
-
-		if (islower(ch))
-			c.lower++;
-		else if (isupper(ch))
-			c.upper++;
-		else if (isdigit(ch))
-			c.digit++;
-		else
-			c.other++;
-	}
-	return c;
-}
-
-/* A value in an assignment that is an expression, a name, a path or a word, and so no secret by itself. */
+/* A value in an assignment that is an expression or a place, and so no secret by itself. Words and names: strength.c. */
 bool cred_looks_like_code(str s)
 {
-	struct classes c = classes_of(s);
-	bool           name = true;
-
 	if (!s.len || memchr("$%<&@/.~", s.ptr[0], 8))
 		return true;
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char ch = (unsigned char)s.ptr[i];
 
-		if (ch < 0x21 || ch > 0x7e || strchr("(){}[]<>;|`", ch))
+		if (ch < 0x21 || ch > 0x7e || strchr("(){}[]<>`", ch))
 			return true;
-		name = name && (isalpha(ch) || ch == '_' || ch == '-' || ch == '.' || ch == ':' || ch == '/');
 	}
-	if (name) /* letters with separators: a name, a host, a path, words */
-		return true;
-	if (s.len > 8 && (str_contains(s, STR("://")) || str_contains(s, STR("::")) || str_contains(s, STR("->"))))
-		return true;
-	return c.digit + c.other == 0;
+	return s.len > 8 && (str_contains(s, STR("://")) || str_contains(s, STR("::")) || str_contains(s, STR("->")));
+}
+
+/* Folders and files of tests and examples, where made-up passwords are the rule. */
+bool cred_path_is_test(str path)
+{
+	static const char *const parts[] = { "/test", "/spec/", "/specs/", "/fixture", "/__tests__/", "/__mocks__/", "/mock", "/example", "/sample", "/testdata/",
+		                                 "_test.", ".test.", ".spec.", "_spec.", "-test.", "test_", "/node_modules/", "/site-packages/", "/vendor/", "/third_party/", NULL };
+	char low[512] = "/";
+	size_t n = path.len < sizeof low - 1 ? path.len : sizeof low - 1;
+
+	for (size_t i = 0; i < n; i++)
+		low[i + 1] = (char)tolower((unsigned char)path.ptr[i]);
+	return contains_word(str_n(low, n + 1), parts);
 }
 
 void cred_fingerprint(const unsigned char key[32], const char *rule, str secret, char out[33])
