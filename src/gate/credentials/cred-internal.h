@@ -29,10 +29,12 @@ struct cred_rule {
 	unsigned     before, reach; /* bytes before and after the end of a trigger in which a match begins and ends */
 	bool         certain;     /* the format alone says so: also in binary files */
 	bool         generic;     /* gives way to any other rule at the same place; the value must not look like code */
-	bool         ignore_case, any_case; /* of the expression; of the triggers alone */
+	bool         ignore_case, any_case; /* of the expression; of the triggers alone (rules with a keyword) */
 	enum severity       severity;
 	enum cred_checksum  checksum;
 	enum cred_judge     judge;
+	bool         base64, basic; /* judged is what the value encodes; basic: what stands behind the first ':' of that */
+	bool         mild_in_tests; /* made-up ones are usual in tests and examples: a warning there */
 	const char  *const *stop_words; /* small letters; NULL-ended */
 	const char  *const *not_paths;  /* ends of paths it does not look at; NULL-ended */
 	const char  *const *match, *const *no_match; /* examples, NULL-ended; see cred_example() */
@@ -68,6 +70,9 @@ bool     cred_checksum_ok(enum cred_checksum kind, str secret);
 bool     cred_is_placeholder(const struct cred_rule *r, str secret);
 bool     cred_looks_like_code(str secret); /* for generic rules */
 bool     cred_path_is_test(str path);
+bool     cred_path_is_lock(str path);  /* sums and versions of dependencies */
+/* Whether the value at `start` stands behind the name of something else than a secret: "..._id", "...Name", "...url". */
+bool     cred_named_otherwise(str text, size_t start);
 void     cred_fingerprint(const unsigned char key[32], const char *rule, str secret, char out[33]);
 void     cred_excerpt(str secret, bool certain, struct buf *out);
 
@@ -94,6 +99,7 @@ struct cred_worker { /* what one thread needs to scan */
 	VEC(struct cred_hit) hits;
 	uint64_t   tried; /* bytes tried as the begin of a match, of the present text: at most its length for each rule */
 	struct buf decoded; /* UTF-16 as UTF-8 */
+	struct buf inner;   /* what a value in base64 encodes */
 	/* the present text */
 	str      text;
 	str      path;

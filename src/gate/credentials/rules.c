@@ -90,6 +90,7 @@ static void read_numbers(struct doc_check *c, const struct doc_node *map, struct
 {
 	static const char *const checksums[] = { "none", "crc32-base62", NULL };
 	static const char *const severities[] = { "note", "warning", "error", NULL };
+	static const char *const encodings[] = { "none", "base64", "basic", NULL };
 	static const char *const judges[] = { "none", "key", "password", NULL };
 	const struct doc_node   *n;
 
@@ -98,12 +99,20 @@ static void read_numbers(struct doc_check *c, const struct doc_node *map, struct
 	r->reach = (n = doc_get(map, "reach")) ? (unsigned)doc_want_int(c, n, "reach", 1, REACH_MAX) : REACH_DEFAULT;
 	r->certain = (n = doc_get(map, "certain")) && doc_want_bool(c, n, "certain");
 	r->generic = (n = doc_get(map, "generic")) && doc_want_bool(c, n, "generic");
+	r->mild_in_tests = r->generic || ((n = doc_get(map, "mild-in-tests")) && doc_want_bool(c, n, "mild-in-tests"));
+	if ((n = doc_get(map, "decode"))) {
+		int encoding = doc_want_enum(c, n, "decode", encodings);
+
+		r->base64 = encoding >= 1;
+		r->basic = encoding == 2;
+	}
 	r->ignore_case = (n = doc_get(map, "ignore-case")) && doc_want_bool(c, n, "ignore-case");
 	r->severity = SEVERITY_ERROR;
 	if ((n = doc_get(map, "severity")))
 		r->severity = (enum severity)(doc_want_enum(c, n, "severity", severities) + 1);
 	if ((n = doc_get(map, "checksum")))
 		r->checksum = doc_want_enum(c, n, "checksum", checksums) == 1 ? CHECKSUM_CRC32_BASE62 : CHECKSUM_NONE;
+	r->judge = r->any_case || r->generic ? JUDGE_KEY : JUDGE_NONE;
 	if ((n = doc_get(map, "judge")))
 		r->judge = (enum cred_judge)doc_want_enum(c, n, "judge", judges);
 }
@@ -137,7 +146,7 @@ static int read_rule(struct cred_rules *rs, struct doc_check *c, const struct do
                      struct err *reterr)
 {
 	static const char *const known[] = { "id", "title", "provider", "advice", "regex", "keyword", "value", "literals", "triggers", "entropy", "before", "reach",
-		                                 "certain", "generic", "ignore-case", "severity", "checksum", "judge", "stop-words", "not-paths", "match",
+		                                 "certain", "generic", "ignore-case", "severity", "checksum", "judge", "decode", "mild-in-tests", "stop-words", "not-paths", "match",
 		                                 "no-match", NULL };
 	struct cred_rule         r = { 0 };
 

@@ -22,7 +22,8 @@ struct shape {
 	size_t letters, digits, others, upper, lower;
 	size_t marks;       /* of the others: those that stand in no name or address */
 	size_t pairs, bits; /* of neighbouring letters */
-	size_t changes;     /* of class between neighbours; a capital at the begin of a word is none */
+	size_t neighbours;  /* pairs of letters or digits */
+	size_t changes;     /* of class between them; a capital at the begin of a word is none */
 	size_t distinct;
 	size_t longest;     /* word-like run of letters */
 	bool   hex;         /* of the letters none is past f: such runs say nothing about words */
@@ -57,7 +58,8 @@ static struct shape shape_of(str s)
 		o.marks += c == 0 && memchr("!#$%^*+=?@~,;", ch, 13) != NULL;
 		o.distinct += !seen[ch];
 		seen[ch] = true;
-		o.changes += i && c && b && c != b && !(b == 3 && c == 2);
+		o.neighbours += c && b;
+		o.changes += c && b && c != b && !(b == 3 && c == 2);
 		if (c >= 2 && b >= 2 && !(b == 2 && c == 3)) {
 			size_t cost = (size_t)(pair_bits[tolower(before) - 'a'][tolower(ch) - 'a'] - '0');
 
@@ -81,7 +83,7 @@ static bool drawn(const struct shape *o, str s)
 		return false;
 	if (!o->hex && o->longest >= 6 && o->longest * 4 >= s.len)
 		return false;
-	if (o->changes * 4 >= s.len)
+	if (o->changes * 4 >= o->neighbours)
 		return true;
 	return o->pairs >= 9 && odd(o->pairs, o->bits);
 }
