@@ -44,7 +44,7 @@ MUST_CHECK static inline int secret_scan(struct cred *cred, str path, str text, 
 
 	memset(out, 0, sizeof *out);
 	out->cred = cred;
-	return cred_scan_text(cred, path.len ? path : STR("example.txt"), STR_NULL, text, &sink, reterr);
+	return cred_scan_text(cred, path.len ? path : STR("some/file.txt"), STR_NULL, text, &sink, reterr);
 }
 
 /* Letters and digits alone, small: "crates.io" and "Crates IO" are one provider. */

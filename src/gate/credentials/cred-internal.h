@@ -54,7 +54,7 @@ MUST_CHECK int cred_rules_read(struct cred_rules *rs, const char *name, str text
 void cred_rules_fini(struct cred_rules *rs);
 /* An example with its placeholders filled: <a36> is 36 letters and digits that look drawn at random, the same in every run
  * (a letters+digits, A letters, l small+digits, u capitals+digits, x hex, X capital hex, d digits, b base64, s and t base32,
- * z bech32, w word characters and '-', c as a with the CRC-32 of what stands before it since the last '_' as its last 6). So no secret stands in the tree. */
+ * z bech32, w word characters and '-', c as a with the CRC-32 of what stands before it since the last '_' as its last 6, p "dev:" and as many of a in base64). So no secret stands in the tree. */
 void cred_example(const char *text, struct buf *out);
 
 /* --- strength.c --- */

@@ -307,12 +307,12 @@ static int on_trigger(unsigned rule, unsigned long long from UNUSED, unsigned lo
 	return first > to ? 0 : confirm(w, rule, first, (size_t)to);
 }
 
-/* A rule of a certain format goes before one that needs its surroundings, and that before a generic one. */
+/* A rule of a certain format goes before one that needs its surroundings, and that before a generic one, one of which that only warns comes last. */
 static int rank(const struct cred_worker *w, const struct cred_hit *h)
 {
 	const struct cred_rule *r = &w->c->rules.rules.v[h->rule];
 
-	return r->generic ? 2 : r->certain ? 0 : 1;
+	return r->generic ? 2 + (r->severity != SEVERITY_ERROR) : r->certain ? 0 : 1;
 }
 
 static int hit_order(const void *pa, const void *pb, void *ctx)

@@ -4,6 +4,7 @@
  * expression is compiled with PCRE2's JIT and limits, so that no text can hold up a thread. Start of the gate only. */
 #include "gate/credentials/cred-internal.h"
 
+#include "base/hash.h"
 #include "base/limits.h"
 
 enum { BEFORE_DEFAULT = 96, BEFORE_KEYWORD = 56, REACH_DEFAULT = 320, REACH_MAX = 16384 };
@@ -164,6 +165,8 @@ static int read_rule(struct cred_rules *rs, struct doc_check *c, const struct do
 	r.no_match = words_of(&rs->arena, c, map, "no-match");
 	if (!*r.match)
 		doc_error(c, map, "rule '%s' has no example that it matches", r.id);
+	if (!*r.no_match)
+		doc_error(c, map, "rule '%s' has no example that it does not match", r.id);
 	for (size_t i = 0; i < rs->rules.n; i++)
 		if (!strcmp(rs->rules.v[i].id, r.id))
 			doc_error(c, map, "rule '%s' is there twice", r.id);
@@ -215,7 +218,7 @@ void cred_rules_fini(struct cred_rules *rs)
 static const char *alphabet_of(char kind)
 {
 	switch (kind) {
-	case 'a': case 'c': return "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	case 'a': case 'c': case 'p': return "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 	case 'l': return "0123456789abcdefghijklmnopqrstuvwxyz";
 	case 'u': return "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 	case 'x': return "0123456789abcdef";
@@ -240,6 +243,16 @@ static void add_checksum(struct buf *out, size_t from)
 	for (int i = 5; i >= 0; i--, crc /= 62)
 		text[i] = digits[crc % 62];
 	buf_addz(out, text);
+}
+
+/* "dev:PASSWORD" in base64, as HTTP and Docker write it. */
+static void encode_pair(struct buf *out, size_t from)
+{
+	CLEANUP_BUF struct buf pair = BUF_INIT(4096);
+
+	buf_addf(&pair, "dev:%.*s", (int)(out->len - from), out->ptr + from);
+	out->len = from;
+	buf_add_base64(out, buf_str(&pair));
 }
 
 void cred_example(const char *text, struct buf *out)
@@ -267,6 +280,8 @@ void cred_example(const char *text, struct buf *out)
 		}
 		if (sum && !out->failed)
 			add_checksum(out, from);
+		if (kind == 'p' && !out->failed)
+			encode_pair(out, from);
 		text = strchr(text, '>') + 1;
 	}
 }

@@ -81,10 +81,10 @@ static bool drawn(const struct shape *o, str s)
 {
 	if (o->digits + o->letters < 8 || o->distinct < 6 || !o->letters)
 		return false;
+	if (o->changes * 4 >= o->neighbours)
+		return o->hex || o->longest * 2 < s.len;
 	if (!o->hex && o->longest >= 6 && o->longest * 4 >= s.len)
 		return false;
-	if (o->changes * 4 >= o->neighbours)
-		return true;
 	return o->pairs >= 9 && odd(o->pairs, o->bits);
 }
 
