@@ -100,7 +100,7 @@ static void read_numbers(struct doc_check *c, const struct doc_node *map, struct
 	r->reach = (n = doc_get(map, "reach")) ? (unsigned)doc_want_int(c, n, "reach", 1, REACH_MAX) : REACH_DEFAULT;
 	r->certain = (n = doc_get(map, "certain")) && doc_want_bool(c, n, "certain");
 	r->generic = (n = doc_get(map, "generic")) && doc_want_bool(c, n, "generic");
-	r->mild_in_tests = r->generic || ((n = doc_get(map, "mild-in-tests")) && doc_want_bool(c, n, "mild-in-tests"));
+	r->mild_in_tests = r->generic || r->any_case || ((n = doc_get(map, "mild-in-tests")) && doc_want_bool(c, n, "mild-in-tests"));
 	if ((n = doc_get(map, "decode"))) {
 		int encoding = doc_want_enum(c, n, "decode", encodings);
 

@@ -79,7 +79,7 @@ static struct shape shape_of(str s)
 /* Drawn by a machine: many changes of class as in base 62 or hex, or a long run of letters that make no word. */
 static bool drawn(const struct shape *o, str s)
 {
-	if (o->digits + o->letters < 8 || o->distinct < 6 || !o->letters)
+	if (o->digits + o->letters < 10 || o->distinct < 6 || !o->letters)
 		return false;
 	if (o->changes * 4 >= o->neighbours)
 		return o->hex || o->longest * 2 < s.len;
@@ -95,15 +95,15 @@ enum cred_strength cred_strength(str s, bool password)
 
 	if (random && s.len >= 16 && o.distinct >= 8)
 		return STRENGTH_STRONG;
+	if (password && s.len >= 8 && o.distinct >= 7 && (o.upper > 0) + (o.lower > 0) + (o.digits > 0) + (o.others > 0) >= 3)
+		return o.longest * 2 >= s.len ? STRENGTH_WEAK : STRENGTH_STRONG;
 	if (random)
 		return STRENGTH_WEAK;
 	if (!password)
 		return o.digits >= 3 && o.letters >= 4 && s.len >= 10 && o.longest * 3 <= s.len && !o.others ? STRENGTH_WEAK : STRENGTH_NONE;
-	if (s.len >= 8 && o.distinct >= 7 && (o.upper > 0) + (o.lower > 0) + (o.digits > 0) + (o.others > 0) >= 3 && !o.longest)
-		return STRENGTH_STRONG;
 	if (o.letters >= 2 && o.digits >= 2 && o.letters + o.digits >= 6)
 		return STRENGTH_WEAK; /* a word and a number */
 	if (o.marks && o.letters >= 4 && o.longest < 6)
 		return STRENGTH_WEAK; /* a word with a mark that names in programs have not */
-	return o.letters >= 4 && odd(o.pairs, o.bits) ? STRENGTH_WEAK : STRENGTH_NONE;
+	return o.letters >= 4 && o.distinct >= 4 && odd(o.pairs, o.bits) ? STRENGTH_WEAK : STRENGTH_NONE;
 }
