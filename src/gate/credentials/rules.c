@@ -272,7 +272,7 @@ void cred_example(const char *text, struct buf *out)
 			continue;
 		}
 		sum = kind == 'c' && n > 6 ? 6 : 0;
-		for (unsigned i = sum; i < n; i++) {
+		for (unsigned i = sum; i < n && !out->failed; i++) {
 			seed ^= seed << 13; /* xorshift: good enough to look drawn */
 			seed ^= seed >> 7;
 			seed ^= seed << 17;

@@ -117,11 +117,20 @@ static void test_excerpt_shows_little(void **s UNUSED)
 	buf_fini(&b);
 }
 
+static void test_example_ends_with_its_buffer(void **s UNUSED)
+{
+	struct buf b = BUF_INIT(1000);
+
+	cred_example("<a4294967295> and on", &b); /* would go on for minutes */
+	assert_true(b.failed);
+	buf_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_entropy),     cmocka_unit_test(test_crc32_is_zlibs),           cmocka_unit_test(test_checksum),
-		cmocka_unit_test(test_fingerprint), cmocka_unit_test(test_names_and_paths), cmocka_unit_test(test_placeholders_and_code), cmocka_unit_test(test_excerpt_shows_little),
+		cmocka_unit_test(test_fingerprint), cmocka_unit_test(test_names_and_paths), cmocka_unit_test(test_example_ends_with_its_buffer), cmocka_unit_test(test_placeholders_and_code), cmocka_unit_test(test_excerpt_shows_little),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
