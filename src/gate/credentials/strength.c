@@ -29,7 +29,15 @@ struct shape {
 	bool   hex;         /* of the letters none is past f: such runs say nothing about words */
 };
 
-static int class_of(unsigned char ch) { return isdigit(ch) ? 1 : islower(ch) ? 2 : isupper(ch) ? 3 : 0; }
+enum { OTHER, DIGIT, LOWER, UPPER };
+
+/* ASCII alone: the table has 26 letters, whatever the locale says. */
+static int class_of(unsigned char ch)
+{
+	return ch >= '0' && ch <= '9' ? DIGIT : ch >= 'a' && ch <= 'z' ? LOWER : ch >= 'A' && ch <= 'Z' ? UPPER : OTHER;
+}
+
+static size_t pair_cost(unsigned char a, unsigned char b) { return (size_t)(pair_bits[(a | 0x20) - 'a'][(b | 0x20) - 'a'] - '0'); }
 
 static bool odd(size_t pairs, size_t bits) { return pairs && bits * 10 >= pairs * (pairs < 5 ? ODD_SHORT_TENTHS : ODD_TENTHS); }
 
@@ -37,6 +45,17 @@ static void end_run(struct shape *s, size_t pairs, size_t bits)
 {
 	if (pairs >= 3 && !odd(pairs, bits) && pairs + 1 > s->longest)
 		s->longest = pairs + 1;
+}
+
+static void count_class(struct shape *o, unsigned char ch, int c)
+{
+	o->digits += c == DIGIT;
+	o->lower += c == LOWER;
+	o->upper += c == UPPER;
+	o->letters += c >= LOWER;
+	o->others += c == OTHER;
+	o->marks += c == OTHER && memchr("!#$%^*+=?@~,;", ch, 13) != NULL;
+	o->hex = o->hex && (c < LOWER || isxdigit(ch));
 }
 
 static struct shape shape_of(str s)
@@ -47,30 +66,22 @@ static struct shape shape_of(str s)
 
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char ch = (unsigned char)s.ptr[i], before = i ? (unsigned char)s.ptr[i - 1] : 0;
-		int           c = class_of(ch), b = i ? class_of(before) : 0;
+		int           c = class_of(ch), b = i ? class_of(before) : OTHER;
 
-		o.digits += c == 1;
-		o.letters += c >= 2;
-		o.hex = o.hex && (c < 2 || isxdigit(ch));
-		o.lower += c == 2;
-		o.upper += c == 3;
-		o.others += c == 0;
-		o.marks += c == 0 && memchr("!#$%^*+=?@~,;", ch, 13) != NULL;
+		count_class(&o, ch, c);
 		o.distinct += !seen[ch];
 		seen[ch] = true;
 		o.neighbours += c && b;
-		o.changes += c && b && c != b && !(b == 3 && c == 2);
-		if (c >= 2 && b >= 2 && !(b == 2 && c == 3)) {
-			size_t cost = (size_t)(pair_bits[tolower(before) - 'a'][tolower(ch) - 'a'] - '0');
-
-			o.pairs++;
-			o.bits += cost;
-			run++;
-			bits += cost;
-		} else {
+		o.changes += c && b && c != b && !(b == UPPER && c == LOWER);
+		if (c < LOWER || b < LOWER || (b == LOWER && c == UPPER)) { /* a word ends */
 			end_run(&o, run, bits);
 			run = bits = 0;
+			continue;
 		}
+		run++;
+		bits += pair_cost(before, ch);
+		o.pairs++;
+		o.bits += pair_cost(before, ch);
 	}
 	end_run(&o, run, bits);
 	return o;
@@ -88,6 +99,25 @@ static bool drawn(const struct shape *o, str s)
 	return o->pairs >= 9 && odd(o->pairs, o->bits);
 }
 
+/* Of keys and tokens: letters and digits, and no word that makes up more than a third. */
+static bool weak_key(const struct shape *o, str s)
+{
+	return o->digits >= 3 && o->letters >= 4 && !o->others && s.len >= 10 && o->longest * 3 <= s.len;
+}
+
+/* What a person may have chosen: letters that are no word, a word and a number, a word with a mark that names have not. */
+static bool weak_password(const struct shape *o)
+{
+	if (o->letters >= 2 && o->digits >= 2 && o->letters + o->digits >= 6)
+		return true;
+	return o->letters >= 4 && ((o->marks && o->longest < 6) || (o->distinct >= 4 && odd(o->pairs, o->bits)));
+}
+
+static bool three_classes(const struct shape *o, str s)
+{
+	return s.len >= 8 && o->distinct >= 7 && (o->upper > 0) + (o->lower > 0) + (o->digits > 0) + (o->others > 0) >= 3;
+}
+
 enum cred_strength cred_strength(str s, bool password)
 {
 	struct shape o = shape_of(s);
@@ -95,15 +125,7 @@ enum cred_strength cred_strength(str s, bool password)
 
 	if (random && s.len >= 16 && o.distinct >= 8)
 		return STRENGTH_STRONG;
-	if (password && s.len >= 8 && o.distinct >= 7 && (o.upper > 0) + (o.lower > 0) + (o.digits > 0) + (o.others > 0) >= 3)
+	if (password && three_classes(&o, s))
 		return o.longest * 2 >= s.len ? STRENGTH_WEAK : STRENGTH_STRONG;
-	if (random)
-		return STRENGTH_WEAK;
-	if (!password)
-		return o.digits >= 3 && o.letters >= 4 && s.len >= 10 && o.longest * 3 <= s.len && !o.others ? STRENGTH_WEAK : STRENGTH_NONE;
-	if (o.letters >= 2 && o.digits >= 2 && o.letters + o.digits >= 6)
-		return STRENGTH_WEAK; /* a word and a number */
-	if (o.marks && o.letters >= 4 && o.longest < 6)
-		return STRENGTH_WEAK; /* a word with a mark that names in programs have not */
-	return o.letters >= 4 && o.distinct >= 4 && odd(o.pairs, o.bits) ? STRENGTH_WEAK : STRENGTH_NONE;
+	return random || (password ? weak_password(&o) : weak_key(&o, s)) ? STRENGTH_WEAK : STRENGTH_NONE;
 }
