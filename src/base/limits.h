@@ -8,7 +8,7 @@
 #define LIMIT_DOC_NODES          1000000    /* nodes of a document after aliases: an alias bomb ends here */
 #define LIMIT_DOC_ALIASES        1000       /* alias uses in one YAML document */
 #define LIMIT_NAME_BYTES         64         /* project, service, environment, token names: they become file names */
-#define LIMIT_HTTP_HEADER_BYTES  (32 << 10) /* request line and headers together */
+#define LIMIT_HTTP_HEADER_BYTES  (16 << 10) /* request line and headers together: a credential, cookies and a long target; the usual limit of proxies */
 #define LIMIT_HTTP_BODY_BYTES    (1 << 20)  /* body of an API call unless its route says otherwise */
 #define LIMIT_EVENT_BYTES        (256 << 10) /* canonical JSON of one event */
 #define LIMIT_PUSH_BYTES         (2LL << 30) /* pack of one push: receive.maxInputSize */

@@ -192,6 +192,16 @@ static bool capacity_ok(struct http_req *r)
 	return false;
 }
 
+static bool query_ok(struct http_req *r)
+{
+	struct err e = { 0 };
+
+	if (!router_query(&r->match, r->raw_query, &r->arena, &e))
+		return true;
+	answer_error(r, 0, &e);
+	return false;
+}
+
 /* All that can be said before the body; false: the refusing answer is made. */
 static bool admit(struct http_req *r, const char *method, const char *version)
 {
@@ -204,7 +214,7 @@ static bool admit(struct http_req *r, const char *method, const char *version)
 		return false;
 	r->raw_path = r->strict.path;
 	r->raw_query = r->strict.query;
-	if (!capacity_ok(r) || !expectation_ok(r) || !routed(r) || !auth_check(r))
+	if (!capacity_ok(r) || !expectation_ok(r) || !routed(r) || !auth_check(r) || !query_ok(r))
 		return false;
 	if (r->strict.has_length && r->strict.length > body_limit(r)) {
 		refuse_size(r);

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 enum { STOP_GRACE_MS = 10000, CONNECTIONS_MAX = 8192 };
 
@@ -99,15 +100,17 @@ static int routes(struct rooms *r, struct err *reterr)
 
 static int db_start(struct rooms *r, struct err *reterr)
 {
-	char           url[PATH_MAX + 32], path[PATH_MAX];
-	int CLEANUP_FD fd = -1;
-	int            rc = fs_join(path, sizeof(path), reterr, r->data, "weir.db");
+	char url[PATH_MAX + 32], path[PATH_MAX];
+	int  fd, rc = fs_join(path, sizeof(path), reterr, r->data, "weir.db");
 
 	if (rc || *r->cfg->database)
 		return rc ? rc : db_open(r->cfg->database, &r->db, reterr);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* SQLite would make it readable for everyone; its other files follow this one */
 	if (fd < 0)
 		return err_errno(reterr, errno, "%s: cannot open", path);
+	/* Before SQLite opens it: closing any descriptor of a file ends all locks that the process has on it, and a backup program that then
+	 * believes to be alone would take the write-ahead log away. */
+	close(fd);
 	snprintf(url, sizeof(url), "sqlite:%s/weir.db", r->data);
 	return db_open(url, &r->db, reterr);
 }
