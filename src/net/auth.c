@@ -99,8 +99,8 @@ bool auth_may(struct http_req *r)
 	enum http_scope need = r->match.entry->route->scope;
 
 	if (!scope_includes(r->who.scope, need)) {
-		answer_errorf(r, 403, WEIR_EPERM, "this needs the scope '%s'; the token '%s' has '%s'", scope_name(need), r->who.name,
-		              scope_name(r->who.scope));
+		answer_errorf(r, 403, WEIR_EPERM, "this needs the scope '%s'; the token '%s' has '%s'",
+		              need == SCOPE_JOB ? "release' or a running job's own token, 'job" : scope_name(need), r->who.name, scope_name(r->who.scope));
 		return false;
 	}
 	if (need != SCOPE_NONE && r->who.project[0] && !project_allowed(r)) {

@@ -35,7 +35,7 @@ enum http_scope { /* what the caller's token must hold; each includes the ones b
 	SCOPE_RELEASE, /* release, roll back, steer rollouts */
 	SCOPE_ADMIN,   /* projects, tokens, settings */
 	SCOPE_RUNNER,  /* separate: runner protocol only */
-	SCOPE_JOB,     /* separate: a running job's own identity (store artifacts, release from its project) */
+	SCOPE_JOB,     /* a running job's own identity (store artifacts, release from its project), or scope release */
 };
 
 enum http_kind { HTTP_FAST, HTTP_WORKER, HTTP_STREAM, HTTP_SSE };

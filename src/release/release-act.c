@@ -460,34 +460,19 @@ static size_t segment_at(const struct evidence_counts *c, unsigned share)
 	return i;
 }
 
-/* After 100% there is nothing to compare with: the budget alone counts, but never less than what the old version itself failed. Here every failed
- * request counts: the budget is a share of requests, and errors counted once per client and window would never reach it for few, busy clients. */
-static void judge_bake(struct release *r, struct err *e)
+/* After 100% there is nothing to compare with: the budget alone counts, but never less than what the old version itself failed. */
+static void widen_budget(struct release *r)
 {
-	size_t   at = segment_at(&r->counts, TRAFFIC_SHARE_ONE);
-	uint64_t n = 0, k = 0, stable_n = 0, stable_failed = 0;
+	uint64_t n = 0, failed = 0;
 	double   base;
 
 	for (size_t i = 0; i < r->counts.n_seg; i++) {
-		stable_n += r->counts.seg[i].requests_stable;
-		stable_failed += r->counts.seg[i].failed_stable;
+		n += r->counts.seg[i].requests_stable;
+		failed += r->counts.seg[i].failed_stable;
 	}
-	base = stable_n ? (double)stable_failed / (double)stable_n * (1 + r->params.tolerance) : 0;
+	base = n ? (double)failed / (double)n * (1 + r->params.tolerance) : 0;
 	if (base > r->params.budget)
 		r->params.budget = base < 0.5 ? base : 0.5;
-	if (at < r->counts.n_seg) {
-		n = r->counts.seg[at].requests_canary;
-		k = r->counts.seg[at].failed_canary;
-		r->segs[0] = r->counts.seg[at];
-	} else {
-		r->segs[0] = (struct judge_segment){ .canary_share = 1 };
-	}
-	r->input = (struct judge_input){ r->segs, 1, r->counts.n_clients, r->counts.missing, 0 };
-	if (judge_first(&r->params, n, k, r->counts.n_clients, &r->verdict, e) == 0 && n > 0
-	    && (double)r->counts.missing > r->params.missing_max * (double)(n + stable_n + r->counts.missing)) {
-		r->verdict.call = JUDGE_CANNOT;
-		r->verdict.why = JUDGE_WHY_MISSING;
-	}
 }
 
 void act_judge(struct release_room *room, struct release *r)
@@ -497,15 +482,16 @@ void act_judge(struct release_room *room, struct release *r)
 	if (!r->watching || !evidence_get(room->evidence, (uint64_t)r->seq, &r->counts))
 		return;
 	r->params = r->def->rollout.judge;
-	if (r->ro.state == ROLLOUT_BAKING) {
-		judge_bake(r, &e);
-	} else if (r->ro.state == ROLLOUT_CANARY) {
-		memcpy(r->segs, r->counts.seg, sizeof(r->segs));
-		r->input = (struct judge_input){ r->segs, r->counts.n_seg, r->counts.n_clients, r->counts.missing, segment_at(&r->counts, r->share) };
-		if (judge_step(&r->params, &r->input, &r->verdict, &e))
-			log_error("release", "%s cannot be judged: %s", r->id, e.msg);
-	} else {
+	if (r->ro.state != ROLLOUT_BAKING && r->ro.state != ROLLOUT_CANARY)
 		return;
+	memcpy(r->segs, r->counts.seg, sizeof(r->segs));
+	r->input = (struct judge_input){ r->segs, r->counts.n_seg, r->counts.n_clients, r->counts.missing, segment_at(&r->counts, r->share) };
+	if (r->ro.state == ROLLOUT_BAKING) {
+		widen_budget(r);
+		if (r->input.good_from == r->input.n_seg && r->input.n_seg < JUDGE_SEGMENTS_MAX) /* no request yet: the segment says that it is alone */
+			r->segs[r->input.n_seg++] = (struct judge_segment){ .canary_share = 1 };
 	}
+	if (judge_step(&r->params, &r->input, &r->verdict, &e))
+		log_error("release", "%s cannot be judged: %s", r->id, e.msg);
 	r->has_verdict = true;
 }

@@ -1,11 +1,11 @@
-/* sandbox-cgroup.c - memory and process limits of a job, by whichever cgroups the machine has.
+/* cgroup.c - memory and process limits of a job or an instance, by whichever cgroups the machine has.
  *
  * v2: a group beside the runner's own, when the memory and pids controllers are handed on to it. v1: a group in each of the two
  * hierarchies. Neither, or no right to write: no limits, and the log's head says so. Groups are made per job, entered by each step, and
  * removed at the job's end; a crash leaves empty groups that the next use of the name takes over. Called by the guard. */
 #include "base/base.h"
 #include "base/fs.h"
-#include "pipeline/sandbox.h"
+#include "confine/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,7 +84,7 @@ static bool limit_memory(const char *dir, bool v2, uint64_t bytes)
 	return true;
 }
 
-void sandbox_cgroup_make(const char *name, uint64_t memory, uint64_t pids, char *limits, size_t size)
+void confine_cgroup_make(const char *name, uint64_t memory, uint64_t pids, char *limits, size_t size)
 {
 	char        dir[512];
 	const char *kind = "none";
@@ -114,14 +114,14 @@ void sandbox_cgroup_make(const char *name, uint64_t memory, uint64_t pids, char 
 		snprintf(limits + n, size - (size_t)n, " (cgroups: %s)", kind);
 }
 
-uint64_t sandbox_default_memory(unsigned jobs)
+uint64_t confine_default_memory(unsigned jobs)
 {
 	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4 * 3 / (jobs ? jobs : 1);
 }
 
 static const char *const controllers[] = { NULL, "memory", "pids" };
 
-void sandbox_cgroup_enter(const char *name)
+void confine_cgroup_enter(const char *name)
 {
 	char dir[512];
 
@@ -130,7 +130,7 @@ void sandbox_cgroup_enter(const char *name)
 			(void)put(dir, "cgroup.procs", "0");
 }
 
-void sandbox_cleanup(const char *name)
+void confine_cgroup_remove(const char *name)
 {
 	char dir[512];
 
