@@ -4,6 +4,7 @@
  * Other servers' changes come by the database's notification and are taken over by the follower's thread. */
 #include "base/base.h"
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "flag/room.h"
@@ -46,7 +47,7 @@ static struct flag_set *present_set(struct flag_room *r, str id)
 static int swap_in(struct flag_room *r, const struct stored_set *s, struct flag_set *set, struct err *reterr)
 {
 	char              id[FLAG_ID_SIZE], project[LIMIT_NAME_BYTES + 1], name[LIMIT_NAME_BYTES + 1], environment[LIMIT_NAME_BYTES + 1];
-	struct flag_entry like = { .id = id, .project = project, .name = name, .environment = environment, .source = s->source };
+	struct flag_entry like = { .id = id, .project = project, .name = name, .environment = environment, .source = s->source, .changed_at = s->changed_at };
 	struct flag_entry *e;
 
 	snprintf(id, sizeof(id), "%.*s", STR_ARG(s->id));
@@ -227,6 +228,35 @@ int flag_apply(struct flag_room *r, const struct flag_change *change, int64_t *r
 	return rc;
 }
 
+/* --- tickets --- */
+
+static int ticket_key_tx(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	struct flag_room *r = arg;
+	char              fresh[2 * sizeof(r->ticket_key) + 1];
+	unsigned char     raw[sizeof(r->ticket_key)];
+	struct arena CLEANUP_ARENA a = ARENA_INIT(4096);
+	str               kept;
+	int               rc;
+
+	randombytes_buf(raw, sizeof(raw));
+	hex_of(raw, sizeof(raw), fresh);
+	rc = db_exec(tx, reterr, "INSERT INTO flag_ticket_key (one, key) VALUES (1, $1) ON CONFLICT (one) DO NOTHING", "z", fresh);
+	if (!rc)
+		rc = db_get_str(tx, reterr, &a, &kept, NULL, "SELECT key FROM flag_ticket_key", "");
+	if (!rc && !hex_parse(kept, r->ticket_key, sizeof(r->ticket_key)))
+		rc = err_set(reterr, WEIR_EINTERNAL, "the key of flag tickets is damaged");
+	return rc;
+}
+
+void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE])
+{
+	unsigned char mac[crypto_auth_hmacsha256_BYTES];
+
+	crypto_auth_hmacsha256(mac, (const unsigned char *)id.ptr, id.len, r->ticket_key);
+	hex_of(mac, (FLAG_TICKET_SIZE - 1) / 2, out);
+}
+
 /* --- life --- */
 
 static void notified(void *ctx)
@@ -273,12 +303,13 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 	pthread_mutex_init(&r->writer, NULL);
 	pthread_mutex_init(&r->news_lock, NULL);
 	pthread_cond_init(&r->news, NULL);
-	r->url = strdup(cfg->url ? cfg->url : "");
 	r->tables = flag_tables_new();
-	if (!r->url || !r->tables)
+	if (!r->tables)
 		rc = err_set(reterr, WEIR_ENOMEM, "flags");
 	else
 		rc = db_migrate(cfg->db, "flag", flag_migrations, flag_n_migrations, reterr);
+	if (!rc)
+		rc = db_write(cfg->db, ticket_key_tx, r, reterr);
 	if (!rc)
 		rc = reload_all(r, reterr);
 	if (rc)
@@ -316,7 +347,6 @@ struct flag_room *flag_close(struct flag_room *r)
 	pthread_cond_destroy(&r->news);
 	pthread_mutex_destroy(&r->news_lock);
 	pthread_mutex_destroy(&r->writer);
-	free(r->url);
 	free(r);
 	return NULL;
 }

@@ -21,7 +21,7 @@ struct flag_common {
 	atomic_size_t           refs;
 	struct arena            arena;
 	const struct doc_node  *metadata; /* NULL: none */
-	str                     evaluators_text, metadata_text, members;
+	str                     evaluators_text, metadata_text, merged;
 	struct logic_evaluators *evaluators;
 };
 struct flag_shard {
@@ -30,6 +30,7 @@ struct flag_shard {
 	struct flag_common *common;
 	struct flag        *flags; /* by hash, then key */
 	size_t              n;
+	bool                timed; /* what one of them says depends on the time */
 };
 struct flag_set {
 	atomic_size_t        refs;
@@ -39,6 +40,7 @@ struct flag_set {
 	struct flag_shard  **shards; /* NULL: an empty one */
 	size_t               n_shards; /* a power of two */
 	size_t               count;
+	bool                 timed;
 };
 
 /* --- references --- */
@@ -82,8 +84,8 @@ struct flag_set *flag_set_unref(struct flag_set *s)
 
 /* --- what all flags share --- */
 
-/* n's members as JSON, without the braces, after those of `first` that n does not have itself; into a. */
-static str members(struct arena *a, const struct doc_node *first, const struct doc_node *n)
+/* n's members as a JSON object, after those of `first` that n does not have itself; empty when there are none; into a. */
+static str merged(struct arena *a, const struct doc_node *first, const struct doc_node *n)
 {
 	struct buf CLEANUP_BUF out = BUF_INIT(LIMIT_FLAG_HEAD_BYTES + LIMIT_FLAG_BYTES);
 	struct jw              w;
@@ -100,7 +102,7 @@ static str members(struct arena *a, const struct doc_node *first, const struct d
 		jw_node(&w, n->map.pairs[i].value);
 	}
 	jw_end(&w);
-	return out.len > 2 ? arena_str(a, str_sub(buf_str(&out), 1, out.len - 2)) : (str){ "", 0 };
+	return out.len > 2 ? arena_str(a, buf_str(&out)) : (str){ "", 0 };
 }
 
 static int parse_part(struct arena *a, const char *what, str text, const struct doc_node **ret, struct err *reterr)
@@ -138,7 +140,7 @@ static int common_new(const struct flag_set_head *head, struct flag_common **ret
 	if (!rc)
 		rc = logic_evaluators_compile(&c->arena, evaluators, &o, &c->evaluators, reterr);
 	if (!rc) {
-		c->members = members(&c->arena, NULL, c->metadata);
+		c->merged = merged(&c->arena, NULL, c->metadata);
 		rc = arena_check(&c->arena, "evaluators and metadata of a set of flags", reterr);
 	}
 	if (rc)
@@ -204,7 +206,7 @@ static void compile_def(struct flag_shard *s, const struct flag_def *d, struct f
 	f->from = d->from;
 	f->until = d->until;
 	f->owner = arena_str(&s->arena, d->owner);
-	f->metadata = d->metadata ? members(&s->arena, s->common->metadata, d->metadata) : s->common->members;
+	f->metadata = d->metadata ? merged(&s->arena, s->common->metadata, d->metadata) : s->common->merged;
 	copy_variants(&s->arena, d, f);
 	copy_prerequisites(&s->arena, d, f);
 	compile_rule(s, d->targeting, f);
@@ -292,6 +294,7 @@ static int shard_new(struct flag_common *common, struct item *v, size_t n, struc
 		struct arena CLEANUP_ARENA scratch = ARENA_INIT(PARSE_ARENA_MAX);
 
 		compile_flag(s, v[i].key, v[i].hash, v[i].text, &scratch, &s->flags[i]);
+		s->timed = s->timed || s->flags[i].from || s->flags[i].until || str_contains(v[i].text, STR("$flagd.timestamp"));
 	}
 	if ((rc = arena_check(&s->arena, "flags", reterr))) {
 		shard_unref(s);
@@ -374,6 +377,7 @@ static int fill(struct flag_set *s, const struct flag_set *before, const struct 
 			s->shards[i] = old;
 		}
 		s->count += s->shards[i] ? s->shards[i]->n : 0;
+		s->timed = s->timed || (s->shards[i] && s->shards[i]->timed);
 	}
 	return rc;
 }
@@ -407,6 +411,8 @@ static int set_new(const struct flag_set *before, const struct flag_set_head *he
 	}
 	if (!rc)
 		s->head = (struct flag_set_head){ str_z(s->id), head->revision, s->common->evaluators_text, s->common->metadata_text };
+	if (!rc)
+		s->timed = str_contains(s->common->evaluators_text, STR("$flagd.timestamp"));
 	return rc;
 }
 
@@ -463,8 +469,9 @@ int flag_set_build(const struct flag_set *before, const struct flag_set_head *he
 /* --- reading --- */
 
 const struct flag_set_head *flag_set_head(const struct flag_set *s) { return &s->head; }
-str flag_set_metadata(const struct flag_set *s) { return s->common->members; }
+str flag_set_metadata(const struct flag_set *s) { return s->common->merged; }
 str flag_set_id(const struct flag_set *s) { return doc_get_str(s->common->metadata, "flagSetId"); }
+bool flag_set_timed(const struct flag_set *s) { return s->timed; }
 size_t flag_set_count(const struct flag_set *s) { return s->count; }
 
 const struct flag *flag_set_find(const struct flag_set *s, str key)

@@ -29,7 +29,7 @@ struct flag {
 	int                             default_variant; /* -1: the caller's own */
 	const struct logic_rule        *rule;            /* NULL: none */
 	const char                     *broken;          /* why it cannot be evaluated (PARSE_ERROR); NULL: it can */
-	str                             metadata;        /* members of the set's and its own as JSON without braces; empty: none */
+	str                             metadata;        /* the set's and its own as one JSON object; empty: none */
 	str                             owner;
 	enum flag_purpose               purpose;
 	usec_t                          expires, from, until;
@@ -56,8 +56,9 @@ struct flag_set *flag_set_ref(struct flag_set *s);
 struct flag_set *flag_set_unref(struct flag_set *s); /* NULL fine; returns NULL */
 
 const struct flag_set_head *flag_set_head(const struct flag_set *s);
-str    flag_set_metadata(const struct flag_set *s); /* members as JSON without braces; empty: none */
+str    flag_set_metadata(const struct flag_set *s); /* JSON object; empty: none */
 str    flag_set_id(const struct flag_set *s);       /* metadata.flagSetId; empty: none */
+bool   flag_set_timed(const struct flag_set *s);    /* what its flags say depends on the time, too */
 size_t flag_set_count(const struct flag_set *s);
 const struct flag *flag_set_find(const struct flag_set *s, str key);
 /* In an order of its own, the same for equal sets: for (f = flag_set_next(s, NULL); f; f = flag_set_next(s, f)) */

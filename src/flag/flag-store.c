@@ -20,7 +20,8 @@ const struct db_migration flag_migrations[] = {
 	  "CREATE TABLE flag_revision (set_id @text@ NOT NULL, revision @int@ NOT NULL, at @int@ NOT NULL, by_actor @text@ NOT NULL, address @text@ NOT NULL,"
 	  " comment @text@ NOT NULL, flags @int@ NOT NULL, digest @text@ NOT NULL, PRIMARY KEY (set_id, revision)) @strict@;"
 	  "CREATE TABLE flag_head (set_id @text@ NOT NULL, revision @int@ NOT NULL, evaluators @text@ NOT NULL, metadata @text@ NOT NULL,"
-	  " PRIMARY KEY (set_id, revision)) @strict@" },
+	  " PRIMARY KEY (set_id, revision)) @strict@;"
+	  "CREATE TABLE flag_ticket_key (one @int@ PRIMARY KEY, key @text@ NOT NULL) @strict@" },
 };
 const size_t flag_n_migrations = ARRAY_SIZE(flag_migrations);
 

@@ -112,6 +112,7 @@ struct flag_entry *flag_entry_new(const struct flag_entry *like, struct flag_set
 	e->name = copy(like->name);
 	e->environment = copy(like->environment);
 	e->source = like->source;
+	e->changed_at = like->changed_at;
 	if (!e->id || !e->project || !e->name || !e->environment || !sort_flags(e))
 		return entry_free(e);
 	e->flag_set_id = flag_set_id(set);

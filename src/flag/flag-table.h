@@ -13,6 +13,7 @@ struct flag_entry { /* a set with what is known about it beside its flags */
 	char            *id, *project, *name, *environment; /* "shop/production", "shop", "production", "production" or "" */
 	str              flag_set_id; /* metadata.flagSetId, else the id: what selectors name; belongs to `set` or `id` */
 	enum flag_source source;
+	usec_t           changed_at;
 	size_t           n_sorted;
 	const struct flag *const *sorted; /* by key, for bulk answers; belongs to the entry */
 };

@@ -25,7 +25,6 @@ struct flag_config {
 	struct event_log   *log;
 	struct source_ops   source; /* where .weir/flags is read from */
 	const struct clock *clock;
-	const char         *url;    /* of this server, for addresses in answers */
 };
 
 /* Opens the room (migrates the tables) and loads all sets. */
@@ -41,10 +40,11 @@ struct flag_room *flag_close(struct flag_room *r); /* after the HTTP server stop
  *   POST   /api/v1/projects/:project/flag-sets/:set/changes    {base, flags: {KEY: definition | null}, evaluators?, metadata?, comment?}
  *   GET    /api/v1/projects/:project/flag-sets/:set/revisions  newest first
  *   POST   /api/v1/projects/:project/flag-sets/:set/evaluate   {key, context, at? | revision?}: the answer and why
- *   POST   /ofrep/v1/evaluate/flags, /ofrep/v1/evaluate/flags/*key, GET /ofrep/v1/events */
-const struct http_route *flag_routes(size_t *ret_n);
+ *   POST   /ofrep/v1/evaluate/flags, the same with /KEY, GET /ofrep/v1/events */
+const struct http_route *flag_routes(size_t *ret_n);       /* /api/v1 */
+const struct http_route *flag_ofrep_routes(size_t *ret_n); /* /ofrep/v1 */
 
-/* The check "flags" for .weir/flags/NAME.json in an offered change. */
+/* The check "files" for .weir/flags/NAME.json in an offered change. Its ctx is a struct flag_room **, or NULL where there is no room. */
 extern const struct check_ops flag_file_check;
 /* Subscriber of change.accepted: takes the sets of .weir/flags from the default branch. ctx: the room. */
 int flag_on_change(const struct event *ev, void *room, struct err *reterr);

@@ -2,6 +2,7 @@
 #ifndef WEIR_FLAG_ROOM_H
 #define WEIR_FLAG_ROOM_H
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "flag/flag-eval.h"
 #include "flag/flag-table.h"
@@ -12,14 +13,14 @@
 #include <stdatomic.h>
 
 #define FLAG_CHANNEL "flag"
-enum { FLAG_ID_SIZE = 2 * (LIMIT_NAME_BYTES + 1), ACTOR_MAX = LIMIT_ACTOR_BYTES + 1 };
+enum { FLAG_TICKET_SIZE = 33, FLAG_ID_SIZE = 2 * (LIMIT_NAME_BYTES + 1), ACTOR_MAX = LIMIT_ACTOR_BYTES + 1 };
 
 struct flag_room {
 	struct flag_config  cfg;
-	char               *url;
 	struct flag_tables *tables;
 	struct sse_hub     *hub;      /* NULL before flag_start() */
 	struct db_listener *listener;
+	unsigned char       ticket_key[crypto_auth_hmacsha256_KEYBYTES];
 	pthread_mutex_t     writer;   /* held while sets are built and swapped in */
 	pthread_t           follower; /* takes over what other servers changed */
 	bool                follower_started;
@@ -79,12 +80,11 @@ MUST_CHECK int flag_reload(struct flag_room *r, str id, struct err *reterr);
 /* Checks a change against the present set, stores it, swaps it in. Refused ones leave everything as it was. */
 MUST_CHECK int flag_apply(struct flag_room *r, const struct flag_change *c, int64_t *ret_revision, struct err *reterr);
 
-/* --- flag-api.c, ofrep.c --- */
-extern const struct http_route flag_api_routes[];
-extern const size_t            flag_n_api_routes;
-extern const struct http_route ofrep_routes[];
-extern const size_t            ofrep_n_routes;
-/* Position of event streams: grows with each change of a set that this process saw. */
+/* Lets its holder hear that a set changed (a browser's event source can send no token); the same after a restart. */
+void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE]);
+
+/* --- ofrep.c --- */
+/* The position of an event stream is the revision of its set. */
 MUST_CHECK int ofrep_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room, struct err *reterr);
 
 #endif
