@@ -73,7 +73,7 @@ static int create_tx(struct db_tx *tx, void *arg, struct err *reterr)
 	struct create         *c = arg;
 	struct buf CLEANUP_BUF data = BUF_INIT(4096);
 	struct jw              w;
-	int                    rc = store_create(tx, &c->set, reterr);
+	int                    rc = flag_store_create(tx, &c->set, reterr);
 
 	jw_init(&w, &data);
 	jw_obj(&w);
@@ -148,10 +148,10 @@ static int past_tx(struct db_tx *tx, void *arg, struct err *reterr)
 	int               rc;
 
 	arena_fini(&p->arena);
-	rc = store_find(tx, &p->arena, p->id, &s, reterr);
+	rc = flag_store_find(tx, &p->arena, p->id, &s, reterr);
 	if (!rc && p->revision < 0)
-		rc = store_revision_at(tx, p->id, p->when, &p->revision, reterr);
-	return rc ? rc : store_at(tx, &p->arena, p->id, p->revision, &p->head, &p->texts, &p->n, reterr);
+		rc = flag_store_revision_at(tx, p->id, p->when, &p->revision, reterr);
+	return rc ? rc : flag_store_at(tx, &p->arena, p->id, p->revision, &p->head, &p->texts, &p->n, reterr);
 }
 
 /* The set as it was: p->revision, or what was newest at p->when. The caller frees with past_end(). */
@@ -341,14 +341,14 @@ static int history_tx(struct db_tx *tx, void *arg, struct err *reterr)
 {
 	struct history   *h = arg;
 	struct stored_set s;
-	int               rc = store_find(tx, h->a, h->id, &s, reterr);
+	int               rc = flag_store_find(tx, h->a, h->id, &s, reterr);
 
 	if (!rc)
-		rc = store_revisions(tx, h->a, h->id, h->before, h->max, &h->v, &h->n, reterr);
+		rc = flag_store_revisions(tx, h->a, h->id, h->before, h->max, &h->v, &h->n, reterr);
 	h->keys = ARENA_ARRAY(h->a, h->max, str *);
 	h->n_keys = ARENA_ARRAY(h->a, h->max, size_t);
 	for (size_t i = 0; !rc && h->keys && h->n_keys && i < h->n; i++)
-		rc = store_revision_keys(tx, h->a, h->id, h->v[i].revision, &h->keys[i], &h->n_keys[i], reterr);
+		rc = flag_store_revision_keys(tx, h->a, h->id, h->v[i].revision, &h->keys[i], &h->n_keys[i], reterr);
 	return rc ? rc : arena_check(h->a, "history of a flag set", reterr);
 }
 

@@ -9,7 +9,7 @@
 
 const char *flag_type_name(enum flag_type t)
 {
-	static const char *const names[] = { "any", "boolean", "string", "number", "object" };
+	static const char *const names[] = { "any", "boolean", "string", "number", "object", "integer" };
 
 	return names[t];
 }
@@ -326,6 +326,8 @@ static void check_twice(struct doc_check *c, const struct flag_set_def *s)
 	map_fini(&seen);
 }
 
+const char *const flag_bucketings[] = { "v1", "v2", "v3", NULL };
+
 void flag_set_def_read(struct doc_check *c, const struct doc_node *root, struct flag_set_def *ret)
 {
 	static const char *const keys[] = { "$schema", "flags", "$evaluators", "metadata", NULL };
@@ -338,6 +340,8 @@ void flag_set_def_read(struct doc_check *c, const struct doc_node *root, struct 
 	read_metadata(c, doc_get(root, "metadata"), "metadata", &ret->metadata);
 	if (ret->metadata && doc_get(ret->metadata, "flagSetId"))
 		(void)doc_want_str(c, doc_get(ret->metadata, "flagSetId"), "flagSetId");
+	if (ret->metadata && doc_get(ret->metadata, "bucketing"))
+		(void)doc_want_enum(c, doc_get(ret->metadata, "bucketing"), "bucketing", flag_bucketings);
 	read_evaluators(c, doc_get(root, "$evaluators"), ret);
 	read_flags(c, doc_need(c, root, "flags"), ret);
 	for (size_t i = 0; i < ret->n_flags; i++)

@@ -15,7 +15,7 @@
 #include "base/str.h"
 #include "doc/doc.h"
 
-enum flag_type { FLAG_ANY, FLAG_BOOL, FLAG_STRING, FLAG_NUMBER, FLAG_OBJECT };
+enum flag_type { FLAG_ANY, FLAG_BOOL, FLAG_STRING, FLAG_NUMBER, FLAG_OBJECT, FLAG_INTEGER /* asked for only: a whole number */ };
 const char *flag_type_name(enum flag_type t); /* "boolean", "string", "number", "object"; "any" */
 
 enum flag_purpose { FLAG_PURPOSE_NONE, FLAG_PURPOSE_RELEASE, FLAG_PURPOSE_EXPERIMENT, FLAG_PURPOSE_OPERATIONAL, FLAG_PURPOSE_PERMISSION };
@@ -58,6 +58,8 @@ struct flag_set_def {
 bool flag_key_ok(str key);
 /* Reads one flag's object; problems go to c. key: its name for messages. line, col: of the key. */
 void flag_def_read(struct doc_check *c, str key, uint32_t line, uint32_t col, const struct doc_node *n, struct flag_def *ret);
+/* What a set's metadata.bucketing may be: the generation of "fractional"; v2 when it is not said. NULL-ended. */
+extern const char *const flag_bucketings[];
 /* Reads a whole document. What flags need of each other (prerequisites) is looked at in the compiled set, flag_set_check(). */
 void flag_set_def_read(struct doc_check *c, const struct doc_node *root, struct flag_set_def *ret);
 /* The shape of a targeting rule or evaluator as flagd's schema has it: known operators, number and kinds of arguments, weights. `evaluators`: map

@@ -160,6 +160,13 @@ void flag_evaluate_one(const struct flag_set *s, const struct flag *f, const str
 	evaluate(&e, f, ret);
 }
 
+static bool fits(const struct flag *f, const struct flag_variant *v, enum flag_type want)
+{
+	if (want == FLAG_INTEGER)
+		return f->type == FLAG_NUMBER && v->whole;
+	return want == FLAG_ANY || f->type == want;
+}
+
 void flag_evaluate(const struct flag_set *s, str key, enum flag_type want, const struct flag_context *c, struct flag_answer *ret)
 {
 	const struct flag *f = flag_set_find(s, key);
@@ -170,7 +177,7 @@ void flag_evaluate(const struct flag_set *s, str key, enum flag_type want, const
 		return;
 	}
 	flag_evaluate_one(s, f, c, ret);
-	if (want != FLAG_ANY && f->type != want && ret->reason != FLAG_ERROR && ret->reason != FLAG_DISABLED)
+	if (ret->variant && !fits(f, ret->variant, want))
 		fail(ret, FLAG_TYPE_MISMATCH, arena_printf(c->scratch, "the flag's values are of type %s, not %s", flag_type_name(f->type), flag_type_name(want)));
 }
 

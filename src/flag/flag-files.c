@@ -236,7 +236,7 @@ static size_t differences(const struct flag_set *now, const struct file *f, stru
 static int create_tx(struct db_tx *tx, void *arg, struct err *reterr)
 {
 	struct stored_set *s = arg;
-	int                rc = store_create(tx, s, reterr);
+	int                rc = flag_store_create(tx, s, reterr);
 
 	return rc ? rc : db_notify(tx, FLAG_CHANNEL, reterr);
 }

@@ -28,10 +28,10 @@ static int load_tx(struct db_tx *tx, void *arg, struct err *reterr)
 	int          rc;
 
 	arena_fini(&l->arena);
-	rc = store_find(tx, &l->arena, l->id, &l->set, reterr);
+	rc = flag_store_find(tx, &l->arena, l->id, &l->set, reterr);
 	if (!rc && l->set.revision == l->after)
 		return 0;
-	return rc ? rc : store_texts_after(tx, &l->arena, l->id, l->after, &l->texts, &l->n, reterr);
+	return rc ? rc : flag_store_texts_after(tx, &l->arena, l->id, l->after, &l->texts, &l->n, reterr);
 }
 
 /* The caller holds `writer`, so the entry stays. */
@@ -100,7 +100,7 @@ static int list_tx(struct db_tx *tx, void *arg, struct err *reterr)
 	struct listing *l = arg;
 
 	arena_fini(&l->arena);
-	return store_list(tx, &l->arena, &l->sets, &l->n, reterr);
+	return flag_store_list(tx, &l->arena, &l->sets, &l->n, reterr);
 }
 
 static int reload_all(struct flag_room *r, struct err *reterr)
@@ -179,7 +179,7 @@ static int apply_tx(struct db_tx *tx, void *arg, struct err *reterr)
 {
 	struct apply *a = arg;
 
-	return store_change(a->r, tx, a->c, &a->revision, reterr);
+	return flag_store_change(a->r, tx, a->c, &a->revision, reterr);
 }
 
 static int apply_locked(struct flag_room *r, struct flag_change *c, int64_t *ret_revision, struct err *reterr)

@@ -23,6 +23,7 @@ struct flag_common {
 	const struct doc_node  *metadata; /* NULL: none */
 	str                     evaluators_text, metadata_text, merged;
 	struct logic_evaluators *evaluators;
+	enum logic_fractional    bucketing;
 };
 struct flag_shard {
 	atomic_size_t       refs;
@@ -121,6 +122,13 @@ static int parse_part(struct arena *a, const char *what, str text, const struct 
 	return rc;
 }
 
+static enum logic_fractional bucketing_of(const struct doc_node *metadata)
+{
+	str s = doc_get_str(metadata, "bucketing");
+
+	return str_eqz(s, "v1") ? LOGIC_FRACTIONAL_V1 : str_eqz(s, "v3") ? LOGIC_FRACTIONAL_V3 : LOGIC_FRACTIONAL_V2;
+}
+
 static int common_new(const struct flag_set_head *head, struct flag_common **ret, struct err *reterr)
 {
 	struct flag_common    *c = calloc(1, sizeof(*c));
@@ -137,6 +145,8 @@ static int common_new(const struct flag_set_head *head, struct flag_common **ret
 	rc = parse_part(&c->arena, "$evaluators", c->evaluators_text, &evaluators, reterr);
 	if (!rc)
 		rc = parse_part(&c->arena, "metadata", c->metadata_text, &c->metadata, reterr);
+	c->bucketing = bucketing_of(c->metadata);
+	o.fractional = c->bucketing;
 	if (!rc)
 		rc = logic_evaluators_compile(&c->arena, evaluators, &o, &c->evaluators, reterr);
 	if (!rc) {
@@ -169,6 +179,8 @@ static void copy_prerequisites(struct arena *a, const struct flag_def *d, struct
 	f->n_prerequisites = d->n_prerequisites;
 }
 
+static bool is_whole(const struct doc_node *n) { return n->kind == DOC_INT || (n->kind == DOC_REAL && n->d == (double)(int64_t)n->d); }
+
 static void copy_variants(struct arena *a, const struct flag_def *d, struct flag *f)
 {
 	struct buf CLEANUP_BUF json = BUF_INIT(LIMIT_FLAG_BYTES * 2);
@@ -179,7 +191,7 @@ static void copy_variants(struct arena *a, const struct flag_def *d, struct flag
 		json.len = 0;
 		jw_init(&w, &json);
 		jw_node(&w, d->variants[i].value);
-		v[i] = (struct flag_variant){ arena_str(a, d->variants[i].name), arena_str(a, buf_str(&json)) };
+		v[i] = (struct flag_variant){ arena_str(a, d->variants[i].name), arena_str(a, buf_str(&json)), is_whole(d->variants[i].value) };
 	}
 	f->variants = v;
 	f->n_variants = v ? d->n_variants : 0;
@@ -187,7 +199,7 @@ static void copy_variants(struct arena *a, const struct flag_def *d, struct flag
 
 static void compile_rule(struct flag_shard *s, const struct doc_node *rule, struct flag *f)
 {
-	struct logic_options o = { .dialect = LOGIC_FLAGD, .evaluators = s->common->evaluators };
+	struct logic_options o = { .dialect = LOGIC_FLAGD, .evaluators = s->common->evaluators, .fractional = s->common->bucketing };
 	struct logic_rule   *r = NULL;
 	struct err           err = { 0 };
 

@@ -10,8 +10,9 @@
 #include "lang/logic/logic.h"
 
 struct flag_variant {
-	str name;
-	str json; /* the value, without white space */
+	str  name;
+	str  json; /* the value, without white space */
+	bool whole; /* a number without a fraction */
 };
 struct flag_prerequisite {
 	str        flag;

@@ -46,13 +46,13 @@ static void read_set(struct db_rows *rows, struct arena *a, struct stored_set *r
 	};
 }
 
-int store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr)
+int flag_store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr)
 {
 	return db_exec(tx, reterr, "INSERT INTO flag_set (" SET_COLUMNS ") VALUES ($1, $2, $3, $4, $5, 0, '', '', $6)", "sssszi", s->id, s->project, s->name,
 				   s->environment, source_name(s->source), s->changed_at);
 }
 
-int store_find(struct db_tx *tx, struct arena *a, str id, struct stored_set *ret, struct err *reterr)
+int flag_store_find(struct db_tx *tx, struct arena *a, str id, struct stored_set *ret, struct err *reterr)
 {
 	struct db_rows CLEANUP_ROWS *rows = NULL;
 	int                          rc = db_query(tx, reterr, &rows, "SELECT " SET_COLUMNS " FROM flag_set WHERE id = $1", "s", id);
@@ -65,7 +65,7 @@ int store_find(struct db_tx *tx, struct arena *a, str id, struct stored_set *ret
 	return arena_check(a, "flag set", reterr);
 }
 
-int store_list(struct db_tx *tx, struct arena *a, struct stored_set **ret, size_t *ret_n, struct err *reterr)
+int flag_store_list(struct db_tx *tx, struct arena *a, struct stored_set **ret, size_t *ret_n, struct err *reterr)
 {
 	struct db_rows CLEANUP_ROWS *rows = NULL;
 	VEC(struct stored_set) found = VEC_INIT;
@@ -109,7 +109,7 @@ static int read_texts(struct db_rows *rows, struct arena *a, struct flag_text **
 	return rc ? rc : arena_check(a, "texts of flags", reterr);
 }
 
-int store_texts_after(struct db_tx *tx, struct arena *a, str id, int64_t after, struct flag_text **ret, size_t *ret_n, struct err *reterr)
+int flag_store_texts_after(struct db_tx *tx, struct arena *a, str id, int64_t after, struct flag_text **ret, size_t *ret_n, struct err *reterr)
 {
 	struct db_rows CLEANUP_ROWS *rows = NULL;
 	/* first what went away, then what came: a flag that was replaced is in both, and the later text counts */
@@ -137,7 +137,7 @@ static int head_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct
 	return 0;
 }
 
-int store_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret_head, struct flag_text **ret, size_t *ret_n, struct err *reterr)
+int flag_store_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret_head, struct flag_text **ret, size_t *ret_n, struct err *reterr)
 {
 	struct db_rows CLEANUP_ROWS *rows = NULL;
 	int64_t                      one;
@@ -153,7 +153,7 @@ int store_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_
 	return rc ? rc : read_texts(rows, a, ret, ret_n, reterr);
 }
 
-int store_revision_at(struct db_tx *tx, str id, usec_t when, int64_t *ret, struct err *reterr)
+int flag_store_revision_at(struct db_tx *tx, str id, usec_t when, int64_t *ret, struct err *reterr)
 {
 	bool found;
 
@@ -232,13 +232,13 @@ static int append_event(struct flag_room *r, struct db_tx *tx, const struct flag
 	return event_append(r->cfg.log, tx, s->project, EVENT_FLAG_CHANGED, c->by, buf_str(&data), NULL, reterr);
 }
 
-int store_change(struct flag_room *r, struct db_tx *tx, const struct flag_change *c, int64_t *ret_revision, struct err *reterr)
+int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_change *c, int64_t *ret_revision, struct err *reterr)
 {
 	struct arena CLEANUP_ARENA a = ARENA_INIT(LIMIT_FLAG_HEAD_BYTES * 4);
 	struct stored_set          s;
 	char                       digest[SHA256_HEX];
 	int64_t                    revision;
-	int                        rc = store_find(tx, &a, c->id, &s, reterr);
+	int                        rc = flag_store_find(tx, &a, c->id, &s, reterr);
 
 	if (rc)
 		return rc;
@@ -272,7 +272,7 @@ int store_change(struct flag_room *r, struct db_tx *tx, const struct flag_change
 
 /* --- history --- */
 
-int store_revisions(struct db_tx *tx, struct arena *a, str id, int64_t before, size_t max, struct stored_revision **ret, size_t *ret_n, struct err *reterr)
+int flag_store_revisions(struct db_tx *tx, struct arena *a, str id, int64_t before, size_t max, struct stored_revision **ret, size_t *ret_n, struct err *reterr)
 {
 	struct db_rows CLEANUP_ROWS *rows = NULL;
 	int rc = db_query(tx, reterr, &rows,
@@ -297,7 +297,7 @@ int store_revisions(struct db_tx *tx, struct arena *a, str id, int64_t before, s
 	return rc ? rc : arena_check(a, "revisions of a flag set", reterr);
 }
 
-int store_revision_keys(struct db_tx *tx, struct arena *a, str id, int64_t revision, str **ret, size_t *ret_n, struct err *reterr)
+int flag_store_revision_keys(struct db_tx *tx, struct arena *a, str id, int64_t revision, str **ret, size_t *ret_n, struct err *reterr)
 {
 	enum { SHOWN = 1000 };
 	struct db_rows CLEANUP_ROWS *rows = NULL;

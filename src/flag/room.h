@@ -40,16 +40,16 @@ struct stored_set { /* in the arena of who asked */
 	str              evaluators, metadata; /* JSON; empty: none */
 	int64_t          changed_at;
 };
-MUST_CHECK int store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr); /* -WEIR_EEXIST */
-MUST_CHECK int store_find(struct db_tx *tx, struct arena *a, str id, struct stored_set *ret, struct err *reterr); /* -WEIR_ENOENT */
-MUST_CHECK int store_list(struct db_tx *tx, struct arena *a, struct stored_set **ret, size_t *ret_n, struct err *reterr);
+MUST_CHECK int flag_store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr); /* -WEIR_EEXIST */
+MUST_CHECK int flag_store_find(struct db_tx *tx, struct arena *a, str id, struct stored_set *ret, struct err *reterr); /* -WEIR_ENOENT */
+MUST_CHECK int flag_store_list(struct db_tx *tx, struct arena *a, struct stored_set **ret, size_t *ret_n, struct err *reterr);
 /* Texts of a set that changed after revision `after` (removed ones with an empty text); after 0: all that there are. */
-MUST_CHECK int store_texts_after(struct db_tx *tx, struct arena *a, str id, int64_t after, struct flag_text **ret, size_t *ret_n, struct err *reterr);
+MUST_CHECK int flag_store_texts_after(struct db_tx *tx, struct arena *a, str id, int64_t after, struct flag_text **ret, size_t *ret_n, struct err *reterr);
 /* All texts and the head as revision `at` left them. */
-MUST_CHECK int store_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret_head, struct flag_text **ret, size_t *ret_n,
+MUST_CHECK int flag_store_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret_head, struct flag_text **ret, size_t *ret_n,
 						struct err *reterr);
 /* The newest revision at `when`; 0: there was none. */
-MUST_CHECK int store_revision_at(struct db_tx *tx, str id, usec_t when, int64_t *ret, struct err *reterr);
+MUST_CHECK int flag_store_revision_at(struct db_tx *tx, str id, usec_t when, int64_t *ret, struct err *reterr);
 
 struct flag_change {
 	str                     id;      /* of the set */
@@ -62,17 +62,17 @@ struct flag_change {
 	usec_t                  now;
 };
 /* Checks for clashes, writes the rows and appends flag.changed. *ret_revision: the new one. -WEIR_ECONFLICT names the flag that changed meanwhile. */
-MUST_CHECK int store_change(struct flag_room *r, struct db_tx *tx, const struct flag_change *c, int64_t *ret_revision, struct err *reterr);
+MUST_CHECK int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_change *c, int64_t *ret_revision, struct err *reterr);
 
 struct stored_revision {
 	int64_t revision, at, flags; /* flags: how many changed */
 	str     by, address, comment, digest;
 };
 /* Newest first, before revision `before` (0: from the newest), at most max. */
-MUST_CHECK int store_revisions(struct db_tx *tx, struct arena *a, str id, int64_t before, size_t max, struct stored_revision **ret, size_t *ret_n,
+MUST_CHECK int flag_store_revisions(struct db_tx *tx, struct arena *a, str id, int64_t before, size_t max, struct stored_revision **ret, size_t *ret_n,
 							   struct err *reterr);
 /* Keys that a revision changed, in order. */
-MUST_CHECK int store_revision_keys(struct db_tx *tx, struct arena *a, str id, int64_t revision, str **ret, size_t *ret_n, struct err *reterr);
+MUST_CHECK int flag_store_revision_keys(struct db_tx *tx, struct arena *a, str id, int64_t revision, str **ret, size_t *ret_n, struct err *reterr);
 
 /* --- flag-room.c --- */
 /* Brings the table up to what the database has of this set; the caller does not hold `writer`. */
