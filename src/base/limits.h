@@ -67,6 +67,8 @@
 #define LIMIT_SSE_PULL_BYTES     (1 << 20)   /* messages of one turn of one event stream */
 #define LIMIT_WAIVERS            1000        /* entries of .weir/waivers.yaml: each finding is held against each */
 #define LIMIT_FINDINGS           1000        /* findings of one verdict; more are counted */
+#define LIMIT_CODE_TEXT_BYTES    (1 << 20)   /* file of which lines are kept with a finding: it is scanned once more for each */
+#define LIMIT_CODE_FINDINGS      20          /* findings of one refused push that get their lines */
 #define LIMIT_INSIGHT_BYTES      (512 << 20) /* texts of all changes and deployments that measurements look at */
 #define LIMIT_INSIGHT_FEW        20          /* below so many rows a figure is marked "too few" */
 #define LIMIT_INSIGHT_DAYS       3660        /* longest window of measurements: ten years */

@@ -46,7 +46,7 @@ struct db_backend {
 	int  (*open)(struct db *db, const char *url, void **ret, struct err *reterr);
 	void (*close)(void *b);
 	/* Run fn in a transaction; see db.h. The engine makes the db_tx. */
-	int  (*write)(void *b, db_fn fn, void *arg, struct err *reterr);
+	int  (*write)(void *b, db_fn fn, void *arg, bool in_turn, struct err *reterr);
 	int  (*read)(void *b, db_fn fn, void *arg, bool one_statement, struct err *reterr);
 	/* Several statements without parameters or results. */
 	int  (*script)(struct db_tx *tx, const char *sql, struct err *reterr);

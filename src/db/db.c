@@ -97,7 +97,14 @@ int db_write(struct db *db, db_fn fn, void *arg, struct err *reterr)
 {
 	int rc = db_check_nesting(db, "db_write()", reterr);
 
-	return rc ? rc : db->ops->write(db->b, fn, arg, reterr);
+	return rc ? rc : db->ops->write(db->b, fn, arg, false, reterr);
+}
+
+int db_write_in_turn(struct db *db, db_fn fn, void *arg, struct err *reterr)
+{
+	int rc = db_check_nesting(db, "db_write_in_turn()", reterr);
+
+	return rc ? rc : db->ops->write(db->b, fn, arg, true, reterr);
 }
 
 int db_read(struct db *db, db_fn fn, void *arg, struct err *reterr)

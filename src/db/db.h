@@ -38,6 +38,9 @@ MUST_CHECK int db_migrate(struct db *db, const char *room, const struct db_migra
 
 typedef int (*db_fn)(struct db_tx *tx, void *arg, struct err *reterr);
 MUST_CHECK int db_write(struct db *db, db_fn fn, void *arg, struct err *reterr);
+/* As db_write(), for functions that all want the same row (claims from a queue) and would take each other back again and again on
+ * PostgreSQL: they run one after the other there, over all servers; other writes run beside them. */
+MUST_CHECK int db_write_in_turn(struct db *db, db_fn fn, void *arg, struct err *reterr);
 MUST_CHECK int db_read(struct db *db, db_fn fn, void *arg, struct err *reterr);
 /* As db_read() for a function that runs one statement only: cheaper, since a statement is its own snapshot. A second one may see a later state. */
 MUST_CHECK int db_read_one(struct db *db, db_fn fn, void *arg, struct err *reterr);

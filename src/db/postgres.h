@@ -33,6 +33,8 @@ struct pg {
 	struct db         *db;
 	char              *url;
 	pthread_mutex_t    lock; /* pools and channels */
+	pthread_mutex_t    in_turn; /* held by the one db_write_in_turn() */
+	pthread_rwlock_t   turns; /* shared: a write runs; exclusive: one that failed before, alone */
 	struct pg_pool     writers, readers;
 	pthread_cond_t     listen_news;
 	struct pg_channel *channels;

@@ -133,10 +133,10 @@ int runner_api_claim(struct http_req *req, void *ctx, struct err *reterr)
 	pthread_mutex_unlock(&p->lock);
 	usec_t until = clock_mono_now() + wait_ms * USEC_PER_MSEC;
 	str    actor = str_z(arena_printf(http_arena(req), "runner:%.*s", STR_ARG(c.runner)));
-	rc = turn_write(p, actor, runner_claim_turn, &c, reterr);
+	rc = turn_write_in_turn(p, actor, runner_claim_turn, &c, reterr);
 	if (rc == 0 && !c.found && wait_ms > 0 && may_wait(p, 1)) {
 		while (rc == 0 && !c.found && wait_for_jobs(p, req, &seen, until))
-			rc = turn_write(p, actor, runner_claim_turn, &c, reterr);
+			rc = turn_write_in_turn(p, actor, runner_claim_turn, &c, reterr);
 		(void)may_wait(p, -1);
 	}
 	if (rc)
