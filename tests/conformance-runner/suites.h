@@ -8,6 +8,7 @@
 	X(fake_leaks, "fake-leaks")       \
 	X(flagd_evaluator, "flagd-evaluator") \
 	X(flagd_provider, "flagd-provider") \
+	X(flagd_schemas, "flagd-schemas") \
 	X(http_strictness, "http-strictness") \
 	X(json_parsing, "json-parsing")   \
 	X(jsonlogic, "jsonlogic")         \
