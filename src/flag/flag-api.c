@@ -292,7 +292,8 @@ static int read_change(struct http_req *req, struct flag_change *c, struct err *
 			doc_error(&k, body, "evaluators and metadata are changed together: give both ({} for none)");
 		c->evaluators = doc_len(doc_get(body, "evaluators")) ? json_of(k.arena, doc_get(body, "evaluators")) : STR("");
 		c->metadata = doc_len(doc_get(body, "metadata")) ? json_of(k.arena, doc_get(body, "metadata")) : STR("");
-		c->comment = doc_want_str(&k, doc_get(body, "comment"), "comment");
+		if (doc_get(body, "comment"))
+			c->comment = doc_want_str(&k, doc_get(body, "comment"), "comment");
 		if (c->comment.len > LIMIT_FLAG_COMMENT_BYTES)
 			doc_error(&k, doc_get(body, "comment"), "comment has at most %d bytes", LIMIT_FLAG_COMMENT_BYTES);
 		if (!c->n && !c->with_head)

@@ -253,7 +253,7 @@ static int make_set(struct turn *t, str id, str name, struct err *reterr)
 /* Applies what differs; f empty: the file is gone. */
 static int apply_file(struct turn *t, struct arena *a, const struct flag_entry *e, struct flag_set *now, const struct file *f, struct err *reterr)
 {
-	struct flag_change c = { .id = str_z(e->id), .base = flag_set_head(now)->revision, .by = t->by, .address = STR("git push"), .comment = t->subject,
+	struct flag_change c = { .id = str_z(e->id), .source = FLAG_IN_REPOSITORY, .base = flag_set_head(now)->revision, .by = t->by, .address = STR("git push"), .comment = t->subject,
 							 .evaluators = f->head.evaluators, .metadata = f->head.metadata, .now = clock_wall(t->r->cfg.clock) };
 	struct flag_text  *texts;
 	int64_t            revision;

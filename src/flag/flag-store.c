@@ -242,6 +242,9 @@ int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_c
 
 	if (rc)
 		return rc;
+	if (c->source != s.source)
+		return err_set(reterr, WEIR_ECONFLICT, "flag set '%.*s' is kept in %s", STR_ARG(c->id),
+					   s.source == FLAG_IN_STORE ? "the store" : "the repository: change it by a push of its file in .weir/flags");
 	if (c->base > s.revision)
 		return err_set(reterr, WEIR_EINVAL, "base: the set is at revision %lld, there is no %lld", (long long)s.revision, (long long)c->base);
 	if (c->with_head) {

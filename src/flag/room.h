@@ -53,6 +53,7 @@ MUST_CHECK int flag_store_revision_at(struct db_tx *tx, str id, usec_t when, int
 
 struct flag_change {
 	str                     id;      /* of the set */
+	enum flag_source        source;  /* where the change comes from: the place that the set is kept in, else -WEIR_ECONFLICT */
 	int64_t                 base;    /* revision that the author saw; a flag that changed since is refused */
 	const struct flag_text *texts;
 	size_t                  n;
