@@ -79,4 +79,17 @@
 
 #define LIMIT_GOLDEN_LINE_BYTES 200 /* a one-line value of a golden path: it stands in headings and comments */
 
+#define LIMIT_FLAG_KEY_BYTES     200         /* key of a flag, name of a variant or evaluator: they stand in URLs, tables and messages */
+#define LIMIT_FLAG_VARIANTS      1000        /* variants of one flag */
+#define LIMIT_FLAG_BYTES         (256 << 10) /* one flag's definition: segments with some 10,000 ids fit in */
+#define LIMIT_FLAG_HEAD_BYTES    (4 << 20)   /* evaluators and metadata of one set */
+#define LIMIT_FLAGS              2000000     /* flags of one set */
+#define LIMIT_FLAG_PREREQUISITES 20          /* direct ones of one flag */
+#define LIMIT_FLAG_CHAIN         16          /* flags in a row that need each other: evaluation recurses */
+#define LIMIT_FLAG_CHAIN_STEPS   10000       /* looked at to find the longest such row: many flags that share theirs */
+#define LIMIT_FLAG_COMMENT_BYTES 1000        /* why flags were changed */
+#define LIMIT_FLAG_STREAMS       20000       /* clients that wait for news of flags */
+#define LIMIT_FLAG_SCRATCH_BYTES (1 << 20)   /* values that one evaluation makes */
+#define LIMIT_FLAG_STEPS         100000      /* nodes of a rule that one evaluation looks at: some milliseconds */
+
 #endif
