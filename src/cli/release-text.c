@@ -45,6 +45,8 @@ static const char *state_words(const struct doc_node *r, char out[200])
 		snprintf(out, 200, "starting the version before it");
 	else if (str_eqz(state, "rolled-back"))
 		snprintf(out, 200, "ROLLED BACK: users are answered by the version before");
+	else if (str_eqz(state, "aborted") && doc_get_str(r, "superseded_by").len)
+		snprintf(out, 200, "superseded by a newer release before it was done");
 	else if (str_eqz(state, "aborted"))
 		snprintf(out, 200, doc_get_str(r, "from").len ? "ENDED before it was done: users are answered by the version before"
 		                                              : "ENDED before it was done: there was no version before it");

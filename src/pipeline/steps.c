@@ -296,6 +296,7 @@ void job_cancel(struct job *j, const char *cause)
 	pthread_mutex_lock(&j->lock);
 	if (!j->cancel)
 		snprintf(j->cancel_cause, sizeof(j->cancel_cause), "%.500s", cause && *cause ? cause : "cancelled");
+	j->stopped = j->stopped ? j->stopped : clock_wall_now();
 	j->cancel = true;
 	pthread_mutex_unlock(&j->lock);
 	wake(j);
