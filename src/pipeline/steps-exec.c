@@ -310,11 +310,59 @@ static bool is_superseded(const struct exec *x)
 	       str_eqz(doc_get_str(x->s->spec, "uses"), "weir/release@v1");
 }
 
+/* Why the step ended as its guard says; empty: well. */
+static void cause_of(const struct exec *x, char *out, size_t size)
+{
+	const struct guard_status *s = &x->status;
+
+	*out = 0;
+	if (s->end == GUARD_EXITED && s->exit_status)
+		snprintf(out, size, "exit %d", s->exit_status);
+	else if (s->end == GUARD_STOPPED)
+		snprintf(out, size, "%.500s", x->j->cancel_cause[0] ? x->j->cancel_cause : "cancelled");
+	else if (s->end != GUARD_EXITED)
+		snprintf(out, size, "%s: %s", s->end == GUARD_TIMEOUT ? "timeout" : s->end == GUARD_LOST ? "lost" : "sandbox", s->text);
+}
+
+static enum job_state state_of(const struct guard_status *s)
+{
+	if (s->end == GUARD_STOPPED)
+		return JOB_CANCELLED;
+	return s->end == GUARD_EXITED && !s->exit_status ? JOB_SUCCESS : JOB_FAILURE;
+}
+
+/* A newer release took the place of this step's: the rest of the job has nothing to do any more. */
+static void end_superseded(struct exec *x, char *cause, size_t size)
+{
+	const struct kv *told = kvs_get(&x->s->outputs, STR("cause"));
+	str              why = told ? str_sub(told->value, 0, 300) : STR("superseded by a newer release");
+
+	snprintf(cause, size, "%.*s", STR_ARG(why));
+	x->superseded = true;
+	if (!x->continue_on_error)
+		job_cancel(x->j, cause);
+}
+
+/* The end of the log: what could not be taken back, and why the step ended. */
+static int last_words(struct exec *x, const char *cause, const struct err *back, struct err *reterr)
+{
+	int r = 0;
+
+	if (back->code && !x->log.failed.code)
+		r = say(x, arena_printf(&x->arena, "::error::%s", back->msg), reterr);
+	if (!r && x->status.end != GUARD_EXITED)
+		r = say(x, arena_printf(&x->arena, "weir: %s", cause), reterr);
+	if (!r && x->status.log_cut)
+		r = say(x, "weir: a part of the step's output is missing", reterr);
+	return r;
+}
+
 static int outcome(struct exec *x, struct err *reterr)
 {
 	CLEANUP_BUF struct buf out = BUF_INIT(16 << 20);
-	char                   cause[600] = "";
-	enum job_state         state = x->status.exit_status ? JOB_FAILURE : JOB_SUCCESS;
+	char                   cause[600];
+	enum job_state         state = state_of(&x->status);
+	bool                   ran = x->status.end != GUARD_LOST && x->status.end != GUARD_SANDBOX;
 	struct err             back = { 0 };
 	int                    r = head(x, reterr);
 
@@ -323,38 +371,18 @@ static int outcome(struct exec *x, struct err *reterr)
 		r = out_write(x, &out, reterr);
 	if (r)
 		return r;
-	if (x->status.end == GUARD_EXITED && x->status.exit_status)
-		snprintf(cause, sizeof(cause), "exit %d", x->status.exit_status);
-	else if (x->status.end == GUARD_STOPPED)
-		snprintf(cause, sizeof(cause), "%.500s", x->j->cancel_cause[0] ? x->j->cancel_cause : "cancelled");
-	else if (x->status.end != GUARD_EXITED)
-		snprintf(cause, sizeof(cause), "%s: %s", x->status.end == GUARD_TIMEOUT ? "timeout" : x->status.end == GUARD_LOST ? "lost" : "sandbox",
-		         x->status.text);
-	if (x->status.end == GUARD_STOPPED)
-		state = JOB_CANCELLED;
-	else if (x->status.end != GUARD_EXITED)
-		state = JOB_FAILURE;
+	cause_of(x, cause, sizeof(cause));
 	if (take_back(x, &back)) {
 		state = state == JOB_SUCCESS ? JOB_FAILURE : state;
 		if (!cause[0])
 			snprintf(cause, sizeof(cause), "%.500s", back.msg);
-		r = x->log.failed.code ? 0 : say(x, arena_printf(&x->arena, "::error::%s", back.msg), reterr);
 	}
 	if (is_superseded(x)) {
-		const struct kv *told = kvs_get(&x->s->outputs, STR("cause"));
-		str              why = told ? str_sub(told->value, 0, 300) : STR("superseded by a newer release");
-
-		snprintf(cause, sizeof(cause), "%.*s", STR_ARG(why));
+		end_superseded(x, cause, sizeof(cause));
 		state = JOB_CANCELLED;
-		x->superseded = true;
-		if (!x->continue_on_error)
-			job_cancel(x->j, cause);
 	}
-	if (!r && x->status.end != GUARD_EXITED)
-		r = say(x, arena_printf(&x->arena, "weir: %s", cause), reterr);
-	if (!r && x->status.log_cut)
-		r = say(x, "weir: a part of the step's output is missing", reterr);
-	return r ? r : finish(x, state, x->status.end == GUARD_LOST || x->status.end == GUARD_SANDBOX ? -1 : x->status.exit_status, cause, reterr);
+	r = last_words(x, cause, &back, reterr);
+	return r ? r : finish(x, state, ran ? x->status.exit_status : -1, cause, reterr);
 }
 
 /* --- beginning --- */
