@@ -32,6 +32,7 @@ struct local_job {
 	bool               done;       /* job_run() returned; under l->lock */
 	unsigned           slot;
 	struct doc_node   *outputs;
+	struct local_job  *next;       /* to be removed; under l->lock */
 };
 struct local_group {
 	struct plan_group plan; /* once expanded */
@@ -53,6 +54,13 @@ struct local {
 	pthread_mutex_t     lock;
 	pthread_cond_t      cond;
 	uint64_t            changes;
+	char                etc[1100]; /* what all jobs see as /etc: its state at the beginning of the run */
+	pthread_t           remover;
+	pthread_cond_t      to_remove; /* under lock, and what follows */
+	struct local_job   *removing;
+	bool                no_more;
+	int                 remove_rc;
+	struct err          remove_err;
 };
 
 static void on_change(void *ctx)
@@ -86,7 +94,7 @@ static int start_job(struct local *l, struct local_job *lj, struct err *reterr)
 		                               .memory_bytes_max = sandbox_default_memory(l->max), .pids_max = SANDBOX_DEFAULT_PIDS, .changed = on_change, .changed_ctx = l };
 	const struct local_group *g = &l->groups[lj->plan->group];
 	struct plan_job_extra  x = { .job = STR("local"), .lease = STR("local"), .lease_ms = 30000, .attempt = 1, .job_total = g->n_jobs };
-	char                   id[80], etc[1100];
+	char                   id[80];
 	int                    r;
 
 	snprintf(id, sizeof(id), "local-%d-%zu-%zu", (int)getpid(), lj->plan->group, lj->plan->index);
@@ -96,17 +104,17 @@ static int start_job(struct local *l, struct local_job *lj, struct err *reterr)
 		r = err_set(reterr, WEIR_ELIMIT, "the path of the jobs' folder is too long");
 	while (lj->slot < 63 && (l->slots >> lj->slot) & 1)
 		lj->slot++;
-	if (!r)
-		r = fs_join(etc, sizeof(etc), reterr, l->cfg->dir, "etc");
-	jc.etc = l->cfg->etc ? l->cfg->etc : etc;
+	jc.etc_dir = l->etc;
 	jc.dir = lj->dir;
 	jc.slot = lj->slot;
 	if (!r)
 		r = job_open(&jc, buf_str(&spec), &lj->job, reterr);
 	if (!r && pthread_create(&lj->thread, NULL, job_thread, lj))
 		r = err_set(reterr, WEIR_ENOMEM, "cannot start a thread for a job");
-	if (r)
+	if (r) {
+		lj->job = job_close(lj->job);
 		return r;
+	}
 	lj->running = true;
 	l->slots |= UINT64_C(1) << lj->slot;
 	l->running++;
@@ -154,6 +162,62 @@ static int show(struct local *l, struct local_job *lj, struct err *reterr)
 	return 0;
 }
 
+/* --- removing the folders of ended jobs, on a thread of its own: a file system may wait for its disk at each folder (online discard), which no job and
+ * no line on the terminal should wait for --- */
+
+static void *remover_main(void *arg)
+{
+	struct local *l = arg;
+
+	pthread_mutex_lock(&l->lock);
+	for (;;) {
+		struct local_job *lj = l->removing;
+
+		if (!lj && l->no_more)
+			break;
+		if (!lj) {
+			pthread_cond_wait(&l->to_remove, &l->lock);
+			continue;
+		}
+		l->removing = lj->next;
+		pthread_mutex_unlock(&l->lock);
+		struct err e = { 0 };
+		int        r = l->cfg->keep ? 0 : job_remove(lj->job, &e);
+
+		lj->job = job_close(lj->job);
+		pthread_mutex_lock(&l->lock);
+		if (r && !l->remove_rc) {
+			l->remove_rc = r;
+			l->remove_err = e;
+		}
+	}
+	pthread_mutex_unlock(&l->lock);
+	return NULL;
+}
+
+/* Nothing of this thread looks at the job afterwards. */
+static void remove_later(struct local *l, struct local_job *lj)
+{
+	pthread_mutex_lock(&l->lock);
+	lj->next = l->removing;
+	l->removing = lj;
+	pthread_cond_signal(&l->to_remove);
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* Waits until every folder is gone. */
+static int remover_end(struct local *l, struct err *reterr)
+{
+	pthread_mutex_lock(&l->lock);
+	l->no_more = true;
+	pthread_cond_signal(&l->to_remove);
+	pthread_mutex_unlock(&l->lock);
+	pthread_join(l->remover, NULL);
+	if (l->remove_rc && reterr)
+		*reterr = l->remove_err;
+	return l->remove_rc;
+}
+
 /* --- ends --- */
 
 static enum plan_result result_of(enum job_state s)
@@ -188,24 +252,7 @@ static int end_one(struct local *l, struct local_job *lj, struct err *reterr)
 		for (size_t i = 0; i < g->n_jobs; i++)
 			if (g->jobs[i].running)
 				job_cancel(g->jobs[i].job, "fail-fast: another job of the matrix failed");
-	return r;
-}
-
-/* Removes the folders of ended jobs: after the next ones were started, which need not wait for that. */
-static int sweep(struct local *l, struct err *reterr)
-{
-	int r = 0;
-
-	for (size_t gi = 0; gi < l->plan->n_groups; gi++)
-		for (size_t i = 0; i < l->groups[gi].n_jobs; i++) {
-			struct local_job *lj = &l->groups[gi].jobs[i];
-
-			if (!lj->job || !lj->ended)
-				continue;
-			if (!r && !l->cfg->keep)
-				r = job_remove(lj->job, reterr);
-			lj->job = job_close(lj->job);
-		}
+	remove_later(l, lj);
 	return r;
 }
 
@@ -472,8 +519,6 @@ static int loop(struct local *l, struct err *reterr)
 		r = collect(l, reterr);
 		if (!r)
 			r = turn(l, &over, reterr);
-		if (!r)
-			r = sweep(l, reterr);
 		if (!r && !l->cancelled && l->cfg->stop && l->cfg->stop(l->cfg->ctx))
 			cancel_all(l, "interrupted");
 		if (!r && !over && seen == l->changes)
@@ -487,8 +532,6 @@ static int loop(struct local *l, struct err *reterr)
 		if (collect(l, &ignored))
 			continue;
 	}
-	if (r && sweep(l, &(struct err){ 0 }))
-		return r; /* the first error is the one that counts */
 	return r;
 }
 
@@ -513,6 +556,14 @@ static int want(struct local *l, str id, struct err *reterr)
 	return err_set(reterr, WEIR_ENOENT, "the workflow has no job '%.*s'", STR_ARG(id));
 }
 
+static int make_etc(struct local *l, struct err *reterr)
+{
+	char base[1100];
+	int  r = fs_join(base, sizeof(base), reterr, l->cfg->dir, "etc");
+
+	return r ? r : sandbox_etc(l->cfg->etc ? l->cfg->etc : base, l->etc, sizeof(l->etc), reterr);
+}
+
 static enum plan_result overall(const struct local *l)
 {
 	enum plan_result all = RESULT_SKIPPED;
@@ -529,7 +580,7 @@ static enum plan_result overall(const struct local *l)
 int local_run(struct arena *a, const struct plan *p, const struct local_config *cfg, enum plan_result *ret, struct err *reterr)
 {
 	long         cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	struct local l = { .cfg = cfg, .plan = p, .arena = a, .max = cfg->jobs_max ? cfg->jobs_max : cpus > 0 ? (unsigned)cpus : 1 };
+	struct local l = { .cfg = cfg, .plan = p, .arena = a, .max = cfg->jobs_max ? cfg->jobs_max : (cpus > 0 ? (unsigned)cpus : 1) + 2 };
 	int          r = 0;
 
 	*ret = RESULT_SKIPPED;
@@ -543,6 +594,7 @@ int local_run(struct arena *a, const struct plan *p, const struct local_config *
 		return arena_check(a, "plan", reterr);
 	pthread_mutex_init(&l.lock, NULL);
 	pthread_cond_init(&l.cond, NULL);
+	pthread_cond_init(&l.to_remove, NULL);
 	if (cfg->only)
 		r = want(&l, str_z(cfg->only), reterr);
 	for (size_t i = 0; !cfg->only && i < p->n_groups; i++)
@@ -551,11 +603,24 @@ int local_run(struct arena *a, const struct plan *p, const struct local_config *
 		r = fs_mkdirs(cfg->dir, 0700, reterr);
 	fs_spread(cfg->dir);
 	if (!r)
-		r = guard_starter_new(&l.starter, reterr);
+		r = make_etc(&l, reterr);
 	if (!r)
+		r = guard_starter_new(&l.starter, reterr);
+	if (!r && pthread_create(&l.remover, NULL, remover_main, &l))
+		r = err_set(reterr, WEIR_ENOMEM, "cannot start a thread");
+	else if (!r) {
+		struct err e = { 0 };
+		int        rr;
+
 		r = loop(&l, reterr);
+		rr = remover_end(&l, &e);
+		if (rr && !r && reterr)
+			*reterr = e;
+		r = r ? r : rr;
+	}
 	guard_starter_free(l.starter);
 	*ret = overall(&l);
+	pthread_cond_destroy(&l.to_remove);
 	pthread_cond_destroy(&l.cond);
 	pthread_mutex_destroy(&l.lock);
 	return r;

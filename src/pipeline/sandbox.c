@@ -32,7 +32,7 @@
 #define ARGS_MAX  (4 << 20)
 #define ARGS_N_MAX 8900 /* bubblewrap stops at 9000 */
 
-/* What programs need of the machine's /etc and what holds no secrets, copied once per job: bubblewrap reads the whole mount table for each bind, so
+/* What programs need of the machine's /etc and what holds no secrets, copied: bubblewrap reads the whole mount table for each bind, so
  * that forty of them would cost more than all the rest. Left out on purpose: shadow, ssh, gitconfig, npmrc, pip.conf, environment, sudoers,
  * ssl/private. */
 static const char *const etc_copied[] = {
@@ -42,8 +42,8 @@ static const char *const etc_copied[] = {
 	"/etc/profile.d", "/etc/debian_version", "/etc/os-release", "/etc/lsb-release", "/etc/gai.conf", "/etc/perl", "/etc/maven",
 };
 static const char *const etc_globs[] = { "/etc/python*", "/etc/java-*-openjdk" };
-/* Large folders of links: bound in place. */
-static const char *const etc_bound[] = { "/etc/alternatives", "/etc/ssl/certs" };
+/* Large folders of links, copied as links: what they point to is in /usr. */
+static const char *const etc_linked[] = { "/etc/alternatives", "/etc/ssl/certs" };
 static const char *const top_links[] = { "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32" };
 
 /* --- preparing a job's folder --- */
@@ -66,15 +66,27 @@ static int job_file(const char *job_dir, const char *name, const char *text, str
 	return r ? r : fs_write_quick(path, str_z(text), 0644, reterr);
 }
 
+static int copy_links(const char *job_dir, struct err *reterr)
+{
+	const char     *argv[16] = { "cp", "-rP", "--preserve=mode,timestamps,links", "--parents", "-t", job_dir };
+	struct proc_run run = { .argv = argv, .timeout_ms = 60000 };
+	size_t          n = 6;
+	int             status;
+
+	for (size_t i = 0; i < ARRAY_SIZE(etc_linked); i++)
+		if (fs_is_dir(etc_linked[i]))
+			argv[n++] = etc_linked[i];
+	return n == 6 ? 0 : proc_run(&run, &status, reterr);
+}
+
 /* With modes, so that what only root may read stays unreadable; what cannot be copied is left out. */
 static int copy_etc(const char *job_dir, struct err *reterr)
 {
 	const char     *argv[128] = { "cp", "-rL", "--preserve=mode,timestamps", "--parents", "-t", job_dir };
 	struct proc_run run = { .argv = argv, .timeout_ms = 60000 };
 	glob_t          g[ARRAY_SIZE(etc_globs)] = { 0 };
-	char            path[1024];
 	size_t          n = 6;
-	int             status, r = 0;
+	int             status, r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(etc_copied); i++)
 		if (!access(etc_copied[i], R_OK))
@@ -83,13 +95,9 @@ static int copy_etc(const char *job_dir, struct err *reterr)
 		if (!glob(etc_globs[i], 0, NULL, &g[i]))
 			for (size_t k = 0; k < g[i].gl_pathc && n < ARRAY_SIZE(argv) - 1; k++)
 				argv[n++] = g[i].gl_pathv[k];
-	for (size_t i = 0; !r && i < ARRAY_SIZE(etc_bound); i++) {
-		r = fs_join(path, sizeof(path), reterr, job_dir, etc_bound[i] + 1);
-		if (!r)
-			r = fs_mkdirs(path, 0755, reterr);
-	}
+	r = proc_run(&run, &status, reterr);
 	if (!r)
-		r = proc_run(&run, &status, reterr);
+		r = copy_links(job_dir, reterr);
 	for (size_t i = 0; i < ARRAY_SIZE(etc_globs); i++)
 		globfree(&g[i]);
 	return r;
@@ -133,6 +141,29 @@ static void stamp_tree(struct buf *b, const char *path, int depth)
 		closedir(d);
 }
 
+/* A folder of links and of few files: a link that is replaced changes its folder's times, so that only the others are looked at one by one. */
+static void stamp_links(struct buf *b, const char *path, int depth)
+{
+	DIR           *d = opendir(path);
+	struct stat    st;
+	struct dirent *e;
+	char           sub[1024];
+
+	if (d && !fstat(dirfd(d), &st))
+		buf_addf(b, "links %s %lld %lld.%09ld", path, (long long)st.st_ino, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	while (d && (e = readdir(d))) {
+		if (e->d_type == DT_LNK || !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
+		    snprintf(sub, sizeof(sub), "%s/%s", path, e->d_name) >= (int)sizeof(sub))
+			continue;
+		if (e->d_type == DT_DIR && depth < 8)
+			stamp_links(b, sub, depth + 1);
+		else
+			stamp_tree(b, sub, 8);
+	}
+	if (d)
+		closedir(d);
+}
+
 /* The boot is part of it: the copy is not fsync'd, so after a fall of the machine it may be incomplete. */
 static void stamp_etc(char out[SHA256_HEX])
 {
@@ -142,6 +173,8 @@ static void stamp_etc(char out[SHA256_HEX])
 		buf_clear(&b);
 	for (size_t i = 0; i < ARRAY_SIZE(etc_copied); i++)
 		stamp_tree(&b, etc_copied[i], 0);
+	for (size_t i = 0; i < ARRAY_SIZE(etc_linked); i++)
+		stamp_links(&b, etc_linked[i], 0);
 	for (size_t i = 0; i < ARRAY_SIZE(etc_globs); i++) {
 		glob_t g = { 0 };
 
@@ -203,8 +236,8 @@ static int prepare_dir(const char *job_dir, const char *name, bool give, unsigne
 	char path[1024];
 	int  r = fs_join(path, sizeof(path), reterr, job_dir, name);
 
-	if (!r)
-		r = fs_mkdirs(path, 0755, reterr);
+	if (!r && mkdir(path, 0755) && errno != EEXIST) /* its parent was made just before */
+		r = err_errno(reterr, errno, "cannot make %s", path);
 	return r || !give ? r : sandbox_give(path, slot, reterr);
 }
 
@@ -301,9 +334,6 @@ static void args_job(struct args *a, const struct places *p, const char *writabl
 		arg3(a, binds[i][0], from, binds[i][2]);
 	}
 	arg3(a, "--ro-bind", p->etc, "/etc");
-	for (size_t i = 0; i < ARRAY_SIZE(etc_bound); i++)
-		if (fs_is_dir(etc_bound[i]))
-			arg3(a, "--ro-bind", etc_bound[i], etc_bound[i]);
 	if (writable) {
 		snprintf(from, sizeof(from), "%s/files/%s", p->job, writable);
 		snprintf(to, sizeof(to), SANDBOX_FILES "/%s", writable);

@@ -415,8 +415,10 @@ static int open_out(struct exec *x, struct err *reterr)
 
 	if (step_dir(x->j, x->i, "", path))
 		return err_set(reterr, WEIR_ELIMIT, "the path of the job's folder is too long");
-	int r = fs_mkdirs(path, 0700, reterr);
+	int r = 0;
 
+	if (mkdir(path, 0700) && errno != EEXIST) /* the first one: `steps` is not there yet */
+		r = fs_mkdirs(path, 0700, reterr);
 	if (r)
 		return r;
 	(void)step_dir(x->j, x->i, "out", path);
@@ -497,7 +499,7 @@ static int begin(struct exec *x, double minutes, struct err *reterr)
 
 static int step_go(struct exec *x, struct err *reterr)
 {
-	bool       run, waits, adopted = x->s->view.state == JOB_RUNNING;
+	bool       run, waits, cancelled, adopted = x->s->view.state == JOB_RUNNING;
 	double     minutes;
 	struct err e = { 0 };
 	int        r = open_out(x, reterr);
@@ -505,7 +507,10 @@ static int step_go(struct exec *x, struct err *reterr)
 	if (r)
 		return r;
 	steplog_init(&x->log, &x->j->masks, false);
-	r = decide(x, &run, &minutes, &e);
+	do { /* whether it was decided before or after a cancel must be known: only a step that begins in spite of it is not stopped by it */
+		cancelled = job_is_cancelled(x->j);
+		r = decide(x, &run, &minutes, &e);
+	} while (cancelled != job_is_cancelled(x->j));
 	x->log.unsecure = unsecure_commands(&x->eval);
 	if (r)
 		return finish_error(x, &e, reterr);
@@ -517,8 +522,7 @@ static int step_go(struct exec *x, struct err *reterr)
 	waits = x->j->waiting && str_eqz(doc_get_str(x->s->spec, "uses"), "weir/release@v1");
 	if (waits)
 		x->j->waiting(x->j->changed_ctx, true);
-	/* a step that began after the cancel (always()) is not stopped by it */
-	r = watch(x, adopted || !job_is_cancelled(x->j), reterr);
+	r = watch(x, adopted || !cancelled, reterr);
 	if (waits)
 		x->j->waiting(x->j->changed_ctx, false);
 	if (!r && x->status.end == GUARD_TIMEOUT && !x->j->timed_out &&
