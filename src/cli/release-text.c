@@ -110,6 +110,13 @@ void release_text_show(struct cli *c, const struct doc_node *r)
 		           (long long)doc_get_int(g, "requests_canary", 0), (long long)doc_get_int(g, "failed_canary", 0), (long long)doc_get_int(g, "errors_canary", 0),
 		           (long long)doc_get_int(g, "requests_stable", 0), (long long)doc_get_int(g, "failed_stable", 0), (long long)doc_get_int(g, "errors_stable", 0));
 	}
+	for (size_t i = 0; i < 2; i++) {
+		const struct doc_node *l = doc_path(r, i ? "latency.stable" : "latency.canary");
+
+		if (doc_get_int(l, "answers", 0))
+			cli_printf(c, "  %s  %lld answers, half within %lld ms, 95%% within %lld ms\n", i ? "old took" : "new took", (long long)doc_get_int(l, "answers", 0),
+			           (long long)doc_get_int(l, "p50_ms", 0), (long long)doc_get_int(l, "p95_ms", 0));
+	}
 	if (v)
 		cli_printf(c, "  judge     %.*s: %.*s\n            worse %.2f of %.2f, good %.2f of %.2f (natural logs)\n", STR_ARG(doc_get_str(v, "call")),
 		           STR_ARG(doc_get_str(v, "says")), doc_get_num(v, "log_e_worse", 0), doc_get_num(v, "threshold_worse", 0),

@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "confine/confine.h"
 #include "pipeline/guard.h"
 #include "pipeline/local.h"
 #include "pipeline/sandbox.h"
@@ -91,7 +92,7 @@ static int start_job(struct local *l, struct local_job *lj, struct err *reterr)
 {
 	CLEANUP_BUF struct buf spec = BUF_INIT(8 << 20);
 	struct job_config      jc = { .exe = l->cfg->exe, .starter = l->starter, .source = l->cfg->source, .local = true,
-		                               .memory_bytes_max = sandbox_default_memory(l->max), .pids_max = SANDBOX_DEFAULT_PIDS, .changed = on_change, .changed_ctx = l };
+		                               .memory_bytes_max = confine_default_memory(l->max), .pids_max = SANDBOX_DEFAULT_PIDS, .changed = on_change, .changed_ctx = l };
 	const struct local_group *g = &l->groups[lj->plan->group];
 	struct plan_job_extra  x = { .job = STR("local"), .lease = STR("local"), .lease_ms = 30000, .attempt = 1, .job_total = g->n_jobs };
 	char                   id[80];

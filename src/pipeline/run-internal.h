@@ -189,6 +189,8 @@ MUST_CHECK int pipeline_dispatch(struct pipeline *p, struct dispatch *d, struct 
 /* A write transaction with its turn: fn may run again, with a fresh arena each time. */
 typedef int (*turn_fn)(struct turn *t, void *arg, struct err *reterr);
 MUST_CHECK int turn_write(struct pipeline *p, str actor, turn_fn fn, void *arg, struct err *reterr);
+/* For claims: all runners want the same oldest job (see db_write_in_turn()). */
+MUST_CHECK int turn_write_in_turn(struct pipeline *p, str actor, turn_fn fn, void *arg, struct err *reterr);
 MUST_CHECK int turn_read(struct pipeline *p, turn_fn fn, void *arg, struct err *reterr);
 
 #endif

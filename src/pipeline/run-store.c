@@ -118,6 +118,13 @@ int turn_write(struct pipeline *p, str actor, turn_fn fn, void *arg, struct err 
 	return db_write(p->cfg.db, turn_run, &c, reterr);
 }
 
+int turn_write_in_turn(struct pipeline *p, str actor, turn_fn fn, void *arg, struct err *reterr)
+{
+	struct turn_call c = { p, actor, fn, arg };
+
+	return db_write_in_turn(p->cfg.db, turn_run, &c, reterr);
+}
+
 int turn_read(struct pipeline *p, turn_fn fn, void *arg, struct err *reterr)
 {
 	struct turn_call c = { p, STR("weir"), fn, arg, false };

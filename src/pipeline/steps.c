@@ -2,6 +2,7 @@
 #include "base/base.h"
 #include "base/fs.h"
 #include "base/limits.h"
+#include "confine/confine.h"
 #include "pipeline/steps-internal.h"
 
 #include <errno.h>
@@ -385,6 +386,6 @@ void job_get_environment_url(struct job *j, struct buf *out)
 
 int job_remove(struct job *j, struct err *reterr)
 {
-	sandbox_cleanup(j->cgroup);
+	confine_cgroup_remove(j->cgroup);
 	return fs_remove_tree(j->dir, reterr);
 }

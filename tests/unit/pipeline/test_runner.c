@@ -201,13 +201,15 @@ static int on_state(struct http_req *r, void *ctx, struct err *reterr)
 	return rc;
 }
 
+static const struct http_query_param log_query[] = { { .name = "lease" }, { .name = "step", .kind = QUERY_INT, .max = 100 }, { .name = "offset", .kind = QUERY_INT, .max = INT64_MAX }, { 0 } };
+static const struct http_query_param state_query[] = { { .name = "lease" }, { 0 } };
 static const struct http_route routes[] = {
 	{ "POST", "/api/v1/runner/claim", HTTP_WORKER, SCOPE_NONE, 65536, on_claim, "claim", NULL, NULL },
-	{ "POST", "/api/v1/runner/jobs/:job/log", HTTP_WORKER, SCOPE_NONE, 1 << 20, on_log, "log", NULL, NULL },
+	{ "POST", "/api/v1/runner/jobs/:job/log", HTTP_WORKER, SCOPE_NONE, 1 << 20, on_log, "log", NULL, NULL, log_query },
 	{ "POST", "/api/v1/runner/jobs/:job/steps", HTTP_WORKER, SCOPE_NONE, 4 << 20, on_steps, "steps", NULL, NULL },
 	{ "POST", "/api/v1/runner/jobs/:job/renew", HTTP_WORKER, SCOPE_NONE, 65536, on_renew, "renew", NULL, NULL },
 	{ "POST", "/api/v1/runner/jobs/:job/finish", HTTP_WORKER, SCOPE_NONE, 4 << 20, on_finish, "finish", NULL, NULL },
-	{ "GET", "/api/v1/runner/jobs/:job/state", HTTP_WORKER, SCOPE_NONE, 0, on_state, "state", NULL, NULL },
+	{ "GET", "/api/v1/runner/jobs/:job/state", HTTP_WORKER, SCOPE_NONE, 0, on_state, "state", NULL, NULL, state_query },
 };
 
 static void server_up(uint16_t port)
