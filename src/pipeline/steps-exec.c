@@ -310,51 +310,81 @@ static bool is_superseded(const struct exec *x)
 	       str_eqz(doc_get_str(x->s->spec, "uses"), "weir/release@v1");
 }
 
+struct ending {
+	enum job_state state;
+	char           cause[600];
+};
+
+/* What the guard says of it. */
+static struct ending ending_of(const struct exec *x)
+{
+	struct ending e = { x->status.exit_status ? JOB_FAILURE : JOB_SUCCESS, "" };
+
+	switch (x->status.end) {
+	case GUARD_EXITED:
+		if (x->status.exit_status)
+			snprintf(e.cause, sizeof(e.cause), "exit %d", x->status.exit_status);
+		return e;
+	case GUARD_STOPPED:
+		e.state = JOB_CANCELLED;
+		snprintf(e.cause, sizeof(e.cause), "%.500s", x->j->cancel_cause[0] ? x->j->cancel_cause : "cancelled");
+		return e;
+	default:
+		e.state = JOB_FAILURE;
+		snprintf(e.cause, sizeof(e.cause), "%s: %s", x->status.end == GUARD_TIMEOUT ? "timeout" : x->status.end == GUARD_LOST ? "lost" : "sandbox",
+		         x->status.text);
+		return e;
+	}
+}
+
+/* A newer release took the place of this one: so ends the job, unless the step's failure would not end it either. */
+static void superseded(struct exec *x, struct ending *e)
+{
+	const struct kv *told = kvs_get(&x->s->outputs, STR("cause"));
+	str              why = told ? str_sub(told->value, 0, 300) : STR("superseded by a newer release");
+
+	snprintf(e->cause, sizeof(e->cause), "%.*s", STR_ARG(why));
+	e->state = JOB_CANCELLED;
+	x->superseded = true;
+	if (!x->continue_on_error)
+		job_cancel(x->j, e->cause);
+}
+
+/* What the step said back; something wrong in it is its failure. */
+static int hear(struct exec *x, struct ending *e, struct err *reterr)
+{
+	struct err back = { 0 };
+
+	if (!take_back(x, &back))
+		return 0;
+	if (e->state == JOB_SUCCESS)
+		e->state = JOB_FAILURE;
+	if (!e->cause[0])
+		snprintf(e->cause, sizeof(e->cause), "%.500s", back.msg);
+	return x->log.failed.code ? 0 : say(x, arena_printf(&x->arena, "::error::%s", back.msg), reterr);
+}
+
 static int outcome(struct exec *x, struct err *reterr)
 {
 	CLEANUP_BUF struct buf out = BUF_INIT(16 << 20);
-	char                   cause[600] = "";
-	enum job_state         state = x->status.exit_status ? JOB_FAILURE : JOB_SUCCESS;
-	struct err             back = { 0 };
+	struct ending          e = ending_of(x);
+	bool                   no_status = x->status.end == GUARD_LOST || x->status.end == GUARD_SANDBOX;
 	int                    r = head(x, reterr);
 
 	steplog_feed(&x->log, STR_NULL, true, &out);
 	if (!r)
 		r = out_write(x, &out, reterr);
+	if (!r)
+		r = hear(x, &e, reterr);
 	if (r)
 		return r;
-	if (x->status.end == GUARD_EXITED && x->status.exit_status)
-		snprintf(cause, sizeof(cause), "exit %d", x->status.exit_status);
-	else if (x->status.end == GUARD_STOPPED)
-		snprintf(cause, sizeof(cause), "%.500s", x->j->cancel_cause[0] ? x->j->cancel_cause : "cancelled");
-	else if (x->status.end != GUARD_EXITED)
-		snprintf(cause, sizeof(cause), "%s: %s", x->status.end == GUARD_TIMEOUT ? "timeout" : x->status.end == GUARD_LOST ? "lost" : "sandbox",
-		         x->status.text);
-	if (x->status.end == GUARD_STOPPED)
-		state = JOB_CANCELLED;
-	else if (x->status.end != GUARD_EXITED)
-		state = JOB_FAILURE;
-	if (take_back(x, &back)) {
-		state = state == JOB_SUCCESS ? JOB_FAILURE : state;
-		if (!cause[0])
-			snprintf(cause, sizeof(cause), "%.500s", back.msg);
-		r = x->log.failed.code ? 0 : say(x, arena_printf(&x->arena, "::error::%s", back.msg), reterr);
-	}
-	if (is_superseded(x)) {
-		const struct kv *told = kvs_get(&x->s->outputs, STR("cause"));
-		str              why = told ? str_sub(told->value, 0, 300) : STR("superseded by a newer release");
-
-		snprintf(cause, sizeof(cause), "%.*s", STR_ARG(why));
-		state = JOB_CANCELLED;
-		x->superseded = true;
-		if (!x->continue_on_error)
-			job_cancel(x->j, cause);
-	}
-	if (!r && x->status.end != GUARD_EXITED)
-		r = say(x, arena_printf(&x->arena, "weir: %s", cause), reterr);
+	if (is_superseded(x))
+		superseded(x, &e);
+	if (x->status.end != GUARD_EXITED)
+		r = say(x, arena_printf(&x->arena, "weir: %s", e.cause), reterr);
 	if (!r && x->status.log_cut)
 		r = say(x, "weir: a part of the step's output is missing", reterr);
-	return r ? r : finish(x, state, x->status.end == GUARD_LOST || x->status.end == GUARD_SANDBOX ? -1 : x->status.exit_status, cause, reterr);
+	return r ? r : finish(x, e.state, no_status ? -1 : x->status.exit_status, e.cause, reterr);
 }
 
 /* --- beginning --- */

@@ -299,7 +299,7 @@ static int with_cgroup2(void)
 	if (fs_read("/sys/fs/cgroup/cgroup.controllers", &controllers, NULL))
 		return 1;
 	has_memory = strstr(buf_z(&controllers), "memory");
-	sandbox_cgroup_make(name, 64 << 20, 40, limits, sizeof(limits));
+	confine_cgroup_make(name, 64 << 20, 40, limits, sizeof(limits));
 	if (!strstr(limits, "(cgroups: v2)") || !fs_is_dir(dir))
 		return 2;
 	/* a limit is said when it holds, and not when this machine has the controller in another hierarchy */
@@ -307,15 +307,14 @@ static int with_cgroup2(void)
 		return 3;
 	pid = fork();
 	if (!pid) {
-		sandbox_cgroup_enter(name);
+		confine_cgroup_enter(name);
 		snprintf(text, sizeof(text), "/weir/%s\n", name);
 		_exit(fs_read("/proc/self/cgroup", &mine, NULL) || !strstr(buf_z(&mine), text));
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
 		return 4;
-	sandbox_cgroup_make(name, 64 << 20, 40, limits, sizeof(limits)); /* left by a crash: taken over */
-	sandbox_cleanup(name);
-	return fs_exists(dir) ? 5 : 0;
+	confine_cgroup_make(name, 64 << 20, 40, limits, sizeof(limits)); /* left by a crash: taken over */
+	return !confine_cgroup_remove(name) || fs_exists(dir) ? 5 : 0;
 }
 
 static void test_cgroup2(void **state)
