@@ -23,6 +23,7 @@ struct running {
 	struct jw  *json; /* --json: one object per job's end, in an array */
 	bool        many; /* lines carry their job's name */
 	VEC(struct output *) outputs;
+	bool sandbox_failed; /* a step's sandbox could not be set up */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -112,6 +113,7 @@ static void on_step_ended(void *ctx, const struct plan_job *job, size_t step, co
 
 	(void)step;
 	flush_line(r, job);
+	r->sandbox_failed |= strncmp(v->cause, "sandbox:", 8) == 0;
 	if (!r->json)
 		cli_printf(r->cli, "%s%s%s %.*s: %s%s%s%s %s%s%s\n", color, m, cli_color(r->cli, ""), STR_ARG(job->name), v->name, v->cause[0] ? " (" : "",
 		           v->cause, v->cause[0] ? ")" : "", cli_color(r->cli, "dim"),
@@ -242,8 +244,6 @@ static int run_run(struct cli *c, struct err *reterr)
 	if (!rc)
 		rc = one_input(c, &in, reterr);
 	if (!rc)
-		rc = sandbox_probe(reterr);
-	if (!rc)
 		rc = fs_self_exe(exe, sizeof(exe), reterr);
 	if (!rc && !getcwd(here, sizeof(here)))
 		rc = err_set(reterr, WEIR_EIO, "the working folder is gone");
@@ -261,6 +261,9 @@ static int run_run(struct cli *c, struct err *reterr)
 	if (r.json)
 		jw_end(r.json);
 	outputs_fini(&r);
+	/* asked only when a sandbox could not be set up: a sandbox for the question costs as much as a step */
+	if (!rc && r.sandbox_failed)
+		rc = sandbox_probe(reterr);
 	if (cfg.keep)
 		cli_notef(c, "kept: %s\n", dir);
 	else if (fs_remove_tree(dir, &cleanup))

@@ -310,79 +310,81 @@ static bool is_superseded(const struct exec *x)
 	       str_eqz(doc_get_str(x->s->spec, "uses"), "weir/release@v1");
 }
 
-/* Why the step ended as its guard says; empty: well. */
-static void cause_of(const struct exec *x, char *out, size_t size)
-{
-	const struct guard_status *s = &x->status;
+struct ending {
+	enum job_state state;
+	char           cause[600];
+};
 
-	*out = 0;
-	if (s->end == GUARD_EXITED && s->exit_status)
-		snprintf(out, size, "exit %d", s->exit_status);
-	else if (s->end == GUARD_STOPPED)
-		snprintf(out, size, "%.500s", x->j->cancel_cause[0] ? x->j->cancel_cause : "cancelled");
-	else if (s->end != GUARD_EXITED)
-		snprintf(out, size, "%s: %s", s->end == GUARD_TIMEOUT ? "timeout" : s->end == GUARD_LOST ? "lost" : "sandbox", s->text);
+/* What the guard says of it. */
+static struct ending ending_of(const struct exec *x)
+{
+	struct ending e = { x->status.exit_status ? JOB_FAILURE : JOB_SUCCESS, "" };
+
+	switch (x->status.end) {
+	case GUARD_EXITED:
+		if (x->status.exit_status)
+			snprintf(e.cause, sizeof(e.cause), "exit %d", x->status.exit_status);
+		return e;
+	case GUARD_STOPPED:
+		e.state = JOB_CANCELLED;
+		snprintf(e.cause, sizeof(e.cause), "%.500s", x->j->cancel_cause[0] ? x->j->cancel_cause : "cancelled");
+		return e;
+	default:
+		e.state = JOB_FAILURE;
+		snprintf(e.cause, sizeof(e.cause), "%s: %s", x->status.end == GUARD_TIMEOUT ? "timeout" : x->status.end == GUARD_LOST ? "lost" : "sandbox",
+		         x->status.text);
+		return e;
+	}
 }
 
-static enum job_state state_of(const struct guard_status *s)
-{
-	if (s->end == GUARD_STOPPED)
-		return JOB_CANCELLED;
-	return s->end == GUARD_EXITED && !s->exit_status ? JOB_SUCCESS : JOB_FAILURE;
-}
-
-/* A newer release took the place of this step's: the rest of the job has nothing to do any more. */
-static void end_superseded(struct exec *x, char *cause, size_t size)
+/* A newer release took the place of this one: so ends the job, unless the step's failure would not end it either. */
+static void superseded(struct exec *x, struct ending *e)
 {
 	const struct kv *told = kvs_get(&x->s->outputs, STR("cause"));
 	str              why = told ? str_sub(told->value, 0, 300) : STR("superseded by a newer release");
 
-	snprintf(cause, size, "%.*s", STR_ARG(why));
+	snprintf(e->cause, sizeof(e->cause), "%.*s", STR_ARG(why));
+	e->state = JOB_CANCELLED;
 	x->superseded = true;
 	if (!x->continue_on_error)
-		job_cancel(x->j, cause);
+		job_cancel(x->j, e->cause);
 }
 
-/* The end of the log: what could not be taken back, and why the step ended. */
-static int last_words(struct exec *x, const char *cause, const struct err *back, struct err *reterr)
+/* What the step said back; something wrong in it is its failure. */
+static int hear(struct exec *x, struct ending *e, struct err *reterr)
 {
-	int r = 0;
+	struct err back = { 0 };
 
-	if (back->code && !x->log.failed.code)
-		r = say(x, arena_printf(&x->arena, "::error::%s", back->msg), reterr);
-	if (!r && x->status.end != GUARD_EXITED)
-		r = say(x, arena_printf(&x->arena, "weir: %s", cause), reterr);
-	if (!r && x->status.log_cut)
-		r = say(x, "weir: a part of the step's output is missing", reterr);
-	return r;
+	if (!take_back(x, &back))
+		return 0;
+	if (e->state == JOB_SUCCESS)
+		e->state = JOB_FAILURE;
+	if (!e->cause[0])
+		snprintf(e->cause, sizeof(e->cause), "%.500s", back.msg);
+	return x->log.failed.code ? 0 : say(x, arena_printf(&x->arena, "::error::%s", back.msg), reterr);
 }
 
 static int outcome(struct exec *x, struct err *reterr)
 {
 	CLEANUP_BUF struct buf out = BUF_INIT(16 << 20);
-	char                   cause[600];
-	enum job_state         state = state_of(&x->status);
-	bool                   ran = x->status.end != GUARD_LOST && x->status.end != GUARD_SANDBOX;
-	struct err             back = { 0 };
+	struct ending          e = ending_of(x);
+	bool                   no_status = x->status.end == GUARD_LOST || x->status.end == GUARD_SANDBOX;
 	int                    r = head(x, reterr);
 
 	steplog_feed(&x->log, STR_NULL, true, &out);
 	if (!r)
 		r = out_write(x, &out, reterr);
+	if (!r)
+		r = hear(x, &e, reterr);
 	if (r)
 		return r;
-	cause_of(x, cause, sizeof(cause));
-	if (take_back(x, &back)) {
-		state = state == JOB_SUCCESS ? JOB_FAILURE : state;
-		if (!cause[0])
-			snprintf(cause, sizeof(cause), "%.500s", back.msg);
-	}
-	if (is_superseded(x)) {
-		end_superseded(x, cause, sizeof(cause));
-		state = JOB_CANCELLED;
-	}
-	r = last_words(x, cause, &back, reterr);
-	return r ? r : finish(x, state, ran ? x->status.exit_status : -1, cause, reterr);
+	if (is_superseded(x))
+		superseded(x, &e);
+	if (x->status.end != GUARD_EXITED)
+		r = say(x, arena_printf(&x->arena, "weir: %s", e.cause), reterr);
+	if (!r && x->status.log_cut)
+		r = say(x, "weir: a part of the step's output is missing", reterr);
+	return r ? r : finish(x, e.state, no_status ? -1 : x->status.exit_status, e.cause, reterr);
 }
 
 /* --- beginning --- */
@@ -443,8 +445,10 @@ static int open_out(struct exec *x, struct err *reterr)
 
 	if (step_dir(x->j, x->i, "", path))
 		return err_set(reterr, WEIR_ELIMIT, "the path of the job's folder is too long");
-	int r = fs_mkdirs(path, 0700, reterr);
+	int r = 0;
 
+	if (mkdir(path, 0700) && errno != EEXIST) /* the first one: `steps` is not there yet */
+		r = fs_mkdirs(path, 0700, reterr);
 	if (r)
 		return r;
 	(void)step_dir(x->j, x->i, "out", path);
@@ -525,7 +529,7 @@ static int begin(struct exec *x, double minutes, struct err *reterr)
 
 static int step_go(struct exec *x, struct err *reterr)
 {
-	bool       run, waits, adopted = x->s->view.state == JOB_RUNNING;
+	bool       run, waits, cancelled, adopted = x->s->view.state == JOB_RUNNING;
 	double     minutes;
 	struct err e = { 0 };
 	int        r = open_out(x, reterr);
@@ -533,7 +537,10 @@ static int step_go(struct exec *x, struct err *reterr)
 	if (r)
 		return r;
 	steplog_init(&x->log, &x->j->masks, false);
-	r = decide(x, &run, &minutes, &e);
+	do { /* whether it was decided before or after a cancel must be known: only a step that begins in spite of it is not stopped by it */
+		cancelled = job_is_cancelled(x->j);
+		r = decide(x, &run, &minutes, &e);
+	} while (cancelled != job_is_cancelled(x->j));
 	x->log.unsecure = unsecure_commands(&x->eval);
 	if (r)
 		return finish_error(x, &e, reterr);
@@ -545,8 +552,7 @@ static int step_go(struct exec *x, struct err *reterr)
 	waits = x->j->waiting && str_eqz(doc_get_str(x->s->spec, "uses"), "weir/release@v1");
 	if (waits)
 		x->j->waiting(x->j->changed_ctx, true);
-	/* a step that began after the cancel (always()) is not stopped by it */
-	r = watch(x, adopted || !job_is_cancelled(x->j), reterr);
+	r = watch(x, adopted || !cancelled, reterr);
 	if (waits)
 		x->j->waiting(x->j->changed_ctx, false);
 	if (!r && x->status.end == GUARD_TIMEOUT && !x->j->timed_out &&
