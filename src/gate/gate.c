@@ -86,26 +86,39 @@ static struct finding finding_copy(struct arena *a, const struct finding *f)
 	return out;
 }
 
+/* The place of a finding that gives way to an error when the list is full: what refuses must be shown. NULL: all refuse. */
+static struct finding *giving_way(struct run *r)
+{
+	for (size_t i = r->found.n; i--;)
+		if (r->found.v[i].waived || r->found.v[i].severity != SEVERITY_ERROR)
+			return &r->found.v[i];
+	return NULL;
+}
+
 static int collect(void *ctx, const struct finding *f, struct err *reterr)
 {
 	struct run    *r = ctx;
 	struct waiver *w = waiver_of(&r->waivers, f, r->now);
-	struct finding copy;
+	struct finding copy, *instead = NULL;
+	bool           refuses = !w && f->severity == SEVERITY_ERROR;
 
 	if (w)
 		w->used = true;
-	if (!w && f->severity == SEVERITY_ERROR)
-		r->refuses = true;
+	r->refuses = r->refuses || refuses;
 	if (r->found.n == LIMIT_FINDINGS) {
 		r->n_dropped++;
-		return 0;
+		instead = refuses ? giving_way(r) : NULL;
+		if (!instead)
+			return 0;
 	}
 	copy = finding_copy(r->a, f);
 	copy.waived = w != NULL;
 	copy.waiver = STR_NULL;
 	if (w)
 		copy.waiver = str_z(arena_printf(r->a, "%.*s until %.*s: %.*s", STR_ARG(w->owner), STR_ARG(w->expires), STR_ARG(w->reason)));
-	if (!VEC_PUSH(&r->found, copy))
+	if (instead)
+		*instead = copy;
+	else if (!VEC_PUSH(&r->found, copy))
 		return err_set(reterr, WEIR_ENOMEM, "no memory for findings");
 	return arena_check(r->a, "findings", reterr);
 }
@@ -291,7 +304,7 @@ static int could_not_look(struct run *r, const char *check, const struct err *e,
 {
 	if (e->code == WEIR_ENOMEM)
 		return err_set(reterr, WEIR_ENOMEM, "%s: %s", check, e->msg);
-	*cause = str_z(arena_printf(r->a, "%.*s%sthe check '%s' could not look: %s", STR_ARG(*cause), cause->len ? "; " : "", check, e->msg));
+	*cause = str_z(arena_printf(r->a, "%.*s%sthe check '%s' could not look: %s", (int)cause->len, cause->len ? cause->ptr : "", cause->len ? "; " : "", check, e->msg));
 	return arena_check(r->a, "cause", reterr);
 }
 

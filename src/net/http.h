@@ -35,7 +35,8 @@ enum http_scope { /* what the caller's token must hold; each includes the ones b
 	SCOPE_RELEASE, /* release, roll back, steer rollouts */
 	SCOPE_ADMIN,   /* projects, tokens, settings */
 	SCOPE_RUNNER,  /* separate: runner protocol only */
-	SCOPE_JOB,     /* separate: a running job's own identity (store artifacts, release from its project) */
+	SCOPE_JOB,     /* a running job's own identity (store artifacts, release from its project), or scope release */
+	SCOPE_FLAGS,   /* separate: ask what flags say, as applications do; also every scope from read on */
 };
 
 enum http_kind { HTTP_FAST, HTTP_WORKER, HTTP_STREAM, HTTP_SSE };
@@ -64,6 +65,7 @@ struct http_route {
 	const char     *body_doc; /* JSON schema of the body as text, or NULL */
 	const char     *answer_doc; /* JSON schema of the 200 answer as text, or NULL */
 	const struct http_query_param *query; /* names that the query may hold; NULL: none */
+	bool            cors;     /* pages of other origins may call it, with a token (never by cookie) */
 };
 /* Browser pages (paths outside /api, /git, /events, ...) that lack credentials are sent to /login instead of a 401. */
 

@@ -122,7 +122,9 @@ static void write_operation(struct jw *w, const struct route_entry *e, struct bu
 	operation_id(e, tmp);
 	jw_kstr(w, "operationId", buf_str(tmp));
 	jw_kstrz(w, "summary", route->doc ? route->doc : "");
-	jw_kstrz(w, "x-weir-scope", scope_name(route->scope));
+	jw_kstrz(w, "x-weir-scope", scope_name(route->scope == SCOPE_JOB ? SCOPE_RELEASE : route->scope));
+	if (route->scope == SCOPE_JOB)
+		jw_kbool(w, "x-weir-job", true);
 	if (route->scope != SCOPE_NONE) {
 		jw_key(w, "security");
 		jw_raw(w, STR("[{\"bearer\":[]},{\"basic\":[]},{\"session\":[]}]"));
@@ -171,7 +173,8 @@ static bool path_was_before(const struct http_server *s, size_t i, struct buf *p
 
 static const char components[] =
     "{\"securitySchemes\":{"
-    "\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"},"
+    "\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":\"a token that has the operation's x-weir-scope; where x-weir-job is true, "
+    "a running job's own token too\"},"
     "\"basic\":{\"type\":\"http\",\"scheme\":\"basic\",\"description\":\"any user name, the token as password\"},"
     "\"session\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"weir_session\"}},"
     "\"responses\":{\"Error\":{\"description\":\"what was wrong and what to do\",\"content\":{\"application/json\":{\"schema\":"

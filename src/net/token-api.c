@@ -5,7 +5,7 @@
 
 static const char scope_schema[] =
     "{\"type\":\"object\",\"required\":[\"name\",\"scope\"],\"additionalProperties\":false,\"properties\":{\"name\":{\"type\":\"string\"},"
-    "\"scope\":{\"enum\":[\"read\",\"develop\",\"release\",\"admin\",\"runner\"]},\"project\":{\"type\":\"string\"},"
+    "\"scope\":{\"enum\":[\"read\",\"develop\",\"release\",\"admin\",\"runner\",\"flags\"]},\"project\":{\"type\":\"string\"},"
     "\"expires_in\":{\"type\":\"string\",\"description\":\"for example 90d\"}}}";
 static const char list_schema[] = "{\"type\":\"object\",\"properties\":{\"tokens\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}";
 static const char made_schema[] =
@@ -47,7 +47,7 @@ struct wish {
 static int wish_read(struct http_req *r, struct token_store *s, struct wish *ret, struct err *reterr)
 {
 	static const char *const keys[] = { "name", "scope", "project", "expires_in", NULL };
-	static const char *const scopes[] = { "read", "develop", "release", "admin", "runner", NULL };
+	static const char *const scopes[] = { "read", "develop", "release", "admin", "runner", "flags", NULL };
 	struct doc_node         *n;
 	const struct doc_node   *life;
 	struct doc_check         c;
