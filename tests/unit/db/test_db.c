@@ -1,10 +1,8 @@
 /* test_db.c - what every engine must do alike; runs on SQLite and on a PostgreSQL of its own. */
-#include "lib/test.h"
+#include "engines.h"
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/proc.h"
 #include "db/db.h"
-#include "lib/pg.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -17,9 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char           dir[256];
-static char           url[512];
-static struct pg_test pg;
 
 static struct db *open_db(void)
 {
@@ -969,22 +964,6 @@ int main(void)
 		cmocka_unit_test(test_disk_full),   cmocka_unit_test(test_file_limit),    cmocka_unit_test(test_backup),   cmocka_unit_test(test_open_errors),
 		cmocka_unit_test(test_restart),
 	};
-	struct err e = { 0 };
-	int        rc, pg_rc;
 
-	if (fs_temp_dir("weir-test-db", dir, sizeof(dir), &e))
-		return 1;
-	(void)snprintf(url, sizeof(url), "sqlite:%s/weir.db", dir);
-	rc = cmocka_run_group_tests_name("SQLite", tests, NULL, NULL);
-	pg_rc = pg_test_start(&pg, &e);
-	if (pg_rc == 0) {
-		(void)snprintf(url, sizeof(url), "%s", pg.url);
-		rc += cmocka_run_group_tests_name("PostgreSQL", tests, NULL, NULL);
-		pg_test_stop(&pg);
-	} else {
-		printf("skipped: %s\n", e.msg);
-		rc += pg_rc < 0;
-	}
-	(void)!fs_remove_tree(dir, &e);
-	return rc;
+	run_on_both_engines(tests);
 }
