@@ -216,23 +216,14 @@ static void outputs_fini(struct running *r)
 	VEC_FINI(&r->outputs);
 }
 
-/* Where the copy of /etc that steps see is kept from run to run: making it takes longer than a short job. NULL: with the run's own files. */
-static const char *etc_dir(struct cli *c)
-{
-	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-
-	if (cache && *cache == '/')
-		return arena_printf(cli_arena(c), "%s/weir/etc", cache);
-	return home && *home == '/' ? arena_printf(cli_arena(c), "%s/.cache/weir/etc", home) : NULL;
-}
-
 static int run_run(struct cli *c, struct err *reterr)
 {
 	struct planning_files *f = ARENA_NEW(cli_arena(c), struct planning_files);
 	struct running         r = { .cli = c };
 	struct plan_input      in;
 	char                   dir[256], exe[PATH_MAX], here[PATH_MAX];
-	struct local_config    cfg = { .dir = dir, .exe = exe, .source = here, .etc = etc_dir(c), .only = cli_option(c, "job"), .keep = cli_switch(c, "keep"),
+	struct local_config    cfg = { .dir = dir, .exe = exe, .source = here, .etc = cli_cache_dir(c, "/etc"), /* making that copy takes longer than a short job */
+		                            .only = cli_option(c, "job"), .keep = cli_switch(c, "keep"),
 		                           .step_started = on_step_started, .log = on_log, .step_ended = on_step_ended, .job_ended = on_job_ended,
 		                           .group_skipped = on_skipped, .stop = on_stop, .ctx = &r };
 	bool                   good = false;
