@@ -1,15 +1,14 @@
 /* flagd_evaluator.c - open-feature/flagd-testbed: scenarios {background, steps[{text, table?}], tags} over flag definitions.
  *
- * Suite flagd-evaluator: the evaluator kit (definitions in testkit-flags.json beside its cases). Suite flagd-targeting: the
- * provider kit's targeting.feature (definitions in ../flags); its other features, which are about connections, configuration,
- * caches and events, are skipped. Tags @fractional-v1 and -v3 choose the generation of bucketing, v2 is the default. What is tested is the
- * language; `evaluate` below is the thin layer of flag rules that makes its result a value with a reason. */
+ * Suite flagd-evaluator: the evaluator kit (definitions in testkit-flags.json beside its cases). Suite flagd-provider: the provider kit (definitions in
+ * ../flags); what is about a provider's connections, configuration, caches and events is skipped, since a server has none of these. Tags
+ * @fractional-v1 and -v3 choose the generation of bucketing, v2 is the default. The answers are those of the flag room's compiled sets. */
 #include "base/base.h"
 #include "conformance.h"
 
 #include "base/clock.h"
 #include "base/fs.h"
-#include "lang/logic/logic.h"
+#include "flag/flag-eval.h"
 
 #include <dirent.h>
 #include <jansson.h>
@@ -20,107 +19,113 @@ enum { CONTEXT_MAX = 16, FLAG_FILES_MAX = 32 };
 struct scenario {
 	struct conf_case *c;
 	const struct doc_node *files[FLAG_FILES_MAX]; /* flag definitions */
+	str names[FLAG_FILES_MAX];                    /* of the files, without folders */
+	str selector;                                 /* name of the one source that is asked; STR_NULL: all */
 	size_t n_files;
 	struct logic_pair context[CONTEXT_MAX];
 	uint32_t n_context;
 	str type, key;               /* of the flag that is asked for */
 	struct logic_value fallback;
-	enum logic_fractional fractional;
+	const char *bucketing; /* NULL: the default */
 	const char *skip; /* why the scenario is none of evaluation */
 	bool passed;
 	/* what the evaluation gave */
 	struct logic_value value;
 	const char *reason, *error;
-	const struct doc_node *metadata, *set_metadata;
+	str variant;
+	const struct doc_node *metadata; /* of the answer */
 };
 
-/* --- the thin layer: a flag's rules, from its definition to value, reason and error code --- */
+/* --- the flag room's answer --- */
 
-static void give(struct scenario *s, const char *reason, const char *error, struct logic_value v)
+static str json_text(struct arena *a, const struct doc_node *n)
 {
-	s->reason = reason;
-	s->error = error;
-	s->value = v;
-}
-
-static bool fits(str type, struct logic_value v)
-{
-	if (str_eqz(type, "Boolean"))
-		return v.kind == LOGIC_BOOL;
-	if (str_eqz(type, "String"))
-		return v.kind == LOGIC_STRING;
-	if (str_eqz(type, "Integer"))
-		return v.kind == LOGIC_NUMBER && v.n == (double)(int64_t)v.n;
-	return v.kind == (str_eqz(type, "Float") ? LOGIC_NUMBER : LOGIC_OBJECT);
-}
-
-static void give_variant(struct scenario *s, const struct doc_node *flag, str variant, const char *reason)
-{
-	const struct doc_node *n = doc_get_n(doc_get(flag, "variants"), variant);
-	struct logic_value v = logic_null();
+	struct buf b CLEANUP_BUF = BUF_INIT(8 << 20);
+	struct jw w;
 
 	if (!n)
-		give(s, "ERROR", "GENERAL", s->fallback);
-	else if (logic_from_doc(s->c->arena, n, &v, NULL) || !fits(s->type, v))
-		give(s, "ERROR", "TYPE_MISMATCH", s->fallback);
-	else
-		give(s, reason, "", v);
+		return STR("");
+	jw_init(&w, &b);
+	jw_node(&w, n);
+	return arena_str(a, buf_str(&b));
 }
 
-static void give_default(struct scenario *s, const struct doc_node *flag, const char *reason)
+/* The file that defines the flag; *ret_evaluators: its own, or those of another file, since the definitions of several files count as one. */
+static const struct doc_node *find_file(struct scenario *s, const struct doc_node **ret_evaluators)
 {
-	const struct doc_node *variant = doc_get(flag, "defaultVariant");
+	const struct doc_node *file = s->files[0];
 
-	if (variant && variant->kind == DOC_STR)
-		give_variant(s, flag, variant->s, reason);
-	else
-		give(s, "DEFAULT", "", s->fallback);
-}
-
-static const struct doc_node *find_flag(struct scenario *s, const struct doc_node **ret_evaluators)
-{
-	for (size_t i = 0; i < s->n_files; i++) {
-		const struct doc_node *flag = doc_get_n(doc_get(s->files[i], "flags"), s->key);
-
-		if (!flag)
-			continue;
+	for (size_t i = s->n_files; i--;)
+		if (s->selector.ptr ? str_eq(s->selector, s->names[i]) : doc_get_n(doc_get(s->files[i], "flags"), s->key) != NULL)
+			file = s->files[i];
+	*ret_evaluators = doc_get(file, "$evaluators");
+	for (size_t i = 0; i < s->n_files && !*ret_evaluators; i++)
 		*ret_evaluators = doc_get(s->files[i], "$evaluators");
-		for (size_t k = 0; k < s->n_files && !*ret_evaluators; k++) /* definitions of several files count as one */
-			*ret_evaluators = doc_get(s->files[k], "$evaluators");
-		s->set_metadata = doc_get(s->files[i], "metadata");
-		return flag;
+	return file;
+}
+
+static str metadata_text(struct scenario *s, const struct doc_node *metadata)
+{
+	struct buf b CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct jw w;
+
+	if (!s->bucketing)
+		return json_text(s->c->arena, metadata);
+	jw_init(&w, &b);
+	jw_obj(&w);
+	jw_kstrz(&w, "bucketing", s->bucketing);
+	for (size_t i = 0; i < doc_len(metadata); i++) {
+		jw_key_n(&w, metadata->map.pairs[i].key);
+		jw_node(&w, metadata->map.pairs[i].value);
 	}
-	return NULL;
+	jw_end(&w);
+	return arena_str(s->c->arena, buf_str(&b));
+}
+
+static bool build(struct scenario *s, struct flag_set **ret)
+{
+	const struct doc_node *evaluators, *file = find_file(s, &evaluators), *flags = doc_get(file, "flags");
+	struct flag_set_head head = { .id = STR("kit"), .revision = 1, .evaluators = json_text(s->c->arena, evaluators),
+								  .metadata = metadata_text(s, doc_get(file, "metadata")) };
+	struct flag_text *texts = ARENA_ARRAY(s->c->arena, doc_len(flags) + 1, struct flag_text);
+	struct err e;
+
+	for (size_t i = 0; i < doc_len(flags); i++)
+		texts[i] = (struct flag_text){ flags->map.pairs[i].key, json_text(s->c->arena, flags->map.pairs[i].value) };
+	if (!flag_set_build(NULL, &head, texts, doc_len(flags), ret, &e))
+		return true;
+	s->skip = arena_printf(s->c->arena, "definitions cannot be built: %s", e.msg);
+	return false;
+}
+
+static struct logic_value parse(struct scenario *s, str text);
+
+static enum flag_type wanted_type(str type)
+{
+	return str_eqz(type, "Boolean") ? FLAG_BOOL : str_eqz(type, "String") ? FLAG_STRING : str_eqz(type, "Integer") ? FLAG_INTEGER
+	       : str_eqz(type, "Float") ? FLAG_NUMBER : FLAG_OBJECT;
 }
 
 static void evaluate(struct scenario *s)
 {
-	struct arena *a = s->c->arena;
-	struct logic_options o = { .dialect = LOGIC_FLAGD, .fractional = s->fractional };
-	struct logic_env env = { .flag_key = s->key, .timestamp = (double)(clock_wall_now() / 1000000), .scratch = a };
-	const struct doc_node *evaluators = NULL, *flag = find_flag(s, &evaluators), *targeting = doc_get(flag, "targeting");
-	struct logic_evaluators *set = NULL;
-	struct logic_rule *rule;
-	struct logic_value v;
+	struct flag_context c = { .now = clock_wall_now(), .scratch = s->c->arena };
+	struct flag_answer answer;
+	struct flag_set *set;
+	struct doc_node *metadata = NULL;
 
-	s->metadata = doc_get(flag, "metadata");
-	if (!flag) {
-		give(s, "ERROR", "FLAG_NOT_FOUND", s->fallback);
-	} else if (str_eqz(doc_get_str(flag, "state"), "DISABLED")) {
-		give(s, "DISABLED", "", s->fallback);
-	} else if (!doc_len(targeting)) {
-		give_default(s, flag, "STATIC");
-	} else if (logic_evaluators_compile(a, evaluators, &o, &set, NULL) || (o.evaluators = set, logic_compile(a, targeting, &o, &rule, NULL))) {
-		give(s, "ERROR", "PARSE_ERROR", s->fallback);
-	} else if (logic_object(a, s->context, s->n_context, &env.data, NULL) || logic_eval(rule, &env, &v, NULL)) {
-		give(s, "ERROR", "GENERAL", s->fallback);
-	} else if (v.kind == LOGIC_NULL) {
-		give_default(s, flag, "DEFAULT");
-	} else if (v.kind == LOGIC_BOOL) {
-		give_variant(s, flag, v.b ? STR("true") : STR("false"), "TARGETING_MATCH");
-	} else {
-		give_variant(s, flag, logic_text(v), "TARGETING_MATCH");
-	}
+	if (!build(s, &set))
+		return;
+	if (logic_object(s->c->arena, s->context, s->n_context, &c.data, NULL))
+		s->skip = "the context is too large";
+	flag_evaluate(set, s->key, wanted_type(s->type), &c, &answer);
+	s->value = answer.variant ? parse(s, answer.variant->json) : s->fallback;
+	s->variant = answer.variant ? arena_str(s->c->arena, answer.variant->name) : STR("");
+	s->reason = flag_reason_name(answer.reason);
+	s->error = flag_error_name(answer.error);
+	if (answer.flag && answer.flag->metadata.len && doc_parse_json(s->c->arena, "metadata", arena_str(s->c->arena, answer.flag->metadata), &metadata, NULL))
+		s->skip = "metadata cannot be read";
+	s->metadata = metadata;
+	flag_set_unref(set);
 }
 
 /* --- values in steps --- */
@@ -290,12 +295,9 @@ static void expect_metadata(struct scenario *s, const struct doc_node *table)
 	for (size_t i = 1; i < doc_len(table); i++) {
 		const struct doc_node *row = doc_at(table, i);
 		str key = doc_at(row, 0)->s, type = doc_at(row, 1)->s, value = doc_at(row, 2)->s;
-		const struct doc_node *n = doc_get_n(s->metadata, key);
 		struct logic_value v = logic_null();
 
-		if (!n)
-			n = doc_get_n(s->set_metadata, key);
-		if (logic_from_doc(s->c->arena, n, &v, NULL))
+		if (logic_from_doc(s->c->arena, doc_get_n(s->metadata, key), &v, NULL))
 			s->skip = "metadata cannot be read";
 		expect(s, "metadata", json_of(s, typed(s, type, value)), json_of(s, v));
 	}
@@ -311,10 +313,12 @@ static bool then_step(struct scenario *s, const struct doc_node *step, str text)
 		expect(s, "reason", want, str_z(s->reason));
 	else if (quoted(&text, "the error-code should be ", true, &want))
 		expect(s, "error code", want, str_z(s->error));
+	else if (quoted(&text, "the variant should be ", true, &want))
+		expect(s, "variant", want, s->variant);
 	else if (str_eqz(text, "the resolved metadata should contain"))
 		expect_metadata(s, doc_get(step, "table"));
 	else if (str_eqz(text, "the resolved metadata is empty"))
-		expect(s, "metadata entries", STR("0"), doc_len(s->metadata) || doc_len(s->set_metadata) ? STR("some") : STR("0"));
+		expect(s, "metadata entries", STR("0"), doc_len(s->metadata) ? STR("some") : STR("0"));
 	else
 		return false;
 	return true;
@@ -322,10 +326,16 @@ static bool then_step(struct scenario *s, const struct doc_node *step, str text)
 
 static void run_step(struct scenario *s, const struct doc_node *step)
 {
-	str text = doc_get_str(step, "text"), name, rest = text;
+	str text = doc_get_str(step, "text"), name, type, value, rest = text;
 
-	if (str_eqz(text, "an evaluator") || str_eqz(text, "a stable flagd provider"))
+	if (str_eqz(text, "an evaluator") || str_eqz(text, "a stable flagd provider") || str_eqz(text, "a metadata flagd provider"))
 		return;
+	if (quoted(&rest, "an option ", false, &name) && str_eqz(name, "selector") && quoted(&rest, " of type ", false, &type) &&
+		quoted(&rest, " with value ", true, &value) && str_has_prefix(value, STR("rawflags/"))) {
+		s->selector = str_sub(value, strlen("rawflags/"), value.len);
+		return;
+	}
+	rest = text;
 	if (quoted(&rest, "an option ", false, &name) && str_eqz(name, "cache") && str_has_suffix(text, STR("\"disabled\"")))
 		return;
 	if (str_eqz(text, "the flag was evaluated with details"))
@@ -345,8 +355,10 @@ static bool read_flags(struct scenario *s, const char *path)
 	buf_init(data, 8 << 20);
 	ok = s->n_files < FLAG_FILES_MAX && !fs_read(path, data, NULL) && !doc_parse_json(s->c->arena, path, buf_str(data), &n, NULL);
 	buf_fini(data);
-	if (ok)
+	if (ok) {
+		s->names[s->n_files] = str_z(strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
 		s->files[s->n_files++] = n;
+	}
 	return ok;
 }
 
@@ -365,42 +377,45 @@ static bool read_folder(struct scenario *s, const char *folder)
 }
 
 /* Beside the cases, or in the shown data when the cases come from elsewhere. */
-static bool read_definitions(struct scenario *s, bool targeting)
+static bool read_definitions(struct scenario *s, bool provider)
 {
 	const char *slash = strrchr(s->c->file, '/'), *shown = getenv("WEIR_CONFORMANCE");
 	char *beside = arena_printf(s->c->arena, "%.*s", slash ? (int)(slash - s->c->file) : 1, slash ? s->c->file : ".");
-	char *of_shown = arena_printf(s->c->arena, "%s/flags/flagd-testbed/%s", shown ? shown : ".", targeting ? "provider" : "evaluator");
+	char *of_shown = arena_printf(s->c->arena, "%s/flags/flagd-testbed/%s", shown ? shown : ".", provider ? "provider" : "evaluator");
 
 	for (int i = 0; i < 2; i++, beside = of_shown) {
-		char *path = arena_printf(s->c->arena, "%s/%s", beside, targeting ? "../flags" : "testkit-flags.json");
+		char *path = arena_printf(s->c->arena, "%s/%s", beside, provider ? "../flags" : "testkit-flags.json");
 
 		if (fs_exists(path))
-			return targeting ? read_folder(s, path) : read_flags(s, path);
+			return provider ? read_folder(s, path) : read_flags(s, path);
 	}
 	return false;
 }
 
-static enum logic_fractional generation(const struct doc_node *tags)
+static bool tagged(const struct doc_node *tags, const char *tag)
 {
-	for (size_t i = 0; i < doc_len(tags); i++) {
-		if (str_eqz(doc_at(tags, i)->s, "@fractional-v1"))
-			return LOGIC_FRACTIONAL_V1;
-		if (str_eqz(doc_at(tags, i)->s, "@fractional-v3"))
-			return LOGIC_FRACTIONAL_V3;
-	}
-	return LOGIC_FRACTIONAL_V2;
+	for (size_t i = 0; i < doc_len(tags); i++)
+		if (str_eqz(doc_at(tags, i)->s, tag))
+			return true;
+	return false;
 }
 
-static void run_kit(struct conf_case *c, bool targeting)
+static void run_kit(struct conf_case *c, bool provider)
 {
 	static const char *const parts[] = { "background", "steps" };
-	struct scenario s = { .c = c, .passed = true, .fractional = generation(doc_get(c->json, "tags")) };
+	const struct doc_node *tags = doc_get(c->json, "tags");
+	struct scenario s = { .c = c, .passed = true };
 
-	if (targeting && !str_eqz(doc_get_str(c->json, "file"), "targeting.feature")) {
-		conf_skip(c, NULL, "not about targeting: %.*s", STR_ARG(doc_get_str(c->json, "feature")));
+	s.bucketing = tagged(tags, "@fractional-v1") ? "v1" : tagged(tags, "@fractional-v3") ? "v3" : NULL;
+	if (str_eqz(doc_get_str(c->json, "file"), "contextEnrichment.feature")) {
+		conf_skip(c, NULL, "about properties that the operator of a flagd adds to every context");
 		return;
 	}
-	if (!read_definitions(&s, targeting)) {
+	if (tagged(tags, "@deprecated")) {
+		conf_skip(c, NULL, "deprecated: the kit expects the opposite from newer providers");
+		return;
+	}
+	if (!read_definitions(&s, provider)) {
 		conf_fail(c, NULL, "flag definitions", "none can be read beside %s", c->file);
 		return;
 	}
@@ -414,11 +429,11 @@ static void run_kit(struct conf_case *c, bool targeting)
 }
 
 static void run_evaluator(struct conf_case *c) { run_kit(c, false); }
-static void run_targeting(struct conf_case *c) { run_kit(c, true); }
+static void run_provider(struct conf_case *c) { run_kit(c, true); }
 
 static const char *const evaluator_files[] = { "flags/flagd-testbed/evaluator/cases.jsonl", NULL };
 const struct conf_suite suite_flagd_evaluator = { .name = "flagd-evaluator", .files = evaluator_files, .name_key = "id",
 												  .run = run_evaluator };
-static const char *const targeting_files[] = { "flags/flagd-testbed/provider/cases.jsonl", NULL };
-const struct conf_suite suite_flagd_targeting = { .name = "flagd-targeting", .files = targeting_files, .name_key = "id",
-												  .run = run_targeting };
+static const char *const provider_files[] = { "flags/flagd-testbed/provider/cases.jsonl", NULL };
+const struct conf_suite suite_flagd_provider = { .name = "flagd-provider", .files = provider_files, .name_key = "id",
+												  .run = run_provider };

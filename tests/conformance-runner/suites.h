@@ -7,7 +7,8 @@
 	X(expressions, "expressions")     \
 	X(fake_leaks, "fake-leaks")       \
 	X(flagd_evaluator, "flagd-evaluator") \
-	X(flagd_targeting, "flagd-targeting") \
+	X(flagd_provider, "flagd-provider") \
+	X(flagd_schemas, "flagd-schemas") \
 	X(http_strictness, "http-strictness") \
 	X(json_parsing, "json-parsing")   \
 	X(jsonlogic, "jsonlogic")         \
