@@ -370,7 +370,7 @@ static int compile_op(struct comp *c, uint32_t slot, uint8_t op, const struct do
 static uint8_t find_op(const struct comp *c, str name)
 {
 	for (uint8_t i = OP_VAR; i < OPS; i++)
-		if (ops[i].dialects >> c->o->dialect & 1 && str_eqz(name, ops[i].name))
+		if (name.len && ops[i].name[0] == name.ptr[0] && ops[i].dialects >> c->o->dialect & 1 && str_eqz(name, ops[i].name))
 			return i;
 	return 0;
 }
