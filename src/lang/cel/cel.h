@@ -159,8 +159,16 @@ void cel_env_set_macros(struct cel_env *e, bool on); /* off: has(), all() ... ar
 struct cel_ast;
 /* file: name for messages. Errors: -WEIR_EPARSE, -WEIR_ELIMIT. */
 MUST_CHECK int cel_parse(struct arena *a, const struct cel_env *e, const char *file, str text, struct cel_ast **ret, struct err *reterr);
-/* Resolves names and overloads and gives every node its type. Errors: -WEIR_EINVAL with every problem found (at most 100). */
+/* Resolves names and overloads and gives every node its type. Errors: -WEIR_EINVAL with the first problem "(and N more)"; all of
+ * them (at most 100) are in cel_ast_problems(). */
 MUST_CHECK int cel_check(struct arena *a, const struct cel_env *e, struct cel_ast *ast, struct err *reterr);
+struct cel_problem {
+	uint32_t    line, col;
+	const char *msg;
+};
+const struct cel_problem *cel_ast_problems(const struct cel_ast *ast, size_t *ret_n);
+/* "FILE:LINE:COL: what", the line and a caret below it, as a person wants to read it. */
+void cel_problem_print(const struct cel_ast *ast, const struct cel_problem *p, struct buf *out);
 const struct cel_type *cel_ast_type(const struct cel_ast *ast); /* of the result; dyn when unchecked */
 /* CEL text that parses to the same tree. */
 void cel_unparse(const struct cel_ast *ast, struct buf *out);
