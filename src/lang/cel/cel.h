@@ -101,8 +101,8 @@ static inline struct cel_value cel_of_int(int64_t i) { return (struct cel_value)
 static inline struct cel_value cel_of_uint(uint64_t u) { return (struct cel_value){ .kind = CEL_UINT, .u = u }; }
 static inline struct cel_value cel_of_double(double d) { return (struct cel_value){ .kind = CEL_DOUBLE, .d = d }; }
 /* Borrows s, which must be valid UTF-8 of less than 4 GiB. */
-static inline struct cel_value cel_of_str(str s) { return (struct cel_value){ .kind = CEL_STRING, .len = (uint32_t)s.len, .s = s.p }; }
-static inline struct cel_value cel_of_bytes(str s) { return (struct cel_value){ .kind = CEL_BYTES, .len = (uint32_t)s.len, .s = s.p }; }
+static inline struct cel_value cel_of_str(str s) { return (struct cel_value){ .kind = CEL_STRING, .len = (uint32_t)s.len, .s = s.ptr }; }
+static inline struct cel_value cel_of_bytes(str s) { return (struct cel_value){ .kind = CEL_BYTES, .len = (uint32_t)s.len, .s = s.ptr }; }
 struct cel_value cel_of_list(struct arena *a, const struct cel_value *items, size_t n); /* copies the array, shares the values */
 /* Later pairs of an equal key replace earlier ones. Keys: BOOL, INT, UINT, STRING, else a CEL_ERROR value. */
 struct cel_value cel_of_map(struct arena *a, const struct cel_value *keys, const struct cel_value *values, size_t n);
