@@ -33,6 +33,14 @@ bool cel_env_candidate(struct arena *a, const struct cel_env *e, str name, size_
 /* A qualified name that is a type (int, list, google.protobuf.Timestamp, a message or an enum's value): its value. */
 bool cel_env_constant(const struct cel_env *e, str name, struct cel_value *ret, const struct cel_type **ret_type);
 
+bool cel_env_on(const struct cel_env *e, enum cel_feature f);
+/* The name of a variable, type or function that `name` was probably meant to be; STR_NULL: none is near. */
+str cel_env_nearest(const struct cel_env *e, str name, bool function);
+
+/* --- macros (cel-macro.c), for the tables cel_lib_* --- */
+extern const struct cel_macro cel_macros_standard[], cel_macros_optionals[], cel_macros_bindings[], cel_macros_block[],
+	cel_macros_comprehensions[], cel_macros_math[], cel_macros_protos[];
+
 /* --- tree --- */
 
 enum cel_expr_kind { CEL_X_CONST, CEL_X_IDENT, CEL_X_SELECT, CEL_X_CALL, CEL_X_LIST, CEL_X_MAP, CEL_X_STRUCT, CEL_X_FOLD };
@@ -48,6 +56,7 @@ struct cel_expr {
 	enum cel_expr_kind     kind;
 	uint32_t               line, col; /* 1-based, col in characters; of an operator: the operator's */
 	uint32_t               id;        /* 1.. in the order of making, below cel_ast.n_ids */
+	uint32_t               height;    /* 1 for a leaf; at most limits.depth_max, so that passes may recurse */
 	const struct cel_type *type;      /* after cel_check; NULL before */
 	union {
 		struct cel_value constant;
@@ -97,6 +106,8 @@ struct cel_ast {
 	struct cel_expr *root;
 	uint32_t         n_ids;
 	bool             checked;
+	const struct cel_problem *problems; /* of cel_parse or cel_check */
+	size_t           n_problems;
 	/* calls of macros as they were written, for cel_unparse: indexed by the id of what they became; NULL: none */
 	struct cel_expr **macro_calls;
 };
