@@ -153,6 +153,13 @@ MUST_CHECK int cel_env_add_function(struct cel_env *e, const struct cel_function
 void cel_env_set_container(struct cel_env *e, str container); /* names resolve in it first: "a.b" tries a.b.x, a.x, x */
 void cel_env_set_pool(struct cel_env *e, const struct cel_pool *pool);
 void cel_env_set_macros(struct cel_env *e, bool on); /* off: has(), all() ... are ordinary calls */
+enum cel_feature { /* parts of the language that an embedder may switch off; all are on at first */
+	CEL_F_MACROS = 1 << 0,
+	CEL_F_OPTIONAL_SYNTAX = 1 << 1,   /* a.?b, a[?b], [?a], {?k: v} */
+	CEL_F_QUOTED_NAMES = 1 << 2,      /* a.`b-c` */
+	CEL_F_MIXED_COMPARISONS = 1 << 3, /* 1 < 2.0 with static types; off: a problem of cel_check */
+};
+void cel_env_switch(struct cel_env *e, enum cel_feature f, bool on);
 
 /* --- parse, check, compile, evaluate ------------------------------------------------------------------------------------ */
 
