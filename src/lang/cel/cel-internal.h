@@ -7,6 +7,15 @@
 
 enum { CEL_TEXT_MAX = 100000, CEL_DEPTH_MAX = 250, CEL_NODES_MAX = 100000, CEL_COST_MAX = 10000000, CEL_ERRORS_MAX = 100 };
 
+/* --- types (cel-type.c) --- */
+
+extern const struct cel_type cel_error_type;
+/* Shares name, copies the array of parameters; NULL when memory ran out. */
+const struct cel_type *cel_type_make(struct arena *a, enum cel_type_kind kind, str name, const struct cel_type *const *params, size_t n);
+const struct cel_type *cel_type_of_type(struct arena *a, const struct cel_type *t); /* type(t) */
+const struct cel_type *cel_type_named(str name); /* of the language itself: "int", "google.protobuf.Timestamp"; NULL: none */
+const char *cel_type_text(struct arena *a, const struct cel_type *t);
+
 /* --- environment (cel-env.c) --- */
 
 struct cel_overload { /* a parsed struct cel_function */
@@ -31,7 +40,17 @@ const struct cel_pool *cel_env_pool(const struct cel_env *e);     /* NULL: no me
  * False when there are no more. */
 bool cel_env_candidate(struct arena *a, const struct cel_env *e, str name, size_t i, str *ret);
 /* A qualified name that is a type (int, list, google.protobuf.Timestamp, a message or an enum's value): its value. */
-bool cel_env_constant(const struct cel_env *e, str name, struct cel_value *ret, const struct cel_type **ret_type);
+bool cel_env_constant(struct arena *a, const struct cel_env *e, str name, struct cel_value *ret, const struct cel_type **ret_type);
+/* A type by its full name: of the language, a library's opaque type, a message, an enum (int); NULL: none. */
+const struct cel_type *cel_env_type(const struct cel_env *e, str name);
+
+bool cel_env_on(const struct cel_env *e, enum cel_feature f);
+/* The name of a variable, type or function that `name` was probably meant to be; STR_NULL: none is near. */
+str cel_env_nearest(const struct cel_env *e, str name, bool function);
+
+/* --- macros (cel-macro.c), for the tables cel_lib_* --- */
+extern const struct cel_macro cel_macros_standard[], cel_macros_optionals[], cel_macros_bindings[], cel_macros_block[],
+	cel_macros_comprehensions[], cel_macros_math[], cel_macros_protos[];
 
 /* --- tree --- */
 
@@ -48,6 +67,7 @@ struct cel_expr {
 	enum cel_expr_kind     kind;
 	uint32_t               line, col; /* 1-based, col in characters; of an operator: the operator's */
 	uint32_t               id;        /* 1.. in the order of making, below cel_ast.n_ids */
+	uint32_t               height;    /* 1 for a leaf; at most limits.depth_max, so that passes may recurse */
 	const struct cel_type *type;      /* after cel_check; NULL before */
 	union {
 		struct cel_value constant;
@@ -97,6 +117,8 @@ struct cel_ast {
 	struct cel_expr *root;
 	uint32_t         n_ids;
 	bool             checked;
+	const struct cel_problem *problems; /* of cel_parse or cel_check */
+	size_t           n_problems;
 	/* calls of macros as they were written, for cel_unparse: indexed by the id of what they became; NULL: none */
 	struct cel_expr **macro_calls;
 };

@@ -153,6 +153,13 @@ MUST_CHECK int cel_env_add_function(struct cel_env *e, const struct cel_function
 void cel_env_set_container(struct cel_env *e, str container); /* names resolve in it first: "a.b" tries a.b.x, a.x, x */
 void cel_env_set_pool(struct cel_env *e, const struct cel_pool *pool);
 void cel_env_set_macros(struct cel_env *e, bool on); /* off: has(), all() ... are ordinary calls */
+enum cel_feature { /* parts of the language that an embedder may switch off; all are on at first */
+	CEL_F_MACROS = 1 << 0,
+	CEL_F_OPTIONAL_SYNTAX = 1 << 1,   /* a.?b, a[?b], [?a], {?k: v} */
+	CEL_F_QUOTED_NAMES = 1 << 2,      /* a.`b-c` */
+	CEL_F_MIXED_COMPARISONS = 1 << 3, /* 1 < 2.0 with static types; off: a problem of cel_check */
+};
+void cel_env_switch(struct cel_env *e, enum cel_feature f, bool on);
 
 /* --- parse, check, compile, evaluate ------------------------------------------------------------------------------------ */
 
@@ -186,6 +193,14 @@ MUST_CHECK int cel_cost_estimate(const struct cel_ast *ast, uint64_t (*size_of)(
 struct cel_program;
 /* Works on checked and on unchecked trees (the latter resolve at run time). */
 MUST_CHECK int cel_compile(struct arena *a, const struct cel_env *e, const struct cel_ast *ast, struct cel_program **ret, struct err *reterr);
+
+/* Named time zones ("Europe/Oslo") for getHours(zone) and its kin: seconds east of UTC at a time. Without it only "UTC" and
+ * offsets ("+01:00") are known. base/zone.h reads a system's zone files. *z must outlive the program. */
+struct cel_zones {
+	bool (*offset)(void *ctx, str name, int64_t utc_seconds, int32_t *ret_offset); /* false: no such zone */
+	void *ctx;
+};
+void cel_program_set_zones(struct cel_program *p, const struct cel_zones *z);
 
 struct cel_vars { /* the variables of one evaluation, by name */
 	const str              *names;
