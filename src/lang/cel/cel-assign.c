@@ -27,7 +27,7 @@ static int out_of_range(struct cel_work *w, const struct cel_field *f)
 
 static int assign_int(struct cel_work *w, const struct cel_field *f, struct cel_value in, struct cel_value *ret)
 {
-	bool narrow = f->kind != CEL_F_INT64 && f->kind != CEL_F_SINT64 && f->kind != CEL_F_SFIXED64;
+	bool narrow = f->kind != CEL_FIELD_INT64 && f->kind != CEL_FIELD_SINT64 && f->kind != CEL_FIELD_SFIXED64;
 
 	if (in.kind == CEL_NULL && f->en && f->en->null_only)
 		in = cel_of_int(0);
@@ -43,7 +43,7 @@ static int assign_uint(struct cel_work *w, const struct cel_field *f, struct cel
 {
 	if (in.kind != CEL_UINT)
 		return misfit(w, f, in);
-	if ((f->kind == CEL_F_UINT32 || f->kind == CEL_F_FIXED32) && in.u > UINT32_MAX)
+	if ((f->kind == CEL_FIELD_UINT32 || f->kind == CEL_FIELD_FIXED32) && in.u > UINT32_MAX)
 		return out_of_range(w, f);
 	*ret = in;
 	return 0;
@@ -92,21 +92,21 @@ int cel_assign(struct cel_work *w, const struct cel_field *f, struct cel_value i
 
 	*ret_raw = NULL;
 	switch (f->kind) {
-	case CEL_F_DOUBLE: return assign_kind(w, f, CEL_DOUBLE, in, ret);
-	case CEL_F_FLOAT:
+	case CEL_FIELD_DOUBLE: return assign_kind(w, f, CEL_DOUBLE, in, ret);
+	case CEL_FIELD_FLOAT:
 		r = assign_kind(w, f, CEL_DOUBLE, in, ret);
 		if (!r)
 			ret->d = (double)(float)ret->d;
 		return r;
-	case CEL_F_BOOL: return assign_kind(w, f, CEL_BOOL, in, ret);
-	case CEL_F_STRING: return assign_kind(w, f, CEL_STRING, in, ret);
-	case CEL_F_BYTES: return assign_kind(w, f, CEL_BYTES, in, ret);
-	case CEL_F_UINT32:
-	case CEL_F_UINT64:
-	case CEL_F_FIXED32:
-	case CEL_F_FIXED64: return assign_uint(w, f, in, ret);
-	case CEL_F_GROUP:
-	case CEL_F_MESSAGE: return assign_message(w, f, in, ret, ret_raw, ret_unset);
+	case CEL_FIELD_BOOL: return assign_kind(w, f, CEL_BOOL, in, ret);
+	case CEL_FIELD_STRING: return assign_kind(w, f, CEL_STRING, in, ret);
+	case CEL_FIELD_BYTES: return assign_kind(w, f, CEL_BYTES, in, ret);
+	case CEL_FIELD_UINT32:
+	case CEL_FIELD_UINT64:
+	case CEL_FIELD_FIXED32:
+	case CEL_FIELD_FIXED64: return assign_uint(w, f, in, ret);
+	case CEL_FIELD_GROUP:
+	case CEL_FIELD_MESSAGE: return assign_message(w, f, in, ret, ret_raw, ret_unset);
 	default: return assign_int(w, f, in, ret);
 	}
 }
@@ -133,8 +133,8 @@ static int json_text(struct cel_work *w, struct cel_value in, struct cel_value *
 	case CEL_INT: buf_addf(&text, "%" PRId64, in.i); break;
 	case CEL_UINT: buf_addf(&text, "%" PRIu64, in.u); break;
 	case CEL_BYTES: buf_add_base64(&text, str_n(in.s, in.len)); break;
-	case CEL_TIMESTAMP: cel_time_print(in.i, in.nanos, &text); break;
-	default: cel_duration_print_json(in.i, in.nanos, &text); break;
+	case CEL_TIMESTAMP: cel_time_print_json(in, &text); break;
+	default: cel_duration_print_json(in, &text); break;
 	}
 	return text_value(w, &text, ret);
 }

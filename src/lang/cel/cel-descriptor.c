@@ -143,7 +143,7 @@ static int read_field_record(struct reader *r, str bytes, struct field_record *r
 		default: break;
 		}
 	}
-	if (bad || ret->type < CEL_F_DOUBLE || ret->type > CEL_F_SINT64 || ret->label < 1 || ret->label > 3 || ret->number > INT32_MAX ||
+	if (bad || ret->type < CEL_FIELD_DOUBLE || ret->type > CEL_FIELD_SINT64 || ret->label < 1 || ret->label > 3 || ret->number > INT32_MAX ||
 		ret->oneof > 100000)
 		return malformed(r, "field");
 	return 0;
@@ -166,9 +166,9 @@ static int read_field(struct reader *r, str scope, struct features feat, str byt
 	f->owner_name = f->extension ? absolute(d.extendee) : own;
 	f->default_text = d.default_text;
 	f->packed = option_bool(d.options, 2, feat.packed);
-	if (f->kind == CEL_F_MESSAGE && feat.delimited)
-		f->kind = CEL_F_GROUP;
-	bool is_message = f->kind == CEL_F_MESSAGE || f->kind == CEL_F_GROUP;
+	if (f->kind == CEL_FIELD_MESSAGE && feat.delimited)
+		f->kind = CEL_FIELD_GROUP;
+	bool is_message = f->kind == CEL_FIELD_MESSAGE || f->kind == CEL_FIELD_GROUP;
 
 	f->presence = f->shape == CEL_SINGULAR && (!feat.implicit || d.in_oneof || d.optional3 || is_message || f->extension);
 	if (d.in_oneof && !d.optional3 && !f->extension)

@@ -75,15 +75,15 @@ static int resolve_field(const struct cel_pool *p, struct cel_field *f, struct e
 {
 	if (f->number < 1 || f->number > CEL_NUMBER_MAX)
 		return field_error(f, reterr, "its number is out of range");
-	if (f->kind == CEL_F_MESSAGE || f->kind == CEL_F_GROUP) {
+	if (f->kind == CEL_FIELD_MESSAGE || f->kind == CEL_FIELD_GROUP) {
 		f->msg = cel_pool_any_message(p, f->type_name);
 		if (!f->msg)
 			return field_error(f, reterr, "its message type is not in the set");
 		if (f->msg->map_entry && f->shape != CEL_REPEATED)
 			return field_error(f, reterr, "map entries must be repeated");
 		if (f->msg->map_entry)
-			f->shape = CEL_MAPPED, f->kind = CEL_F_MESSAGE;
-	} else if (f->kind == CEL_F_ENUM) {
+			f->shape = CEL_MAPPED, f->kind = CEL_FIELD_MESSAGE;
+	} else if (f->kind == CEL_FIELD_ENUM) {
 		f->en = cel_pool_enum_type(p, f->type_name);
 		if (!f->en)
 			return field_error(f, reterr, "its enum is not in the set");
@@ -125,7 +125,7 @@ static int resolve_type(struct cel_fill *fill, const struct cel_pool *p, struct 
 
 static bool is_map_key(enum cel_field_kind k)
 {
-	return k != CEL_F_DOUBLE && k != CEL_F_FLOAT && k != CEL_F_BYTES && k != CEL_F_ENUM && k != CEL_F_MESSAGE && k != CEL_F_GROUP;
+	return k != CEL_FIELD_DOUBLE && k != CEL_FIELD_FLOAT && k != CEL_FIELD_BYTES && k != CEL_FIELD_ENUM && k != CEL_FIELD_MESSAGE && k != CEL_FIELD_GROUP;
 }
 
 static bool is_entry(const struct cel_message_type *t)
@@ -137,24 +137,24 @@ static bool is_entry(const struct cel_message_type *t)
 static const struct cel_type *item_type(const struct cel_field *f)
 {
 	switch (f->kind) {
-	case CEL_F_DOUBLE:
-	case CEL_F_FLOAT: return &cel_double;
-	case CEL_F_UINT64:
-	case CEL_F_UINT32:
-	case CEL_F_FIXED64:
-	case CEL_F_FIXED32: return &cel_uint;
-	case CEL_F_INT64:
-	case CEL_F_INT32:
-	case CEL_F_SFIXED32:
-	case CEL_F_SFIXED64:
-	case CEL_F_SINT32:
-	case CEL_F_SINT64:
-	case CEL_F_ENUM: return &cel_int;
-	case CEL_F_BOOL: return &cel_bool;
-	case CEL_F_STRING: return &cel_string;
-	case CEL_F_BYTES: return &cel_bytes;
-	case CEL_F_GROUP:
-	case CEL_F_MESSAGE: return f->msg->type;
+	case CEL_FIELD_DOUBLE:
+	case CEL_FIELD_FLOAT: return &cel_double;
+	case CEL_FIELD_UINT64:
+	case CEL_FIELD_UINT32:
+	case CEL_FIELD_FIXED64:
+	case CEL_FIELD_FIXED32: return &cel_uint;
+	case CEL_FIELD_INT64:
+	case CEL_FIELD_INT32:
+	case CEL_FIELD_SFIXED32:
+	case CEL_FIELD_SFIXED64:
+	case CEL_FIELD_SINT32:
+	case CEL_FIELD_SINT64:
+	case CEL_FIELD_ENUM: return &cel_int;
+	case CEL_FIELD_BOOL: return &cel_bool;
+	case CEL_FIELD_STRING: return &cel_string;
+	case CEL_FIELD_BYTES: return &cel_bytes;
+	case CEL_FIELD_GROUP:
+	case CEL_FIELD_MESSAGE: return f->msg->type;
 	}
 	return &cel_dyn;
 }
@@ -186,7 +186,7 @@ static bool default_of(struct arena *a, const struct cel_field *f, struct cel_va
 	default: break;
 	}
 	ret->kind = CEL_INT;
-	if (f->kind != CEL_F_ENUM)
+	if (f->kind != CEL_FIELD_ENUM)
 		return !text.ptr || str_to_i64(text, &ret->i);
 	e = text.ptr ? cel_enum_by_name(f->en, text) : NULL;
 	ret->i = e ? e->number : f->en->first;

@@ -6,6 +6,7 @@
 #include "lang/cel/cel-message-internal.h"
 
 #include "base/hash.h"
+#include "lang/cel/cel-value.h"
 
 #include <math.h>
 
@@ -51,7 +52,7 @@ static bool node_integer(const struct doc_node *n, bool *ret_negative, uint64_t 
 
 static int read_int(struct cel_work *w, const struct cel_field *f, const struct doc_node *n, struct cel_value *ret)
 {
-	bool wide = f->kind == CEL_F_INT64 || f->kind == CEL_F_SINT64 || f->kind == CEL_F_SFIXED64, negative;
+	bool wide = f->kind == CEL_FIELD_INT64 || f->kind == CEL_FIELD_SINT64 || f->kind == CEL_FIELD_SFIXED64, negative;
 	uint64_t u, max = wide ? INT64_MAX : INT32_MAX;
 
 	if (!node_integer(n, &negative, &u) || u > max + negative)
@@ -62,7 +63,7 @@ static int read_int(struct cel_work *w, const struct cel_field *f, const struct 
 
 static int read_uint(struct cel_work *w, const struct cel_field *f, const struct doc_node *n, struct cel_value *ret)
 {
-	bool wide = f->kind == CEL_F_UINT64 || f->kind == CEL_F_FIXED64, negative;
+	bool wide = f->kind == CEL_FIELD_UINT64 || f->kind == CEL_FIELD_FIXED64, negative;
 	uint64_t u;
 
 	if (!node_integer(n, &negative, &u) || (negative && u) ||
@@ -82,9 +83,9 @@ static int read_double(struct cel_work *w, const struct cel_field *f, const stru
 		d = __builtin_nan("");
 	else if (str_eqz(s, "Infinity") || str_eqz(s, "-Infinity"))
 		d = s.ptr[0] == '-' ? -__builtin_inf() : __builtin_inf();
-	else if (!number || isinf(d) || (f->kind == CEL_F_FLOAT && isinf((float)d)))
+	else if (!number || isinf(d) || (f->kind == CEL_FIELD_FLOAT && isinf((float)d)))
 		return wrong_field(w, n, f, "a number");
-	*ret = cel_of_double(f->kind == CEL_F_FLOAT ? (double)(float)d : d);
+	*ret = cel_of_double(f->kind == CEL_FIELD_FLOAT ? (double)(float)d : d);
 	return 0;
 }
 
@@ -123,24 +124,24 @@ static int read_enum(struct cel_work *w, const struct cel_field *f, const struct
 static int read_scalar(struct cel_work *w, const struct cel_field *f, const struct doc_node *n, struct cel_value *ret)
 {
 	switch (f->kind) {
-	case CEL_F_DOUBLE:
-	case CEL_F_FLOAT: return read_double(w, f, n, ret);
-	case CEL_F_UINT32:
-	case CEL_F_UINT64:
-	case CEL_F_FIXED32:
-	case CEL_F_FIXED64: return read_uint(w, f, n, ret);
-	case CEL_F_BOOL:
+	case CEL_FIELD_DOUBLE:
+	case CEL_FIELD_FLOAT: return read_double(w, f, n, ret);
+	case CEL_FIELD_UINT32:
+	case CEL_FIELD_UINT64:
+	case CEL_FIELD_FIXED32:
+	case CEL_FIELD_FIXED64: return read_uint(w, f, n, ret);
+	case CEL_FIELD_BOOL:
 		if (n->kind != DOC_BOOL)
 			return wrong_field(w, n, f, "true or false");
 		*ret = cel_of_bool(n->b);
 		return 0;
-	case CEL_F_STRING:
+	case CEL_FIELD_STRING:
 		if (n->kind != DOC_STR)
 			return wrong_field(w, n, f, "text");
 		*ret = cel_of_str(n->s);
 		return 0;
-	case CEL_F_BYTES: return read_bytes(w, f, n, ret);
-	case CEL_F_ENUM: return read_enum(w, f, n, ret);
+	case CEL_FIELD_BYTES: return read_bytes(w, f, n, ret);
+	case CEL_FIELD_ENUM: return read_enum(w, f, n, ret);
 	default: return read_int(w, f, n, ret);
 	}
 }
@@ -193,10 +194,9 @@ static int read_time(struct cel_work *w, const struct cel_message_type *t, const
 {
 	bool is_time = t->wkt == CEL_WKT_TIMESTAMP;
 
-	*ret = (struct cel_value){ .kind = is_time ? CEL_TIMESTAMP : CEL_DURATION };
-	if (n->kind != DOC_STR || !(is_time ? cel_time_parse : cel_duration_parse_json)(n->s, &ret->i, &ret->nanos))
+	if (n->kind != DOC_STR || !(is_time ? cel_timestamp_parse : cel_duration_parse_json)(n->s, ret))
 		return wrong(w, n, is_time ? "a time must be text like \"2026-01-31T12:00:00Z\", years 1 to 9999"
-								   : "a duration must be text like \"1.5s\", at most 315,576,000,000 seconds");
+								   : "a duration must be text like \"1.5s\", at most 292 years");
 	return 0;
 }
 
@@ -293,7 +293,7 @@ static int read_key(struct cel_work *w, const struct cel_field *f, const struct 
 {
 	struct doc_node n = { .kind = DOC_STR, .line = p->line, .col = p->col, .s = p->key, .text = p->key };
 
-	if (f->kind == CEL_F_BOOL && (str_eqz(p->key, "true") || str_eqz(p->key, "false")))
+	if (f->kind == CEL_FIELD_BOOL && (str_eqz(p->key, "true") || str_eqz(p->key, "false")))
 		n.kind = DOC_BOOL, n.b = str_eqz(p->key, "true");
 	return read_scalar(w, f, &n, ret);
 }

@@ -12,8 +12,8 @@
 /* --- types --- */
 
 enum cel_field_kind { /* FieldDescriptorProto.Type */
-	CEL_F_DOUBLE = 1, CEL_F_FLOAT, CEL_F_INT64, CEL_F_UINT64, CEL_F_INT32, CEL_F_FIXED64, CEL_F_FIXED32, CEL_F_BOOL, CEL_F_STRING,
-	CEL_F_GROUP, CEL_F_MESSAGE, CEL_F_BYTES, CEL_F_UINT32, CEL_F_ENUM, CEL_F_SFIXED32, CEL_F_SFIXED64, CEL_F_SINT32, CEL_F_SINT64,
+	CEL_FIELD_DOUBLE = 1, CEL_FIELD_FLOAT, CEL_FIELD_INT64, CEL_FIELD_UINT64, CEL_FIELD_INT32, CEL_FIELD_FIXED64, CEL_FIELD_FIXED32, CEL_FIELD_BOOL, CEL_FIELD_STRING,
+	CEL_FIELD_GROUP, CEL_FIELD_MESSAGE, CEL_FIELD_BYTES, CEL_FIELD_UINT32, CEL_FIELD_ENUM, CEL_FIELD_SFIXED32, CEL_FIELD_SFIXED64, CEL_FIELD_SINT32, CEL_FIELD_SINT64,
 };
 enum cel_wkt { /* types that CEL does not see as messages, or that JSON writes in its own way */
 	CEL_WKT_NONE, CEL_WKT_BOOL, CEL_WKT_BYTES, CEL_WKT_DOUBLE, CEL_WKT_FLOAT, CEL_WKT_INT32, CEL_WKT_INT64, CEL_WKT_STRING,
@@ -197,12 +197,11 @@ MUST_CHECK int cel_parse_bytes(struct cel_work *w, const struct cel_message_type
 void cel_write_value(const struct cel_message_type *t, struct cel_value v, struct buf *out);
 static inline const struct cel_any *cel_any_of(struct cel_value raw) { return (const struct cel_any *)raw.msg; }
 
-/* --- time in text (cel-message-time.c): RFC 3339 and "1.5s" as JSON has them --- */
+/* --- time in JSON (cel-message-time.c): RFC 3339 and "1.5s" --- */
 
-bool cel_time_parse(str s, int64_t *ret_seconds, int32_t *ret_nanos); /* years 1 to 9999 */
-void cel_time_print(int64_t seconds, int32_t nanos, struct buf *out);
-bool cel_duration_parse_json(str s, int64_t *ret_seconds, int32_t *ret_nanos);
-void cel_duration_print_json(int64_t seconds, int32_t nanos, struct buf *out);
+void cel_time_print_json(struct cel_value t, struct buf *out);
+bool cel_duration_parse_json(str s, struct cel_value *ret);
+void cel_duration_print_json(struct cel_value d, struct buf *out);
 bool cel_time_in_range(int64_t seconds, int32_t nanos);
 bool cel_duration_in_range(int64_t seconds, int32_t nanos);
 

@@ -57,23 +57,23 @@ static int scalar(struct writer *w, const struct cel_field *f, struct cel_value 
 	str name;
 
 	switch (f->kind) {
-	case CEL_F_DOUBLE: number(w, v.d, false); break;
-	case CEL_F_FLOAT: number(w, v.d, true); break;
-	case CEL_F_BOOL: buf_addz(w->out, v.b ? "true" : "false"); break;
-	case CEL_F_STRING: text(w, str_n(v.s, v.len)); break;
-	case CEL_F_BYTES:
+	case CEL_FIELD_DOUBLE: number(w, v.d, false); break;
+	case CEL_FIELD_FLOAT: number(w, v.d, true); break;
+	case CEL_FIELD_BOOL: buf_addz(w->out, v.b ? "true" : "false"); break;
+	case CEL_FIELD_STRING: text(w, str_n(v.s, v.len)); break;
+	case CEL_FIELD_BYTES:
 		buf_addc(w->out, '"');
 		buf_add_base64(w->out, str_n(v.s, v.len));
 		buf_addc(w->out, '"');
 		break;
-	case CEL_F_UINT32:
-	case CEL_F_FIXED32: buf_addf(w->out, "%" PRIu64, v.u); break;
-	case CEL_F_UINT64:
-	case CEL_F_FIXED64: buf_addf(w->out, "\"%" PRIu64 "\"", v.u); break;
-	case CEL_F_INT64:
-	case CEL_F_SINT64:
-	case CEL_F_SFIXED64: buf_addf(w->out, "\"%" PRId64 "\"", v.i); break;
-	case CEL_F_ENUM:
+	case CEL_FIELD_UINT32:
+	case CEL_FIELD_FIXED32: buf_addf(w->out, "%" PRIu64, v.u); break;
+	case CEL_FIELD_UINT64:
+	case CEL_FIELD_FIXED64: buf_addf(w->out, "\"%" PRIu64 "\"", v.u); break;
+	case CEL_FIELD_INT64:
+	case CEL_FIELD_SINT64:
+	case CEL_FIELD_SFIXED64: buf_addf(w->out, "\"%" PRId64 "\"", v.i); break;
+	case CEL_FIELD_ENUM:
 		name = f->en->null_only ? STR_NULL : cel_enum_name(f->en, (int32_t)v.i);
 		if (f->en->null_only)
 			buf_addz(w->out, "null");
@@ -246,7 +246,7 @@ static int write_typed(struct writer *w, const struct cel_message_type *t, struc
 	case CEL_WKT_TIMESTAMP:
 	case CEL_WKT_DURATION:
 		buf_addc(w->out, '"');
-		(t->wkt == CEL_WKT_TIMESTAMP ? cel_time_print : cel_duration_print_json)(v.i, v.nanos, w->out);
+		(t->wkt == CEL_WKT_TIMESTAMP ? cel_time_print_json : cel_duration_print_json)(v, w->out);
 		buf_addc(w->out, '"');
 		return 0;
 	case CEL_WKT_STRUCT:

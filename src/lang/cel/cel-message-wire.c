@@ -11,16 +11,16 @@
 static enum cel_wire_type wire_of(enum cel_field_kind k)
 {
 	switch (k) {
-	case CEL_F_DOUBLE:
-	case CEL_F_FIXED64:
-	case CEL_F_SFIXED64: return CEL_WIRE_FIXED64;
-	case CEL_F_FLOAT:
-	case CEL_F_FIXED32:
-	case CEL_F_SFIXED32: return CEL_WIRE_FIXED32;
-	case CEL_F_STRING:
-	case CEL_F_BYTES:
-	case CEL_F_MESSAGE: return CEL_WIRE_BYTES;
-	case CEL_F_GROUP: return CEL_WIRE_START;
+	case CEL_FIELD_DOUBLE:
+	case CEL_FIELD_FIXED64:
+	case CEL_FIELD_SFIXED64: return CEL_WIRE_FIXED64;
+	case CEL_FIELD_FLOAT:
+	case CEL_FIELD_FIXED32:
+	case CEL_FIELD_SFIXED32: return CEL_WIRE_FIXED32;
+	case CEL_FIELD_STRING:
+	case CEL_FIELD_BYTES:
+	case CEL_FIELD_MESSAGE: return CEL_WIRE_BYTES;
+	case CEL_FIELD_GROUP: return CEL_WIRE_START;
 	default: return CEL_WIRE_VARINT;
 	}
 }
@@ -48,17 +48,17 @@ static double double_of(uint64_t u)
 static struct cel_value number(enum cel_field_kind k, uint64_t u)
 {
 	switch (k) {
-	case CEL_F_DOUBLE: return cel_of_double(double_of(u));
-	case CEL_F_FLOAT: return cel_of_double(float_of(u));
-	case CEL_F_UINT64:
-	case CEL_F_FIXED64: return cel_of_uint(u);
-	case CEL_F_UINT32:
-	case CEL_F_FIXED32: return cel_of_uint((uint32_t)u);
-	case CEL_F_BOOL: return cel_of_bool(u != 0);
-	case CEL_F_SINT32: return cel_of_int((int32_t)cel_zigzag_decode((uint32_t)u));
-	case CEL_F_SINT64: return cel_of_int(cel_zigzag_decode(u));
-	case CEL_F_INT64:
-	case CEL_F_SFIXED64: return cel_of_int((int64_t)u);
+	case CEL_FIELD_DOUBLE: return cel_of_double(double_of(u));
+	case CEL_FIELD_FLOAT: return cel_of_double(float_of(u));
+	case CEL_FIELD_UINT64:
+	case CEL_FIELD_FIXED64: return cel_of_uint(u);
+	case CEL_FIELD_UINT32:
+	case CEL_FIELD_FIXED32: return cel_of_uint((uint32_t)u);
+	case CEL_FIELD_BOOL: return cel_of_bool(u != 0);
+	case CEL_FIELD_SINT32: return cel_of_int((int32_t)cel_zigzag_decode((uint32_t)u));
+	case CEL_FIELD_SINT64: return cel_of_int(cel_zigzag_decode(u));
+	case CEL_FIELD_INT64:
+	case CEL_FIELD_SFIXED64: return cel_of_int((int64_t)u);
 	default: return cel_of_int((int32_t)u); /* INT32, SFIXED32, ENUM */
 	}
 }
@@ -72,7 +72,7 @@ static int read_text(struct cel_work *w, const struct cel_field *f, str bytes, s
 {
 	if (!bytes.len)
 		bytes = STR("");
-	if (f->kind == CEL_F_BYTES)
+	if (f->kind == CEL_FIELD_BYTES)
 		*ret = cel_of_bytes(bytes);
 	else if (str_utf8_valid(bytes))
 		*ret = cel_of_str(bytes);
@@ -235,15 +235,15 @@ static uint64_t double_bits(double d)
 static void write_number(enum cel_field_kind k, struct cel_value v, struct buf *out)
 {
 	switch (k) {
-	case CEL_F_DOUBLE: cel_wire_put_fixed64(out, double_bits(v.d)); break;
-	case CEL_F_FLOAT: cel_wire_put_fixed32(out, float_bits(v.d)); break;
-	case CEL_F_FIXED64:
-	case CEL_F_SFIXED64: cel_wire_put_fixed64(out, v.u); break;
-	case CEL_F_FIXED32:
-	case CEL_F_SFIXED32: cel_wire_put_fixed32(out, (uint32_t)v.u); break;
-	case CEL_F_BOOL: cel_wire_put_varint(out, v.b); break;
-	case CEL_F_SINT32: cel_wire_put_varint(out, (uint32_t)cel_zigzag_encode(v.i)); break;
-	case CEL_F_SINT64: cel_wire_put_varint(out, cel_zigzag_encode(v.i)); break;
+	case CEL_FIELD_DOUBLE: cel_wire_put_fixed64(out, double_bits(v.d)); break;
+	case CEL_FIELD_FLOAT: cel_wire_put_fixed32(out, float_bits(v.d)); break;
+	case CEL_FIELD_FIXED64:
+	case CEL_FIELD_SFIXED64: cel_wire_put_fixed64(out, v.u); break;
+	case CEL_FIELD_FIXED32:
+	case CEL_FIELD_SFIXED32: cel_wire_put_fixed32(out, (uint32_t)v.u); break;
+	case CEL_FIELD_BOOL: cel_wire_put_varint(out, v.b); break;
+	case CEL_FIELD_SINT32: cel_wire_put_varint(out, (uint32_t)cel_zigzag_encode(v.i)); break;
+	case CEL_FIELD_SINT64: cel_wire_put_varint(out, cel_zigzag_encode(v.i)); break;
 	default: cel_wire_put_varint(out, v.u); break;
 	}
 }

@@ -21,33 +21,33 @@ struct row {
 #define G "google.protobuf."
 #define WRAPPER(name, kind) { G name, "value", 1, kind, CEL_SINGULAR, NULL, -1 }
 static const struct row rows[] = { /* the fields of a type stand together */
-	WRAPPER("BoolValue", CEL_F_BOOL),
-	WRAPPER("BytesValue", CEL_F_BYTES),
-	WRAPPER("DoubleValue", CEL_F_DOUBLE),
-	WRAPPER("FloatValue", CEL_F_FLOAT),
-	WRAPPER("Int32Value", CEL_F_INT32),
-	WRAPPER("Int64Value", CEL_F_INT64),
-	WRAPPER("StringValue", CEL_F_STRING),
-	WRAPPER("UInt32Value", CEL_F_UINT32),
-	WRAPPER("UInt64Value", CEL_F_UINT64),
-	{ G "Timestamp", "seconds", 1, CEL_F_INT64, CEL_SINGULAR, NULL, -1 },
-	{ G "Timestamp", "nanos", 2, CEL_F_INT32, CEL_SINGULAR, NULL, -1 },
-	{ G "Duration", "seconds", 1, CEL_F_INT64, CEL_SINGULAR, NULL, -1 },
-	{ G "Duration", "nanos", 2, CEL_F_INT32, CEL_SINGULAR, NULL, -1 },
-	{ G "Struct", "fields", 1, CEL_F_MESSAGE, CEL_REPEATED, G "Struct.FieldsEntry", -1 },
-	{ G "Struct.FieldsEntry", "key", 1, CEL_F_STRING, CEL_SINGULAR, NULL, -1 },
-	{ G "Struct.FieldsEntry", "value", 2, CEL_F_MESSAGE, CEL_SINGULAR, G "Value", -1 },
-	{ G "Value", "null_value", 1, CEL_F_ENUM, CEL_SINGULAR, G "NullValue", 0 },
-	{ G "Value", "number_value", 2, CEL_F_DOUBLE, CEL_SINGULAR, NULL, 0 },
-	{ G "Value", "string_value", 3, CEL_F_STRING, CEL_SINGULAR, NULL, 0 },
-	{ G "Value", "bool_value", 4, CEL_F_BOOL, CEL_SINGULAR, NULL, 0 },
-	{ G "Value", "struct_value", 5, CEL_F_MESSAGE, CEL_SINGULAR, G "Struct", 0 },
-	{ G "Value", "list_value", 6, CEL_F_MESSAGE, CEL_SINGULAR, G "ListValue", 0 },
-	{ G "ListValue", "values", 1, CEL_F_MESSAGE, CEL_REPEATED, G "Value", -1 },
-	{ G "Any", "type_url", 1, CEL_F_STRING, CEL_SINGULAR, NULL, -1 },
-	{ G "Any", "value", 2, CEL_F_BYTES, CEL_SINGULAR, NULL, -1 },
-	{ G "FieldMask", "paths", 1, CEL_F_STRING, CEL_REPEATED, NULL, -1 },
-	{ G "Empty", NULL, 0, CEL_F_BOOL, CEL_SINGULAR, NULL, -1 },
+	WRAPPER("BoolValue", CEL_FIELD_BOOL),
+	WRAPPER("BytesValue", CEL_FIELD_BYTES),
+	WRAPPER("DoubleValue", CEL_FIELD_DOUBLE),
+	WRAPPER("FloatValue", CEL_FIELD_FLOAT),
+	WRAPPER("Int32Value", CEL_FIELD_INT32),
+	WRAPPER("Int64Value", CEL_FIELD_INT64),
+	WRAPPER("StringValue", CEL_FIELD_STRING),
+	WRAPPER("UInt32Value", CEL_FIELD_UINT32),
+	WRAPPER("UInt64Value", CEL_FIELD_UINT64),
+	{ G "Timestamp", "seconds", 1, CEL_FIELD_INT64, CEL_SINGULAR, NULL, -1 },
+	{ G "Timestamp", "nanos", 2, CEL_FIELD_INT32, CEL_SINGULAR, NULL, -1 },
+	{ G "Duration", "seconds", 1, CEL_FIELD_INT64, CEL_SINGULAR, NULL, -1 },
+	{ G "Duration", "nanos", 2, CEL_FIELD_INT32, CEL_SINGULAR, NULL, -1 },
+	{ G "Struct", "fields", 1, CEL_FIELD_MESSAGE, CEL_REPEATED, G "Struct.FieldsEntry", -1 },
+	{ G "Struct.FieldsEntry", "key", 1, CEL_FIELD_STRING, CEL_SINGULAR, NULL, -1 },
+	{ G "Struct.FieldsEntry", "value", 2, CEL_FIELD_MESSAGE, CEL_SINGULAR, G "Value", -1 },
+	{ G "Value", "null_value", 1, CEL_FIELD_ENUM, CEL_SINGULAR, G "NullValue", 0 },
+	{ G "Value", "number_value", 2, CEL_FIELD_DOUBLE, CEL_SINGULAR, NULL, 0 },
+	{ G "Value", "string_value", 3, CEL_FIELD_STRING, CEL_SINGULAR, NULL, 0 },
+	{ G "Value", "bool_value", 4, CEL_FIELD_BOOL, CEL_SINGULAR, NULL, 0 },
+	{ G "Value", "struct_value", 5, CEL_FIELD_MESSAGE, CEL_SINGULAR, G "Struct", 0 },
+	{ G "Value", "list_value", 6, CEL_FIELD_MESSAGE, CEL_SINGULAR, G "ListValue", 0 },
+	{ G "ListValue", "values", 1, CEL_FIELD_MESSAGE, CEL_REPEATED, G "Value", -1 },
+	{ G "Any", "type_url", 1, CEL_FIELD_STRING, CEL_SINGULAR, NULL, -1 },
+	{ G "Any", "value", 2, CEL_FIELD_BYTES, CEL_SINGULAR, NULL, -1 },
+	{ G "FieldMask", "paths", 1, CEL_FIELD_STRING, CEL_REPEATED, NULL, -1 },
+	{ G "Empty", NULL, 0, CEL_FIELD_BOOL, CEL_SINGULAR, NULL, -1 },
 };
 static const char *const files[] = { "google/protobuf/any.proto",       "google/protobuf/duration.proto", "google/protobuf/empty.proto",
 									 "google/protobuf/field_mask.proto", "google/protobuf/struct.proto",
@@ -122,7 +122,7 @@ static void fill_field(struct cel_field *f, const struct row *row)
 	f->kind = row->kind;
 	f->shape = row->shape;
 	f->packed = false;
-	f->presence = row->shape == CEL_SINGULAR && (row->oneof >= 0 || row->kind == CEL_F_MESSAGE);
+	f->presence = row->shape == CEL_SINGULAR && (row->oneof >= 0 || row->kind == CEL_FIELD_MESSAGE);
 }
 
 static int declare_null_value(struct cel_fill *f, struct err *reterr)
