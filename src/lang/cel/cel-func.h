@@ -14,6 +14,8 @@ struct cel_call {
 	struct arena *arena;
 	uint64_t      cost; /* fn adds what it costs beyond 1 where that depends on sizes */
 	void         *ctx;  /* struct cel_function.ctx */
+	uint64_t      work; /* comparisons and the like that are left to this evaluation; 0 ends it. Not part of the cost */
+	const struct cel_zones *zones; /* NULL: only UTC and fixed offsets */
 };
 /* args[0] is the receiver of a member function. No argument is an error or unknown. Arguments may have any kind when the
  * expression is unchecked or dyn: the machine has chosen this function by the kinds of its signature. */

@@ -194,6 +194,14 @@ struct cel_program;
 /* Works on checked and on unchecked trees (the latter resolve at run time). */
 MUST_CHECK int cel_compile(struct arena *a, const struct cel_env *e, const struct cel_ast *ast, struct cel_program **ret, struct err *reterr);
 
+/* Named time zones ("Europe/Oslo") for getHours(zone) and its kin: seconds east of UTC at a time. Without it only "UTC" and
+ * offsets ("+01:00") are known. base/zone.h reads a system's zone files. *z must outlive the program. */
+struct cel_zones {
+	bool (*offset)(void *ctx, str name, int64_t utc_seconds, int32_t *ret_offset); /* false: no such zone */
+	void *ctx;
+};
+void cel_program_set_zones(struct cel_program *p, const struct cel_zones *z);
+
 struct cel_vars { /* the variables of one evaluation, by name */
 	const str              *names;
 	const struct cel_value *values;
