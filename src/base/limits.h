@@ -75,4 +75,8 @@
 
 #define LIMIT_GOLDEN_LINE_BYTES 200 /* a one-line value of a golden path: it stands in headings and comments */
 
+#define LIMIT_CEL_MESSAGE_DEPTH     100        /* messages in messages, as protobuf's own readers have it: ours recurse */
+#define LIMIT_CEL_MESSAGE_BYTES     (64 << 20) /* one serialized message */
+#define LIMIT_CEL_DESCRIPTORS_BYTES (32 << 20) /* one descriptor set: all of googleapis is under 20 MiB */
+
 #endif

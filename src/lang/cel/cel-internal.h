@@ -34,6 +34,7 @@ struct cel_var {
 };
 const struct cel_var *cel_env_var(const struct cel_env *e, str name);
 const struct cel_macro *cel_env_macro(const struct cel_env *e, str name, bool member, size_t n_args);
+str cel_env_container(const struct cel_env *e);
 const struct cel_limits *cel_env_limits(const struct cel_env *e); /* no zeros left */
 const struct cel_pool *cel_env_pool(const struct cel_env *e);     /* NULL: no messages */
 /* The i-th candidate (0 first) for `name` in the container: "a.b" gives a.b.name, a.name, name; a leading dot only name.
@@ -104,6 +105,13 @@ struct cel_expr {
 	};
 };
 enum cel_fold_kind { CEL_FOLD_ALL, CEL_FOLD_EXISTS, CEL_FOLD_EXISTS_ONE, CEL_FOLD_MAP, CEL_FOLD_FILTER, CEL_FOLD_TRANSFORM_MAP, CEL_FOLD_BIND, CEL_FOLD_OTHER };
+/* What `kind` promises, besides condition and result being those of the macro:
+ * ALL, EXISTS       step: accu && p, accu || p
+ * EXISTS_ONE        step: p ? accu + 1 : accu
+ * MAP               step: accu + [f], or p ? accu + [f] : accu
+ * FILTER            step: p ? accu + [var] : accu
+ * TRANSFORM_MAP     step: cel.@mapInsert(accu, key, f) or cel.@mapInsert(accu, map), or p ? one of them : accu
+ * BIND              range []; the value is init, the body result */
 struct cel_fold { /* comprehension of the specification; `kind` lets the machine do the usual ones directly */
 	enum cel_fold_kind kind;
 	str                var, var2; /* var2 empty: one variable */
@@ -132,9 +140,13 @@ struct cel_expr *cel_x_select(struct cel_expander *x, struct cel_expr *operand, 
 struct cel_expr *cel_x_list(struct cel_expander *x, size_t n, ...);
 struct cel_expr *cel_x_map(struct cel_expander *x);
 struct cel_expr *cel_x_fold(struct cel_expander *x, const struct cel_fold *f); /* copies *f */
+struct cel_expr *cel_x_copy(struct cel_expander *x, const struct cel_expr *e);             /* deep; new ids */
 /* -WEIR_EPARSE at node `at`. */
 MUST_CHECK int cel_x_error(struct cel_expander *x, const struct cel_expr *at, struct err *reterr, const char *fmt, ...) PRINTF(4, 5);
 #define CEL_ACCU "@result"
+
+/* A double in plain decimal notation, as short as reads back the same: 1, 0.000001, 1000000000000000000000 (cel-text.c). */
+void cel_double_plain(double d, struct buf *out);
 
 /* Messages with a caret (cel-text.c): appends "FILE:LINE:COL: what\n | the line\n | ..^" to out. */
 void cel_caret(struct buf *out, const char *file, str text, uint32_t line, uint32_t col, const char *what);

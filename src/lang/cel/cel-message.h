@@ -38,7 +38,7 @@ bool cel_message_equal(const struct cel_message *a, const struct cel_message *b)
 MUST_CHECK int cel_message_parse(struct arena *a, const struct cel_pool *p, const struct cel_message_type *t, str bytes, struct cel_value *ret,
 								 struct err *reterr);
 MUST_CHECK int cel_message_serialize(const struct cel_message *m, struct buf *out, struct err *reterr);
-/* The JSON mapping of protobuf; n's places in errors. */
+/* The JSON mapping of protobuf; n's places in errors. The value borrows n's texts. */
 MUST_CHECK int cel_message_from_doc(struct arena *a, const struct cel_pool *p, const struct cel_message_type *t, const struct doc_node *n,
 									struct cel_value *ret, struct err *reterr);
 MUST_CHECK int cel_message_to_json(const struct cel_message *m, struct buf *out, struct err *reterr);

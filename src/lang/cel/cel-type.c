@@ -131,13 +131,13 @@ static const char *short_name(const struct cel_type *t)
 
 void cel_type_print(const struct cel_type *t, struct buf *out)
 {
-	const char *name = short_name(t);
+	const char *name = out->failed ? "" : short_name(t); /* a full buffer also ends what would print for ever */
 
 	if (name)
 		buf_addz(out, name);
 	else
 		buf_add_str(out, t->name);
-	if (!t->n_params)
+	if (!t->n_params || out->failed)
 		return;
 	buf_addc(out, '(');
 	for (size_t i = 0; i < t->n_params; i++) {
