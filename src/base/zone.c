@@ -10,10 +10,9 @@
 #include "base/map.h"
 
 #include <ctype.h>
-#include <limits.h>
 #include <pthread.h>
 
-enum { ZONES_MAX = 1000, ZONE_FILE_MAX = 1 << 20, ZONE_NAME_MAX = 64, ZONES_MEMORY_MAX = 32 << 20 };
+enum { ZONES_MAX = 1000, ZONE_FILE_MAX = 1 << 20, ZONE_NAME_MAX = 64, ZONE_PATH_MAX = 4096, ZONES_MEMORY_MAX = 32 << 20 };
 
 struct moment { /* of a year, as a rule has it: "M3.2.0/2", "J60", "59" */
 	char    form; /* M, J, or 0 for a day counted from 0 */
@@ -258,7 +257,7 @@ static bool name_ok(str name)
 static struct zone *load(struct zones *zs, str name)
 {
 	struct zone *z = ARENA_NEW(&zs->arena, struct zone);
-	char         path[PATH_MAX];
+	char         path[ZONE_PATH_MAX];
 	struct buf   data = BUF_INIT(ZONE_FILE_MAX);
 	bool         ok;
 
