@@ -557,15 +557,15 @@ static void test_wire(void **state)
 
 static const char *const every_json[] = {
 	"{\"i32\":-5,\"u32\":4294967295,\"f32\":1.5,\"text\":\"a\\\"\xc3\xa9\",\"color\":\"BLUE\",\"oneA\":\"-9\",\"many\":[1,-2,3]}",
-	"{\"names\":{\"a\":1,\"b\":0},\"sub\":{\"sub\":{}},\"wrapped\":0,\"wraps\":[0,1],\"opt\":0}",
+	"{\"opt\":0,\"names\":{\"a\":1,\"b\":0},\"sub\":{\"sub\":{}},\"wrapped\":0,\"wraps\":[0,1]}",
 	"{\"time\":\"2001-02-03T04:05:06.000007Z\",\"span\":\"-3.500s\"}",
 	"{\"dict\":{\"a\":[1,\"x\",null,{\"b\":true}]},\"json\":null,\"list\":[[],{}]}",
 	"{\"mask\":\"a,fooBar.baz\",\"empty\":{}}",
 	"{\"raw\":\"/wA=\",\"d\":-0,\"i64\":\"-9223372036854775808\",\"u64\":\"18446744073709551615\",\"flag\":true}",
 	"{\"subs\":[{\"i32\":1},{}],\"fix32\":1,\"fix64\":\"2\",\"sfix32\":-3,\"sfix64\":\"-4\",\"s64\":\"-5\",\"snakeCaseName\":6}",
 	"{\"anyMap\":{\"true\":{\"@type\":\"x/google.protobuf.Duration\",\"value\":\"1s\"},\"false\":{\"@type\":\"x/t.Two\",\"num\":1}}}",
-	"{\"d\":\"NaN\",\"f32\":\"-Infinity\"}",
-	"{\"f32\":0.1,\"d\":0.1,\"color\":77}",
+	"{\"f32\":\"-Infinity\",\"d\":\"NaN\"}",
+	"{\"f32\":0.1,\"color\":77,\"d\":0.1}",
 };
 
 static void test_json(void **state)
