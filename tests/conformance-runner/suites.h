@@ -4,6 +4,7 @@
 
 #define CONF_SUITES(X)                \
 	X(act_run_only, "act-run-only")   \
+	X(cel_go, "cel-go")               \
 	X(cel_spec, "cel-spec")           \
 	X(expressions, "expressions")     \
 	X(fake_leaks, "fake-leaks")       \

@@ -3,6 +3,7 @@
  * Checked: "~type^what it refers to" behind each node; else "^#kind#". Recursion is bounded by the tree's height. Any thread. */
 #include "base/base.h"
 #include "lang/cel/cel-internal.h"
+#include "lang/cel/cel-value.h"
 
 struct printer {
 	struct buf *out;
@@ -133,7 +134,7 @@ static void constant(struct printer *p, const struct cel_expr *e)
 	case CEL_BOOL: buf_addz(p->out, v->b ? "true" : "false"); break;
 	case CEL_INT: buf_addf(p->out, "%lld", (long long)v->i); break;
 	case CEL_UINT: buf_addf(p->out, "%lluu", (unsigned long long)v->u); break;
-	case CEL_DOUBLE: cel_double_plain(v->d, p->out); break;
+	case CEL_DOUBLE: cel_add_double(p->out, v->d, 'f'); break;
 	case CEL_STRING: quote(p->out, str_n(v->s, v->len)); break;
 	case CEL_BYTES:
 		buf_addc(p->out, 'b');
