@@ -142,11 +142,31 @@ static bool occurs(struct cel_types *t, const struct cel_type *var, const struct
 	return false;
 }
 
+static bool takes_null(const struct cel_type *t)
+{
+	switch (t->kind) {
+	case CEL_T_NULL:
+	case CEL_T_WRAPPER:
+	case CEL_T_MESSAGE:
+	case CEL_T_TIMESTAMP:
+	case CEL_T_DURATION:
+	case CEL_T_OPAQUE:
+	case CEL_T_OPTIONAL: return true;
+	default: return false;
+	}
+}
+
 static bool no_more_specific(struct cel_types *t, const struct cel_type *a, const struct cel_type *b)
 {
 	if (cel_types_is_dyn(a) || a->kind == CEL_T_PARAM)
 		return true;
-	if (cel_types_is_dyn(b) || b->kind == CEL_T_PARAM || a->kind != b->kind || !spend(t))
+	if (cel_types_is_dyn(b) || b->kind == CEL_T_PARAM || !spend(t))
+		return false;
+	if (b->kind == CEL_T_NULL)
+		return takes_null(a);
+	if (a->kind == CEL_T_WRAPPER && a->n_params && b->kind != CEL_T_WRAPPER) /* it holds b, or null */
+		return exact(t, a->params[0], b);
+	if (a->kind != b->kind)
 		return false;
 	switch (a->kind) {
 	case CEL_T_TYPE: return true;
@@ -167,20 +187,6 @@ static bool no_more_specific(struct cel_types *t, const struct cel_type *a, cons
 static const struct cel_type *most_general(struct cel_types *t, const struct cel_type *a, const struct cel_type *b)
 {
 	return no_more_specific(t, a, b) ? a : b;
-}
-
-static bool takes_null(const struct cel_type *t)
-{
-	switch (t->kind) {
-	case CEL_T_NULL:
-	case CEL_T_WRAPPER:
-	case CEL_T_MESSAGE:
-	case CEL_T_TIMESTAMP:
-	case CEL_T_DURATION:
-	case CEL_T_OPAQUE:
-	case CEL_T_OPTIONAL: return true;
-	default: return false;
-	}
 }
 
 /* --- assignability --- */

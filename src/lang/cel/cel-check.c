@@ -357,7 +357,7 @@ static void push_local(struct checker *c, str name, const struct cel_type *type)
 	c->locals = l;
 }
 
-/* cel.@block([a, b], result): each item may use those before it as @index0, @index1. */
+/* cel.@block([a, b], result): each item may use those before it as @index0, @index1, which are dyn as in cel-go. */
 static void check_block(struct checker *c, struct cel_expr *e)
 {
 	struct local          *outer = c->locals;
@@ -368,7 +368,7 @@ static void check_block(struct checker *c, struct cel_expr *e)
 		const char *name = arena_printf(c->arena, "@index%zu", i);
 
 		check(c, items->list.items[i]);
-		push_local(c, str_z(name), cel_types_subst(&c->types, items->list.items[i]->type, false));
+		push_local(c, str_z(name), &cel_dyn);
 	}
 	items->type = cel_types_make(&c->types, CEL_T_LIST, "list", &item, 1);
 	check(c, e->call.args[1]);

@@ -145,9 +145,6 @@ struct cel_expr *cel_x_copy(struct cel_expander *x, const struct cel_expr *e);  
 MUST_CHECK int cel_x_error(struct cel_expander *x, const struct cel_expr *at, struct err *reterr, const char *fmt, ...) PRINTF(4, 5);
 #define CEL_ACCU "@result"
 
-/* A double in plain decimal notation, as short as reads back the same: 1, 0.000001, 1000000000000000000000 (cel-text.c). */
-void cel_double_plain(double d, struct buf *out);
-
 /* Messages with a caret (cel-text.c): appends "FILE:LINE:COL: what\n | the line\n | ..^" to out. */
 void cel_caret(struct buf *out, const char *file, str text, uint32_t line, uint32_t col, const char *what);
 

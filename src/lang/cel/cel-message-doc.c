@@ -79,6 +79,8 @@ static int read_double(struct cel_work *w, const struct cel_field *f, const stru
 	double d = n->kind == DOC_INT ? (double)n->i : n->kind == DOC_REAL ? n->d : 0;
 	bool number = n->kind == DOC_INT || n->kind == DOC_REAL || (n->kind == DOC_STR && str_to_double(s, &d));
 
+	if (n->kind == DOC_INT && !n->i && str_has_prefix(n->text, STR("-")))
+		d = -0.0;
 	if (str_eqz(s, "NaN"))
 		d = __builtin_nan("");
 	else if (str_eqz(s, "Infinity") || str_eqz(s, "-Infinity"))

@@ -58,24 +58,3 @@ const struct cel_problem *cel_ast_problems(const struct cel_ast *ast, size_t *re
 	*ret_n = ast->n_problems;
 	return ast->problems;
 }
-
-/* --- numbers --- */
-
-void cel_double_plain(double d, struct buf *out)
-{
-	char  text[40], *e;
-	int   exponent, n;
-
-	if (!(d - d == 0)) {
-		buf_addz(out, d != d ? "NaN" : d > 0 ? "+Inf" : "-Inf");
-		return;
-	}
-	for (n = 0; n < 17; n++) { /* the fewest digits that read back as d */
-		snprintf(text, sizeof(text), "%.*e", n, d);
-		if (strtod(text, NULL) == d)
-			break;
-	}
-	e = strchr(text, 'e');
-	exponent = (int)strtol(e + 1, NULL, 10);
-	buf_addf(out, "%.*f", n > exponent ? n - exponent : 0, d);
-}

@@ -70,10 +70,11 @@ static void check_value(const struct doc_node *n)
 	doc_canonical(doc_get(n, "json"), &want);
 	if (!has_nan(buf_str(&want)) && !cel_equal(a, b))
 		fail_msg("%s is not what protoc makes of it", buf_z(&want));
-	if (a.kind != CEL_MESSAGE)
-		return;
+	if (a.kind != CEL_MESSAGE || cel_message_type_of(a.msg) != t)
+		return; /* a well-known type: CEL sees its content */
 	assert_ok(cel_message_serialize(a.msg, &again, &err), &err);
-	assert_true(has_nan(buf_str(&want)) || cel_equal(a, parse(t, buf_str(&again))));
+	if (!has_nan(buf_str(&want)) && !cel_equal(a, parse(t, buf_str(&again))))
+		fail_msg("%s is another message when written and read again", buf_z(&want));
 	assert_ok(cel_message_to_json(b.msg, &json, &err), &err);
 	canonical(buf_str(&json), &seen);
 	assert_string_equal(buf_z(&seen), buf_z(&want));
