@@ -368,6 +368,8 @@ static void run(struct conf_case *c)
 	struct err      err = { 0 };
 	int             r;
 
+	c->name = arena_printf(c->arena, "%.*s/%.*s/%.*s", STR_ARG(doc_get_str(c->json, "file")), STR_ARG(doc_get_str(c->json, "section")),
+						   STR_ARG(doc_get_str(c->json, "name")));
 	if (doc_get_bool(c->json, "needs_proto", false) && !need_pool(c)) {
 		conf_skip(c, NULL, "%s", pool_missing);
 		return;
