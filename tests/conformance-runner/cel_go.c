@@ -1,8 +1,8 @@
 /* cel_go.c - cases of cel-go's parser, checker and comprehension tests: {suite, expr, ast?, checked_ast?, checked_type?, error?,
  * container?, typeEnv?}.
  *
- * Four cases per line, as far as it has them: /parse and /check (is it an error?), /ast and /checked-ast (the debug notation),
- * /type. The environment is one for all: optionals without their syntax, no quoted names, depth 32, as the suite was made with. */
+ * Cases per line, as far as it has them: /parse and /check (is it an error?), /ast and /checked-ast (the debug notation), /type, and
+ * /text: the tree written as text parses to the same tree. The environment is one for all: optionals without their syntax, no quoted names, depth 32, as the suite was made with. */
 #include "base/base.h"
 #include "cel_descriptors.h"
 #include "conformance.h"
@@ -226,6 +226,23 @@ static void same_tree(struct conf_case *c, const char *sub, const char *key, con
 	conf_equal(c, sub, doc_get_str(c->json, key), buf_str(&out));
 }
 
+/* A tree as text must parse to the same tree. */
+static void round_trip(struct conf_case *c, const struct cel_env *env, const struct cel_ast *ast)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT(TEXT_MAX), one CLEANUP_BUF = BUF_INIT(TEXT_MAX), two CLEANUP_BUF = BUF_INIT(TEXT_MAX);
+	struct cel_ast *again;
+	struct err err = { 0 };
+
+	cel_unparse(ast, &text);
+	if (cel_parse(c->arena, env, "text", buf_str(&text), &again, &err)) {
+		conf_fail(c, "text", "a text that parses", "%s", err.msg);
+		return;
+	}
+	cel_ast_print(ast, false, &one);
+	cel_ast_print(again, false, &two);
+	conf_equal(c, "text", buf_str(&one), buf_str(&two));
+}
+
 static void check(struct conf_case *c, const struct cel_env *env, struct cel_ast *ast, bool want_error)
 {
 	struct buf type CLEANUP_BUF = BUF_INIT(TEXT_MAX);
@@ -268,8 +285,38 @@ static void run(struct conf_case *c)
 	if (r || !want_tree)
 		return;
 	same_tree(c, "ast", "ast", ast);
+	round_trip(c, env, ast);
 	check(c, env, ast, want_error);
 }
 
+/* --- cel-spec: the trees of all its expressions --- */
+
+/* Written without libraries' macros, as the suite's trees are; without those of the standard where the case says so. */
+static void run_tree(struct conf_case *c)
+{
+	struct cel_env *env;
+	struct cel_ast *ast;
+	struct err err = { 0 };
+
+	c->name = arena_printf(c->arena, "%.*s/%.*s/%s", STR_ARG(doc_get_str(c->json, "file")), STR_ARG(doc_get_str(c->json, "section")), c->name);
+	if (!doc_get(c->json, "ast")) {
+		conf_skip(c, NULL, "the data has no tree");
+		return;
+	}
+	if (cel_env_new(c->arena, NULL, &env, &err)) {
+		conf_fail(c, NULL, "an environment", "%s", err.msg);
+		return;
+	}
+	cel_env_set_macros(env, !doc_get_bool(c->json, "disable_macros", false));
+	if (cel_parse(c->arena, env, "expr", doc_get_str(c->json, "expr"), &ast, &err)) {
+		conf_fail(c, NULL, "a tree", "%s", err.msg);
+		return;
+	}
+	same_tree(c, "ast", "ast", ast);
+	round_trip(c, env, ast);
+}
+
 static const char *const files[] = { "cel/cel-go-incremental.jsonl", NULL };
+static const char *const spec_files[] = { "cel/cel-spec.jsonl", NULL };
+const struct conf_suite suite_cel_tree = { .name = "cel-tree", .files = spec_files, .run = run_tree };
 const struct conf_suite suite_cel_go = { .name = "cel-go", .files = files, .name_key = "expr", .run = run };

@@ -371,11 +371,10 @@ static void evaluate(struct conf_case *c, const struct cel_env *e, const struct 
 	cel_program_set_zones(p, need_zones());
 	if (cel_eval(c->arena, p, &vars, &v, &cost, &err))
 		conf_fail(c, NULL, "an evaluation", "%s", err.msg);
-#ifdef CEL_COST
-	else if (!doc_get_bool(c->json, "disable_check", false) && !cel_cost_estimate(ast, NULL, NULL, &bounds, NULL) && cost > bounds.max)
-		conf_fail(c, NULL, "a cost within the estimate", "%llu, estimated at most %llu", (unsigned long long)cost,
+	else if (!doc_get_bool(c->json, "disable_check", false) && !cel_cost_estimate(ast, NULL, NULL, &bounds, NULL) &&
+			 (cost > bounds.max || cost < bounds.min))
+		conf_fail(c, NULL, "a cost within the estimate", "%llu, estimated %llu to %llu", (unsigned long long)cost, (unsigned long long)bounds.min,
 				  (unsigned long long)bounds.max);
-#endif
 	else
 		judge(c, v);
 }
@@ -388,6 +387,8 @@ static void run(struct conf_case *c)
 	struct err      err = { 0 };
 	int             r;
 
+	c->name = arena_printf(c->arena, "%.*s/%.*s/%.*s", STR_ARG(doc_get_str(c->json, "file")), STR_ARG(doc_get_str(c->json, "section")),
+						   STR_ARG(doc_get_str(c->json, "name")));
 	if (doc_get_bool(c->json, "needs_proto", false) && !need_pool(c)) {
 		conf_skip(c, NULL, "%s", pool_missing);
 		return;

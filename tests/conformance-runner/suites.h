@@ -6,6 +6,7 @@
 	X(act_run_only, "act-run-only")   \
 	X(cel_go, "cel-go")               \
 	X(cel_spec, "cel-spec")           \
+	X(cel_tree, "cel-tree")           \
 	X(expressions, "expressions")     \
 	X(fake_leaks, "fake-leaks")       \
 	X(http_strictness, "http-strictness") \

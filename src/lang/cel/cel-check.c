@@ -269,13 +269,31 @@ static bool fits(struct checker *c, const struct cel_overload *o, const struct c
 	return true;
 }
 
+/* A function as a person writes it: '+' for _+_, '? :' for _?_:_, 'in' for @in. */
+static const char *written(struct checker *c, str function)
+{
+	char   text[16];
+	size_t n = 0;
+
+	if (!function.len || !strchr("_@!-", function.ptr[0]) || function.len > sizeof(text))
+		return arena_dup(c->arena, str_sub(function, 0, 200));
+	if (str_eqz(function, "_?_:_"))
+		return "? :";
+	for (size_t i = 0; i < function.len; i++)
+		if (function.ptr[i] != '_' && function.ptr[i] != '@')
+			text[n++] = function.ptr[i];
+	return arena_dup(c->arena, str_n(text, n));
+}
+
 static void no_overload(struct checker *c, const struct cel_expr *e, const struct cel_type *const *args, size_t n)
 {
 	struct buf b CLEANUP_BUF = BUF_INIT(MESSAGE_MAX);
+	size_t     first = e->call.target ? 1 : 0;
 
-	for (size_t i = 0; i < n; i++)
-		buf_addf(&b, "%s%s", i == 0 ? "" : i == 1 && e->call.target ? ")(" : ", ", text_of(c, args[i]));
-	problem(c, e->line, e->col, "no form of '%.*s' takes (%s)", STR_ARG(e->call.function), b.failed ? "..." : buf_z(&b));
+	for (size_t i = first; i < n; i++)
+		buf_addf(&b, "%s%s", i > first ? ", " : "", text_of(c, args[i]));
+	problem(c, e->line, e->col, "no form of '%s%s%s' takes (%s)", first ? text_of(c, args[0]) : "", first ? "." : "",
+			written(c, e->call.function), b.failed ? "..." : buf_z(&b));
 }
 
 /* Chooses among the overloads of the function, whose arguments are checked. */

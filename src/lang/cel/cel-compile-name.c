@@ -457,7 +457,7 @@ static uint32_t operation(struct compiler *c, const struct cel_expr *e, const st
 	if (is_access(fn) && cc_is_constant(c, b, &key) && key.kind == CEL_STRING) {
 		fn = fn == op_index ? op_field : op_field_optional;
 		p = cc_key(c, key, !str_eqz(e->call.function, "_?._"));
-		b = 0;
+		b = fn == op_field ? cc_state(c) : 0;
 	} else if (fn == op_in && (set = set_of(c, b))) {
 		fn = op_in_set;
 		p = set;

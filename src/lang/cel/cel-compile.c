@@ -62,6 +62,15 @@ uint32_t cc_constant(struct compiler *c, struct cel_value v)
 	return REG_CONST | (uint32_t)c->n_constants++;
 }
 
+/* A register that begins as 0 in each run and that an instruction may write: not shared with equal constants. */
+uint32_t cc_state(struct compiler *c)
+{
+	if (!GROW(c, constants))
+		return REG_CONST;
+	c->constants[c->n_constants] = (struct cel_value){ .kind = CEL_ERROR };
+	return REG_CONST | (uint32_t)c->n_constants++;
+}
+
 bool cc_is_constant(const struct compiler *c, uint32_t reg, struct cel_value *ret)
 {
 	if (!(reg & REG_CONST) || c->failed)
@@ -306,7 +315,10 @@ static uint32_t selection(struct compiler *c, const struct cel_expr *e)
 	c->top = top;
 	dst = cc_temp(c);
 	k = cc_key(c, cel_of_str(e->select.field), false);
-	cc_at(c, cc_emit(c, e->select.test_only ? op_has : e->select.optional ? op_field_optional : op_field, e, dst, reg, 0, 1))->p = k;
+	if (!e->select.test_only && !e->select.optional)
+		cc_at(c, cc_emit(c, op_field, e, dst, reg, cc_state(c), 1))->p = k;
+	else
+		cc_at(c, cc_emit(c, e->select.test_only ? op_has : op_field_optional, e, dst, reg, 0, 1))->p = k;
 	return dst;
 }
 

@@ -45,6 +45,7 @@ const struct call_site *cc_operator_site(struct compiler *c, const struct cel_ex
 
 uint32_t cc_temp(struct compiler *c);
 uint32_t cc_constant(struct compiler *c, struct cel_value v);
+uint32_t cc_state(struct compiler *c);
 bool     cc_is_constant(const struct compiler *c, uint32_t reg, struct cel_value *ret);
 /* Emits an instruction at e's place; its index. */
 uint32_t    cc_emit(struct compiler *c, op_fn *fn, const struct cel_expr *e, uint32_t dst, uint32_t a, uint32_t b, uint32_t cost);

@@ -59,7 +59,7 @@ static bool key_equal(struct cel_value a, struct cel_value b)
 	if (a.kind != b.kind)
 		return false;
 	if (a.kind == CEL_STRING)
-		return a.len == b.len && !memcmp(a.s, b.s, a.len);
+		return cel_same_text(a, b);
 	return a.kind == CEL_BOOL ? a.b == b.b : a.i == b.i;
 }
 
@@ -67,7 +67,7 @@ static size_t find_linear(const struct cel_map *m, struct cel_value key)
 {
 	if (key.kind == CEL_STRING) {
 		for (size_t i = 0; i < m->n; i++)
-			if (m->keys[i].len == key.len && m->keys[i].kind == CEL_STRING && !memcmp(m->keys[i].s, key.s, key.len))
+			if (m->keys[i].len == key.len && m->keys[i].kind == CEL_STRING && cel_same_bytes(m->keys[i].s, key.s, key.len))
 				return i;
 		return SIZE_MAX;
 	}
@@ -85,7 +85,7 @@ static size_t find_index(const struct cel_map *m, struct cel_value key, uint32_t
 	for (uint32_t at = hash & m->mask; m->index[at]; at = (at + 1) & m->mask) {
 		struct cel_value k = m->keys[m->index[at] - 1];
 
-		if (canonical(&k) && key_equal(k, key))
+		if (key.kind == CEL_STRING ? k.kind == CEL_STRING && cel_same_text(k, key) : canonical(&k) && key_equal(k, key))
 			return m->index[at] - 1;
 	}
 	return SIZE_MAX;

@@ -57,9 +57,11 @@ static void overloads(struct printer *p, const struct cel_expr *e)
 /* Characters that Go's strconv.Quote writes as escapes. */
 static bool printable(uint32_t c)
 {
-	static const uint32_t not[][2] = { { 0, 0x1f }, { 0x7f, 0xa0 }, { 0xad, 0xad }, { 0x2000, 0x200f }, { 0x2028, 0x202f },
-		                               { 0x205f, 0x206f }, { 0x3000, 0x3000 }, { 0xd800, 0xf8ff }, { 0xfeff, 0xfeff },
-		                               { 0xfff0, 0xfffb }, { 0xfffe, 0xffff }, { 0xe0000, 0x10ffff } };
+	static const uint32_t not[][2] = { { 0, 0x1f },         { 0x7f, 0xa0 },     { 0xad, 0xad },      { 0x600, 0x605 },
+		                               { 0x61c, 0x61c },    { 0x6dd, 0x6dd },   { 0x70f, 0x70f },    { 0x1680, 0x1680 },
+		                               { 0x180e, 0x180e },  { 0x2000, 0x200f }, { 0x2028, 0x202f },  { 0x205f, 0x206f },
+		                               { 0x3000, 0x3000 },  { 0xd800, 0xf8ff }, { 0xfeff, 0xfeff },  { 0xfff0, 0xfffb },
+		                               { 0xfffe, 0xffff },  { 0x1fffe, 0x1ffff }, { 0x32400, 0xe00ff }, { 0xe01f0, 0x10ffff } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(not); i++)
 		if (c >= not[i][0] && c <= not[i][1])
@@ -134,7 +136,7 @@ static void constant(struct printer *p, const struct cel_expr *e)
 	case CEL_BOOL: buf_addz(p->out, v->b ? "true" : "false"); break;
 	case CEL_INT: buf_addf(p->out, "%lld", (long long)v->i); break;
 	case CEL_UINT: buf_addf(p->out, "%lluu", (unsigned long long)v->u); break;
-	case CEL_DOUBLE: cel_add_double(p->out, v->d, 'f'); break;
+	case CEL_DOUBLE: cel_add_double(p->out, v->d, 'g'); break;
 	case CEL_STRING: quote(p->out, str_n(v->s, v->len)); break;
 	case CEL_BYTES:
 		buf_addc(p->out, 'b');

@@ -90,8 +90,12 @@ static inline const struct ins *vm_jump(struct vm *v, uint32_t to)
 {
 	return v->p->code + to;
 }
+/* What is rare stands apart, so that the usual path of an instruction needs no stack. */
+#define COLD __attribute__((noinline, cold))
+/* False and true as whole words: a byte written into a register would stall the load of all of it that follows. */
+extern const struct cel_value vm_bools[2];
 /* Gives an error that has no place yet the place of instruction i. */
-struct cel_value vm_place(struct vm *v, const struct ins *i, struct cel_value x);
+COLD struct cel_value vm_place(struct vm *v, const struct ins *i, struct cel_value x);
 static inline const struct ins *vm_set(struct vm *v, const struct ins *i, struct cel_value x)
 {
 	v->r[i->dst] = __builtin_expect(x.kind == CEL_ERROR, 0) ? vm_place(v, i, x) : x;

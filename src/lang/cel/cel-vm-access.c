@@ -83,17 +83,33 @@ struct cel_value vm_field(struct vm *v, struct cel_value from, const struct key 
 	return look_field(v, from, k, false, &x) ? x : no_such_key(v, k->key);
 }
 
+static COLD const struct ins *field_slowly(struct vm *v, const struct ins *i, const struct key *k)
+{
+	struct cel_value from = v->r[i->a];
+
+	return vm_set(v, i, cel_is_bad(from) ? from : vm_field(v, from, k));
+}
+
+/* b is a register of this instruction's own: where the key stood last time. Records of a list have their keys in one order. */
 const struct ins *op_field(struct vm *v, const struct ins *i)
 {
 	struct cel_value        from = v->r[i->a];
 	const struct key       *k = i->p;
 	const struct cel_value *at;
+	uint64_t                hint = v->r[i->b].u;
 
-	if (from.kind == CEL_MAP && (at = cel_map_get_hashed(from.map, k->key, k->hash))) {
-		v->r[i->dst] = *at;
-		return i + 1;
+	if (from.kind == CEL_MAP) {
+		if (hint < from.map->n && from.map->keys[hint].kind == CEL_STRING && cel_same_text(from.map->keys[hint], k->key)) {
+			v->r[i->dst] = from.map->values[hint];
+			return i + 1;
+		}
+		if ((at = cel_map_get_hashed(from.map, k->key, k->hash))) {
+			v->r[i->b].u = (uint64_t)(at - from.map->values);
+			v->r[i->dst] = *at;
+			return i + 1;
+		}
 	}
-	return vm_set(v, i, cel_is_bad(from) ? from : vm_field(v, from, k));
+	return field_slowly(v, i, k);
 }
 
 const struct ins *op_field_optional(struct vm *v, const struct ins *i)
@@ -209,7 +225,7 @@ static bool list_has(const struct cel_list *l, struct cel_value x, uint64_t *wor
 {
 	if (x.kind == CEL_STRING) {
 		for (size_t i = 0; i < l->n; i++)
-			if (l->items[i].len == x.len && l->items[i].kind == CEL_STRING && !memcmp(l->items[i].s, x.s, x.len))
+			if (l->items[i].len == x.len && l->items[i].kind == CEL_STRING && cel_same_bytes(l->items[i].s, x.s, x.len))
 				return true;
 		return false;
 	}
@@ -227,15 +243,25 @@ const struct ins *op_in(struct vm *v, const struct ins *i)
 	if (!both_good(v, i, x, in))
 		return i + 1;
 	if (in.kind == CEL_MAP) {
-		v->r[i->dst] = cel_of_bool(cel_map_get(in.map, x));
+		v->r[i->dst] = vm_bools[!!(cel_map_get(in.map, x))];
 		return i + 1;
 	}
 	if (in.kind != CEL_LIST)
 		return vm_set(v, i, cel_no_overload(v->call.arena, STR("@in"), (const struct cel_value[]){ x, in }, 2));
 	is = list_has(in.list, x, &v->call.work);
 	v->cost += in.list->n;
-	v->r[i->dst] = cel_of_bool(is);
+	v->r[i->dst] = vm_bools[!!(is)];
 	return v->cost > v->cost_max || !v->call.work ? vm_over(v) : i + 1;
+}
+
+static bool set_has(const struct cel_map *set, struct cel_value x)
+{
+	if (set->index || x.kind != CEL_STRING)
+		return cel_map_get(set, x);
+	for (size_t i = 0; i < set->n; i++)
+		if (set->keys[i].len == x.len && set->keys[i].kind == CEL_STRING && cel_same_bytes(set->keys[i].s, x.s, x.len))
+			return true;
+	return false;
 }
 
 /* In a list of constants: p is a map with its items as keys. */
@@ -246,7 +272,7 @@ const struct ins *op_in_set(struct vm *v, const struct ins *i)
 	if (cel_is_bad(x))
 		return vm_set(v, i, x);
 	v->cost += v->r[i->b].list->n;
-	v->r[i->dst] = cel_of_bool(cel_map_get(i->p, x));
+	v->r[i->dst] = vm_bools[set_has(i->p, x)];
 	return i + 1;
 }
 

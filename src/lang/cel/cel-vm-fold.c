@@ -51,7 +51,15 @@ const struct ins *op_loop_next(struct vm *v, const struct ins *i)
 	return i + 1;
 }
 
-static struct cel_value combine(struct vm *v, const struct ins *i, struct cel_value acc, struct cel_value x, const char *op)
+/* The end of a turn: the next one begins here and now. */
+static inline const struct ins *next_turn(struct vm *v, const struct ins *i)
+{
+	i = vm_jump(v, i->to);
+	v->cost += i->cost;
+	return op_loop_next(v, i);
+}
+
+static COLD struct cel_value combine(struct vm *v, const struct ins *i, struct cel_value acc, struct cel_value x, const char *op)
 {
 	if (!cel_is_bad(x))
 		x = vm_place(v, i, cel_no_overload(v->call.arena, str_z(op), &x, 1));
@@ -69,7 +77,7 @@ const struct ins *op_all_step(struct vm *v, const struct ins *i)
 		v->r[i->dst] = x;
 		return i + 1;
 	}
-	return vm_jump(v, i->to);
+	return next_turn(v, i);
 }
 
 const struct ins *op_exists_step(struct vm *v, const struct ins *i)
@@ -82,7 +90,7 @@ const struct ins *op_exists_step(struct vm *v, const struct ins *i)
 		v->r[i->dst] = x;
 		return i + 1;
 	}
-	return vm_jump(v, i->to);
+	return next_turn(v, i);
 }
 
 const struct ins *op_one_step(struct vm *v, const struct ins *i)
@@ -93,7 +101,7 @@ const struct ins *op_one_step(struct vm *v, const struct ins *i)
 		v->r[i->dst] = combine(v, i, v->r[i->dst], x, "_?_:_");
 	else if (x.b && v->r[i->dst].kind == CEL_INT)
 		v->r[i->dst].i++;
-	return vm_jump(v, i->to);
+	return next_turn(v, i);
 }
 
 const struct ins *op_one_end(struct vm *v, const struct ins *i)
@@ -109,9 +117,9 @@ const struct ins *op_filter(struct vm *v, const struct ins *i)
 	struct cel_value x = v->r[i->a];
 
 	if (x.kind == CEL_BOOL)
-		return x.b ? i + 1 : vm_jump(v, i->to);
+		return x.b ? i + 1 : next_turn(v, i);
 	v->r[i->dst] = combine(v, i, v->r[i->dst], x, "_?_:_");
-	return vm_jump(v, i->to);
+	return next_turn(v, i);
 }
 
 const struct ins *op_append(struct vm *v, const struct ins *i)
@@ -123,7 +131,7 @@ const struct ins *op_append(struct vm *v, const struct ins *i)
 		v->r[i->dst] = cel_is_bad(v->r[i->dst]) ? cel_merge_bad(v->call.arena, v->r[i->dst], x) : x;
 	else if (l->n_out < l->cap)
 		l->out[l->n_out++] = x;
-	return vm_jump(v, i->to);
+	return next_turn(v, i);
 }
 
 /* filter(): condition and item in one. */
@@ -136,7 +144,7 @@ const struct ins *op_filter_step(struct vm *v, const struct ins *i)
 		v->r[i->dst] = combine(v, i, v->r[i->dst], x, "_?_:_");
 	else if (x.b)
 		l->out[l->n_out++] = v->r[i->b];
-	return vm_jump(v, i->to);
+	return next_turn(v, i);
 }
 
 const struct ins *op_list_end(struct vm *v, const struct ins *i)
@@ -160,7 +168,7 @@ const struct ins *op_map_insert(struct vm *v, const struct ins *i)
 		l->out_keys[l->n_out] = k;
 		l->out[l->n_out++] = x;
 	}
-	return vm_jump(v, i->to);
+	return next_turn(v, i);
 }
 
 static bool make_room(struct vm *v, struct loop *l, size_t more)
@@ -192,7 +200,7 @@ const struct ins *op_map_merge(struct vm *v, const struct ins *i)
 
 	if (x.kind != CEL_MAP) {
 		v->r[i->dst] = combine(v, i, v->r[i->dst], x, "cel.@mapInsert");
-		return vm_jump(v, i->to);
+		return next_turn(v, i);
 	}
 	if (!make_room(v, l, x.map->n))
 		return vm_over(v);
@@ -201,7 +209,7 @@ const struct ins *op_map_merge(struct vm *v, const struct ins *i)
 		l->out[l->n_out++] = x.map->values[k];
 	}
 	v->cost += x.map->n;
-	return vm_jump(v, i->to);
+	return next_turn(v, i);
 }
 
 const struct ins *op_map_end(struct vm *v, const struct ins *i)

@@ -11,6 +11,8 @@
 
 enum { STACK_REGS = 256, STACK_LOOPS = 8, WORK_PER_COST = 8 };
 
+const struct cel_value vm_bools[2] = { { .kind = CEL_BOOL, .u = 0 }, { .kind = CEL_BOOL, .b = true } };
+
 /* --- places and limits --- */
 
 struct cel_value vm_place(struct vm *v, const struct ins *i, struct cel_value x)
@@ -53,7 +55,7 @@ const struct ins *op_jump(struct vm *v, const struct ins *i)
 
 /* --- logic: an operand that decides hides what is wrong with the other; otherwise unknowns go before errors --- */
 
-static struct cel_value undecided(struct vm *v, const char *op, struct cel_value l, struct cel_value r)
+static COLD struct cel_value undecided(struct vm *v, const char *op, struct cel_value l, struct cel_value r)
 {
 	const struct cel_value args[] = { l, r };
 
@@ -120,7 +122,10 @@ const struct ins *op_not(struct vm *v, const struct ins *i)
 	struct cel_value a = v->r[i->a];
 
 	if (a.kind == CEL_BOOL)
-		return vm_set(v, i, cel_of_bool(!a.b));
+		{
+		v->r[i->dst] = vm_bools[!a.b];
+		return i + 1;
+	}
 	return vm_set(v, i, cel_is_bad(a) ? a : cel_no_overload(v->call.arena, STR("!_"), &a, 1));
 }
 
@@ -229,7 +234,7 @@ const struct ins *op_matches(struct vm *v, const struct ins *i)
 /* --- arithmetic and order --- */
 
 /* An operator on kinds that have none of their own: an embedder's overload, else the operator's error. */
-static const struct ins *slow(struct vm *v, const struct ins *i, char op)
+static COLD const struct ins *slow(struct vm *v, const struct ins *i, char op)
 {
 	const struct cel_value args[] = { v->r[i->a], v->r[i->b] };
 	struct cel_value       x;
@@ -282,27 +287,34 @@ static void add_text_cost(struct vm *v, struct cel_value a, struct cel_value b)
 	v->cost += (x < y ? x : y) / 10;
 }
 
-static const struct ins *equality(struct vm *v, const struct ins *i, bool want)
+static COLD const struct ins *equality_of(struct vm *v, const struct ins *i, bool want)
 {
-	struct cel_value a = v->r[i->a], b = v->r[i->b], bad;
+	const struct cel_value args[] = { v->r[i->a], v->r[i->b] };
+	struct cel_value       bad;
+	bool                   is;
+
+	if (bad_argument(v, args, 2, &bad))
+		return vm_set(v, i, bad);
+	add_text_cost(v, args[0], args[1]);
+	is = cel_equal_work(args[0], args[1], &v->call.work);
+	v->r[i->dst] = vm_bools[is == want];
+	return v->call.work ? i + 1 : vm_over(v);
+}
+
+static inline const struct ins *equality(struct vm *v, const struct ins *i, bool want)
+{
+	struct cel_value a = v->r[i->a], b = v->r[i->b];
 	bool             is;
 
 	if (a.kind == CEL_STRING && b.kind == CEL_STRING) {
 		v->cost += (a.len < b.len ? a.len : b.len) / 10;
-		is = a.len == b.len && !memcmp(a.s, b.s, a.len);
+		is = cel_same_text(a, b);
 	} else if (a.kind == CEL_INT && b.kind == CEL_INT) {
 		is = a.i == b.i;
 	} else {
-		if (cel_is_bad(a) || cel_is_bad(b)) {
-			bad_argument(v, (const struct cel_value[]){ a, b }, 2, &bad);
-			return vm_set(v, i, bad);
-		}
-		add_text_cost(v, a, b);
-		is = cel_equal_work(a, b, &v->call.work);
-		if (!v->call.work)
-			return vm_over(v);
+		return equality_of(v, i, want);
 	}
-	v->r[i->dst] = cel_of_bool(is == want);
+	v->r[i->dst] = vm_bools[is == want];
 	return i + 1;
 }
 
@@ -316,45 +328,47 @@ const struct ins *op_not_equal(struct vm *v, const struct ins *i)
 	return equality(v, i, false);
 }
 
-/* Order of the operands of i; false: *ret_bad says why there is none. */
-static bool order(struct vm *v, const struct ins *i, const char *op, int *ret, struct cel_value *ret_bad)
+/* Order of the operands of i; 3: *ret_bad says why there is none. */
+static COLD int order_of(struct vm *v, const struct ins *i, const char *op, struct cel_value *ret_bad)
 {
 	const struct cel_value args[] = { v->r[i->a], v->r[i->b] };
+	int                    c;
 
-	if (args[0].kind == CEL_INT && args[1].kind == CEL_INT) {
-		*ret = args[0].i < args[1].i ? -1 : args[0].i > args[1].i;
-		return true;
-	}
-	if (args[0].kind == CEL_DOUBLE && args[1].kind == CEL_DOUBLE) {
-		*ret = args[0].d < args[1].d ? -1 : args[0].d > args[1].d ? 1 : args[0].d == args[1].d ? 0 : 2;
-		return true;
-	}
 	if (bad_argument(v, args, 2, ret_bad))
-		return false;
-	*ret = cel_compare(args[0], args[1]);
-	if (*ret == 3) {
+		return 3;
+	c = cel_compare(args[0], args[1]);
+	if (c == 3)
 		*ret_bad = i->p ? call(v, i->p, args, 2) : cel_no_overload(v->call.arena, str_z(op), args, 2);
-		return false;
-	}
-	if (args[0].kind == CEL_STRING || args[0].kind == CEL_BYTES)
+	else if (args[0].kind == CEL_STRING || args[0].kind == CEL_BYTES)
 		add_text_cost(v, args[0], args[1]);
-	return true;
+	return c;
 }
 
-#define ORDER_OP(name, text, test)                                    \
-	const struct ins *name(struct vm *v, const struct ins *i)         \
-	{                                                                 \
-		struct cel_value bad;                                         \
-		int              c;                                           \
-		if (!order(v, i, text, &c, &bad))                             \
-			return vm_set(v, i, bad);                                 \
-		v->r[i->dst] = cel_of_bool(c != 2 && (test));                 \
-		return i + 1;                                                 \
+static COLD const struct ins *order_slowly(struct vm *v, const struct ins *i, const char *op, int from, int to)
+{
+	struct cel_value bad;
+	int              c = order_of(v, i, op, &bad);
+
+	return vm_set(v, i, c == 3 ? bad : cel_of_bool(c >= from && c <= to));
+}
+
+/* from, to: the results of a comparison (-1, 0, 1) that make it true. */
+#define ORDER_OP(name, text, op, from, to)                                  \
+	const struct ins *name(struct vm *v, const struct ins *i)               \
+	{                                                                       \
+		struct cel_value a = v->r[i->a], b = v->r[i->b];                    \
+		if (a.kind == CEL_INT && b.kind == CEL_INT)                         \
+			v->r[i->dst] = vm_bools[a.i op b.i];                            \
+		else if (a.kind == CEL_DOUBLE && b.kind == CEL_DOUBLE)              \
+			v->r[i->dst] = vm_bools[a.d op b.d];                            \
+		else                                                                \
+			return order_slowly(v, i, text, from, to);                      \
+		return i + 1;                                                       \
 	}
-ORDER_OP(op_less, "_<_", c < 0)
-ORDER_OP(op_less_equal, "_<=_", c <= 0)
-ORDER_OP(op_greater, "_>_", c > 0)
-ORDER_OP(op_greater_equal, "_>=_", c >= 0)
+ORDER_OP(op_less, "_<_", <, -1, -1)
+ORDER_OP(op_less_equal, "_<=_", <=, -1, 0)
+ORDER_OP(op_greater, "_>_", >, 1, 1)
+ORDER_OP(op_greater_equal, "_>=_", >=, 0, 1)
 
 /* --- literals --- */
 
