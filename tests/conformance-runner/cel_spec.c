@@ -17,7 +17,8 @@
 #include <math.h>
 
 static struct arena     pool_arena = ARENA_INIT(256 << 20); /* of the process: what follows is made once */
-static struct cel_pool *pool;
+static struct cel_pool *int_pool, *strong_pool; /* enums are ints; or have types of their own */
+static const struct cel_lib *strong_enums;    /* of strong_pool */
 static char             pool_missing[512];
 static struct cel_zones zones;
 
@@ -34,11 +35,25 @@ static bool need_pool(struct conf_case *c)
 	char        path[PATH_MAX];
 	struct err  err = { 0 };
 
-	if (pool || pool_missing[0])
-		return pool;
+	if (strong_enums || pool_missing[0])
+		return strong_enums;
 	if (!dir || fs_join(path, sizeof(path), &err, dir, "cel/proto"))
 		return no_pool(c, "$WEIR_CONFORMANCE, where the message definitions are, is not set");
-	return !cel_descriptors_load(&pool_arena, path, &pool, &err) || no_pool(c, err.msg);
+	if (cel_descriptors_load(&pool_arena, path, &int_pool, &err) || cel_descriptors_load(&pool_arena, path, &strong_pool, &err) ||
+		cel_pool_strong_enums(strong_pool, &strong_enums, &err))
+		return no_pool(c, err.msg);
+	return true;
+}
+
+/* The sections strong_* are for languages where enums are types, the others for those where they are ints: a switch of ours. */
+static bool is_strong(struct conf_case *c)
+{
+	return str_has_prefix(doc_get_str(c->json, "section"), STR("strong_"));
+}
+
+static struct cel_pool *pool_of(struct conf_case *c)
+{
+	return is_strong(c) ? strong_pool : int_pool;
 }
 
 static const struct cel_zones *need_zones(void)
@@ -90,13 +105,13 @@ static struct cel_value map_of(struct conf_case *c, const struct doc_node *n)
 
 static struct cel_value message_of(struct conf_case *c, const struct doc_node *n)
 {
-	const struct cel_message_type *t = need_pool(c) ? cel_pool_message(pool, doc_get_str(n, "type")) : NULL;
+	const struct cel_message_type *t = need_pool(c) ? cel_pool_message(pool_of(c), doc_get_str(n, "type")) : NULL;
 	struct cel_value               v;
 	struct err                     err = { 0 };
 
 	if (!t)
 		return cel_error_value(c->arena, "no message type %.*s", STR_ARG(doc_get_str(n, "type")));
-	if (cel_message_from_doc(c->arena, pool, t, doc_get(n, "json"), &v, &err))
+	if (cel_message_from_doc(c->arena, pool_of(c), t, doc_get(n, "json"), &v, &err))
 		return cel_error_value(c->arena, "%s", err.msg);
 	return v;
 }
@@ -134,8 +149,10 @@ static struct cel_value value_of(struct conf_case *c, const struct doc_node *n)
 		return cel_of_null();
 	if (!strcmp(t, "bool"))
 		return cel_of_bool(v->b);
-	if (!strcmp(t, "int") || !strcmp(t, "enum"))
-		return v && v->kind == DOC_STR && str_to_i64(v->s, &i) ? cel_of_int(i) : cel_of_int(v && v->kind == DOC_INT ? v->i : 0);
+	if (!strcmp(t, "int"))
+		return str_to_i64(v->s, &i) ? cel_of_int(i) : cel_of_null();
+	if (!strcmp(t, "enum") && need_pool(c))
+		return cel_enum_of(c->arena, pool_of(c), doc_get_str(n, "type"), (int32_t)doc_get_int(n, "v", 0));
 	if (!strcmp(t, "uint"))
 		return str_to_u64(v->s, &u) ? cel_of_uint(u) : cel_of_null();
 	if (!strcmp(t, "double"))
@@ -248,8 +265,11 @@ static int make_env(struct conf_case *c, struct cel_env **ret, struct err *reter
 		return r;
 	cel_env_set_container(*ret, doc_get_str(c->json, "container"));
 	cel_env_set_macros(*ret, !doc_get_bool(c->json, "disable_macros", false));
-	if (pool)
-		cel_env_set_pool(*ret, pool);
+	if (strong_enums) {
+		cel_env_set_pool(*ret, pool_of(c));
+		if (is_strong(c))
+			r = cel_env_add_lib(*ret, strong_enums, reterr);
+	}
 	for (size_t i = 0; i < doc_len(env) && !r; i++)
 		r = declare(c, *ret, doc_at(env, i), reterr);
 	return r;
@@ -367,6 +387,8 @@ static void run(struct conf_case *c)
 	struct err      err = { 0 };
 	int             r;
 
+	c->name = arena_printf(c->arena, "%.*s/%.*s/%.*s", STR_ARG(doc_get_str(c->json, "file")), STR_ARG(doc_get_str(c->json, "section")),
+						   STR_ARG(doc_get_str(c->json, "name")));
 	if (doc_get_bool(c->json, "needs_proto", false) && !need_pool(c)) {
 		conf_skip(c, NULL, "%s", pool_missing);
 		return;

@@ -31,6 +31,8 @@ static int assign_int(struct cel_work *w, const struct cel_field *f, struct cel_
 
 	if (in.kind == CEL_NULL && f->en && f->en->null_only)
 		in = cel_of_int(0);
+	if (in.kind == CEL_OPAQUE && f->en && cel_enum_number(in, f->en, &in.i))
+		in.kind = CEL_INT;
 	if (in.kind != CEL_INT)
 		return misfit(w, f, in);
 	if (narrow && (in.i < INT32_MIN || in.i > INT32_MAX))

@@ -91,10 +91,42 @@ static struct cel_value collected(struct cel_work *w, const struct cel_items *it
 	return items->keys ? cel_of_map(w->arena, items->keys, values, items->n) : cel_of_list(w->arena, values, items->n);
 }
 
+static bool is_strong(const struct cel_field *f) { return f->en && f->en->strong; }
+
+/* Numbers were collected; CEL sees values of the enum, the numbers stay as what is stored. */
+static int see_enum(struct cel_build *b, struct cel_part *p)
+{
+	struct cel_value *raw = ARENA_NEW(b->w->arena, struct cel_value);
+
+	if (!raw)
+		return cel_work_nomem(b->w);
+	*raw = p->v;
+	p->raw = raw;
+	p->v = cel_enum_value_of(b->w->arena, p->f->en, (int32_t)p->v.i);
+	return b->w->arena->failed ? cel_work_nomem(b->w) : 0;
+}
+
+static int see_enums(struct cel_build *b, const struct cel_enum *e, struct cel_items *items)
+{
+	struct cel_value *seen = ARENA_ARRAY(b->w->arena, items->n, struct cel_value);
+
+	if (!seen)
+		return cel_work_nomem(b->w);
+	for (size_t i = 0; i < items->n; i++)
+		seen[i] = cel_enum_value_of(b->w->arena, e, (int32_t)items->values[i].i);
+	items->raws = items->values;
+	items->values = seen;
+	return b->w->arena->failed ? cel_work_nomem(b->w) : 0;
+}
+
 static int settle_items(struct cel_build *b, struct cel_part *p)
 {
+	const struct cel_field *item = p->f->shape == CEL_MAPPED ? &p->f->msg->fields[1] : p->f;
 	struct cel_value *raw;
+	int r = is_strong(item) ? see_enums(b, item->en, &p->items) : 0;
 
+	if (r)
+		return r;
 	p->v = collected(b->w, &p->items, p->items.values);
 	if (p->items.raws) {
 		raw = ARENA_NEW(b->w->arena, struct cel_value);
@@ -156,6 +188,8 @@ static int settle(struct cel_build *b)
 			r = settle_chunks(b, p);
 		else if (!p->f->presence && cel_is_zero(p->v))
 			continue;
+		else if (is_strong(p->f))
+			r = see_enum(b, p);
 		if (r)
 			return r;
 		b->parts[kept++] = *p;

@@ -148,7 +148,6 @@ static uint32_t mask_of(const struct cel_type *t)
 	switch (t->kind) {
 	case CEL_T_NULL: return 1u << CEL_NULL;
 	case CEL_T_BOOL: return 1u << CEL_BOOL;
-	case CEL_T_ENUM:
 	case CEL_T_INT: return 1u << CEL_INT;
 	case CEL_T_UINT: return 1u << CEL_UINT;
 	case CEL_T_DOUBLE: return 1u << CEL_DOUBLE;
@@ -161,6 +160,7 @@ static uint32_t mask_of(const struct cel_type *t)
 	case CEL_T_TYPE: return 1u << CEL_TYPE;
 	case CEL_T_OPTIONAL: return 1u << CEL_OPTIONAL;
 	case CEL_T_MESSAGE: return 1u << CEL_MESSAGE;
+	case CEL_T_ENUM: /* strong */
 	case CEL_T_OPAQUE: return 1u << CEL_OPAQUE;
 	case CEL_T_WRAPPER: return t->n_params ? mask_of(t->params[0]) | 1u << CEL_NULL : all;
 	default: return all;
@@ -186,6 +186,15 @@ static bool make_candidate(struct compiler *c, const struct cel_overload *o, str
 	return true;
 }
 
+/* The checker sees ints where there are strong enums at run time: overloads for those are always tried. */
+static bool takes_enum(const struct cel_overload *o)
+{
+	for (size_t i = 0; i < o->n_params; i++)
+		if (o->params[i]->kind == CEL_T_ENUM)
+			return true;
+	return false;
+}
+
 const struct call_site *cc_site(struct compiler *c, const struct cel_expr *e, str name, bool member, size_t n)
 {
 	struct call_site          *s = ARENA_NEW(c->a, struct call_site);
@@ -202,7 +211,7 @@ const struct call_site *cc_site(struct compiler *c, const struct cel_expr *e, st
 	}
 	*s = (struct call_site){ .name = name, .candidates = list, .declared = first };
 	for (const struct cel_overload *o = first; o; o = o->next) {
-		bool chosen = !c->ast->checked || !e->call.n_overloads;
+		bool chosen = !c->ast->checked || !e->call.n_overloads || takes_enum(o);
 
 		for (size_t i = 0; i < e->call.n_overloads && !chosen; i++)
 			chosen = e->call.overloads[i] == o;

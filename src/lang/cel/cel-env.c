@@ -181,7 +181,9 @@ static bool split(const struct cel_env *e, str text, struct signature *ret)
 		str before = str_sub(head, 0, dot);
 		bool param = before.len == 1 && before.ptr[0] >= 'A' && before.ptr[0] <= 'Z';
 
-		if (before.ptr[before.len - 1] == ')' || param || cel_env_type(e, before)) {
+		bool conversion = e->pool && cel_pool_enum(e->pool, head); /* pkg.Message.Enum(int) is no method of the message */
+
+		if (!conversion && (before.ptr[before.len - 1] == ')' || param || cel_env_type(e, before))) {
 			ret->receiver = before;
 			ret->name = str_sub(head, dot + 1, head.len);
 		}
@@ -411,7 +413,7 @@ const struct cel_type *cel_env_type(const struct cel_env *e, str name)
 /* Names of types as declarations and errors have them that are no names in expressions. */
 static bool notation_only(str name)
 {
-	static const char *const words[] = { "dyn", "null", "any", "timestamp", "duration" };
+	static const char *const words[] = { "dyn", "null", "any", "timestamp", "duration", "enum" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (str_eqz(name, words[i]))
@@ -423,7 +425,6 @@ bool cel_env_constant(struct arena *a, const struct cel_env *e, str name, struct
 {
 	const struct cel_type *t = notation_only(name) || (e->pool && cel_pool_enum(e->pool, name)) ? NULL : cel_env_type(e, name);
 	const struct cel_type *dyn = &cel_dyn;
-	int32_t                i;
 
 	if (str_eqz(name, "optional_type"))
 		t = cel_type_make(a, CEL_T_OPTIONAL, STR("optional_type"), &dyn, 1);
@@ -432,9 +433,8 @@ bool cel_env_constant(struct arena *a, const struct cel_env *e, str name, struct
 		*ret_type = cel_type_of_type(a, t);
 		return *ret_type != NULL;
 	}
-	if (!e->pool || !cel_pool_enum_value(e->pool, name, &i))
+	if (!e->pool || !cel_pool_enum_constant(e->pool, name, ret))
 		return false;
-	*ret = cel_of_int(i);
 	*ret_type = &cel_int;
 	return true;
 }

@@ -26,12 +26,15 @@ static inline bool cel_wkt_is_message(enum cel_wkt w) { return w == CEL_WKT_NONE
 struct cel_enum {
 	str name;
 	struct cel_enum_value {
-		str     name;
-		int32_t number;
+		str              name;
+		int32_t          number;
+		struct cel_value strong; /* when it is */
 	} *values;         /* by name */
 	size_t  n;
 	int32_t first;     /* the value declared first: the default */
 	bool    null_only; /* google.protobuf.NullValue */
+	bool    strong;
+	struct cel_type type; /* when strong */
 };
 enum cel_shape { CEL_SINGULAR, CEL_REPEATED, CEL_MAPPED };
 struct cel_field {
@@ -59,7 +62,7 @@ struct cel_message { /* embedded in struct cel_any */
 struct cel_slot {
 	const struct cel_field *f;
 	struct cel_value        v;
-	const struct cel_value *raw; /* Any: the same with struct cel_any messages; else NULL */
+	const struct cel_value *raw; /* Any: the same with struct cel_any messages; strong enums: ints; else NULL */
 };
 struct cel_any { /* a google.protobuf.Any: never seen by CEL, which gets `content` */
 	struct cel_message             msg; /* first: reached by a cast */
@@ -110,6 +113,10 @@ int cel_by_number(const void *a, const void *b);
 int cel_by_str(const void *a, const void *b);
 void cel_sort(void *base, size_t n, size_t size, int (*cmp)(const void *, const void *));
 
+struct cel_value cel_enum_value_of(struct arena *a, const struct cel_enum *e, int32_t number);
+/* The number of an int or of a strong value of e; e NULL: of a strong value of any enum. False: neither. */
+bool cel_enum_number(struct cel_value v, const struct cel_enum *e, int64_t *ret);
+
 /* --- filling a pool (cel-pool.c): declare everything, then link; a failure leaves the pool as it was --- */
 
 struct cel_fill {
@@ -146,7 +153,7 @@ struct cel_work { /* one call into the message parts */
 	struct err            *err;
 };
 struct cel_items { /* what a list or map is made from */
-	struct cel_value *keys, *values, *raws; /* keys: maps; raws: of Any */
+	struct cel_value *keys, *values, *raws; /* keys: maps; raws: as in a slot */
 	size_t            n, cap, cap_keys, cap_raws;
 };
 struct cel_part { /* a field while its message is built */

@@ -183,6 +183,13 @@ static int read_entry(struct cel_build *b, const struct cel_field *f, struct cel
 			pair[m.msg->slots[i].f->number - 1] = m.msg->slots[i].v;
 			raws[m.msg->slots[i].f->number - 1] = m.msg->slots[i].raw;
 		}
+	if (value->en) { /* numbers are collected; what CEL sees of them is made at the end */
+		int64_t n;
+
+		(void)cel_enum_number(pair[1], value->en, &n);
+		pair[1] = cel_of_int(n);
+		raws[1] = NULL;
+	}
 	if (value->msg && !(m.msg->n && m.msg->slots[m.msg->n - 1].f->number == 2))
 		r = cel_parse_bytes(b->w, value->msg, STR(""), b->depth + 1, &pair[1], &raws[1]); /* a wrapper's default is 0, not null */
 	return r ? r : cel_items_add(b->w, &p->items, &pair[0], pair[1], raws[1]);

@@ -19,6 +19,13 @@ MUST_CHECK int cel_pool_add_descriptors(struct cel_pool *p, str bytes, struct er
 const struct cel_message_type *cel_pool_message(const struct cel_pool *p, str full_name); /* NULL: none */
 bool cel_pool_enum(const struct cel_pool *p, str full_name);
 bool cel_pool_enum_value(const struct cel_pool *p, str full_name, int32_t *ret); /* "pkg.Enum.VALUE" */
+bool cel_pool_enum_constant(const struct cel_pool *p, str full_name, struct cel_value *ret); /* the same as CEL has it: an int or strong */
+/* Makes the pool's enums types of their own at run time: type(x) is pkg.Enum, x == 1 is false, int(x) and pkg.Enum(1) convert.
+ * Called once, when the pool is filled. *ret: the conversions, to be added to every environment that uses the pool, after
+ * cel_env_set_pool. Without it enums are ints. Static types are int in both cases. */
+MUST_CHECK int cel_pool_strong_enums(struct cel_pool *p, const struct cel_lib **ret, struct err *reterr);
+/* For variables: an int, or the strong value; an error value when there is no such enum. */
+struct cel_value cel_enum_of(struct arena *a, const struct cel_pool *p, str full_name, int32_t number);
 const struct cel_field *cel_message_field(const struct cel_message_type *t, str name); /* NULL: none */
 /* "pkg.ext" that extends t; NULL: none. Also reached by cel_message_field(t, "pkg.ext"). */
 const struct cel_field *cel_pool_extension(const struct cel_pool *p, const struct cel_message_type *t, str full_name);

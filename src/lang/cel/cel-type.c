@@ -22,6 +22,7 @@ SIMPLE(cel_duration, CEL_T_DURATION, "google.protobuf.Duration");
 SIMPLE(cel_type_type, CEL_T_TYPE, "type");
 SIMPLE(cel_any, CEL_T_ANY, "google.protobuf.Any");
 SIMPLE(cel_error_type, CEL_T_ERROR, "!error!");
+SIMPLE(enum_type, CEL_T_ENUM, "enum"); /* any strong enum, in signatures */
 
 static const struct cel_type *const dyn_dyn[] = { &cel_dyn, &cel_dyn };
 static const struct cel_type *const string_dyn[] = { &cel_string, &cel_dyn };
@@ -46,7 +47,7 @@ static const struct {
 	{ "dyn", &cel_dyn }, { "null", &cel_null_type }, { "null_type", &cel_null_type }, { "bool", &cel_bool }, { "int", &cel_int },
 	{ "uint", &cel_uint }, { "double", &cel_double }, { "string", &cel_string }, { "bytes", &cel_bytes },
 	{ "timestamp", &cel_timestamp }, { "duration", &cel_duration }, { "type", &cel_type_type }, { "any", &cel_any },
-	{ "list", &cel_list_dyn }, { "map", &cel_map_dyn },
+	{ "list", &cel_list_dyn }, { "map", &cel_map_dyn }, { "enum", &enum_type },
 	{ "google.protobuf.Timestamp", &cel_timestamp }, { "google.protobuf.Duration", &cel_duration }, { "google.protobuf.Any", &cel_any },
 	{ "google.protobuf.Value", &cel_dyn }, { "google.protobuf.Struct", &map_string_dyn }, { "google.protobuf.ListValue", &cel_list_dyn },
 	{ "google.protobuf.BoolValue", &wrapper_bool }, { "google.protobuf.Int32Value", &wrapper_int },
