@@ -138,9 +138,9 @@ extern const struct cel_lib cel_lib_standard, cel_lib_strings, cel_lib_math, cel
 	cel_lib_protos /* getExt, hasExt */;
 
 struct cel_limits { /* 0: the default in brackets. Each has a message that names the number */
-	size_t   text_max;      /* bytes of text [100,000] */
-	size_t   depth_max;     /* nesting [250] */
-	size_t   nodes_max;     /* tree nodes after macro expansion [100,000] */
+	size_t   text_max;      /* bytes of text [100,000], at most 64 MiB */
+	size_t   depth_max;     /* nesting [250], at most 1,000: passes recurse */
+	size_t   nodes_max;     /* tree nodes after macro expansion [100,000], at most 10,000,000 */
 	uint64_t cost_max;      /* of one evaluation, in units of cel-go's run-time cost [10,000,000] */
 };
 
