@@ -30,12 +30,13 @@ void ck_problem(struct checker *c, uint32_t line, uint32_t col, const char *fmt,
 
 const char *ck_text(struct checker *c, const struct cel_type *t)
 {
-	return cel_type_text(c->arena, cel_types_subst(&c->types, t, true));
+	/* What would not be kept is not made either. */
+	return c->n_problems < CEL_ERRORS_MAX ? cel_type_text(c->arena, cel_types_subst(&c->types, t, true)) : "";
 }
 
 void ck_undeclared(struct checker *c, const struct cel_expr *e, str name, bool function)
 {
-	str near = cel_env_nearest(c->env, name, function);
+	str near = c->n_problems < CEL_ERRORS_MAX ? cel_env_nearest(c->env, name, function) : STR_NULL;
 	str container = cel_env_container(c->env);
 	char in[128] = "", meant[160] = "";
 
@@ -45,7 +46,6 @@ void ck_undeclared(struct checker *c, const struct cel_expr *e, str name, bool f
 		snprintf(meant, sizeof(meant), "; did you mean '%.*s'?", (int)(near.len < 120 ? near.len : 120), near.ptr);
 	ck_problem(c, e->line, e->col, "%s '%.*s' is not declared%s%s", function ? "function" : "name",
 			   (int)(name.len < 200 ? name.len : 200), name.ptr, in, meant);
-	(void)in;
 }
 
 /* --- names --- */
