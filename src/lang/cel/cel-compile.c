@@ -163,6 +163,13 @@ static bool row(struct compiler *c, const struct cel_expr *e, struct cel_expr **
 	return true;
 }
 
+/* A row of constants after all in its registers. */
+static void put_row(struct compiler *c, const struct cel_expr *e, uint32_t first, const struct cel_value *values, size_t n)
+{
+	for (size_t i = 0; values && i < n; i++)
+		cc_emit(c, op_move, e, first + (uint32_t)i, cc_constant(c, values[i]), 0, 0);
+}
+
 static uint32_t list(struct compiler *c, const struct cel_expr *e)
 {
 	uint32_t          top = c->top, first, at, dst;
@@ -175,6 +182,7 @@ static uint32_t list(struct compiler *c, const struct cel_expr *e)
 		c->pending += 10;
 		return cc_constant(c, cel_list_adopt(c->a, values, e->list.n));
 	}
+	put_row(c, e, first, values, e->list.n);
 	dst = cc_temp(c);
 	at = cc_emit(c, op_list, e, dst, first, 0, 10);
 	cc_at(c, at)->n = (uint32_t)e->list.n;
@@ -238,9 +246,7 @@ static uint32_t map(struct compiler *c, const struct cel_expr *e)
 		c->pending += 30;
 		return dst;
 	}
-	if (values)
-		for (size_t i = 0; i < e->map.n * 2; i++)
-			cc_emit(c, op_move, e, first + (uint32_t)i, cc_constant(c, values[i]), 0, 0);
+	put_row(c, e, first, values, e->map.n * 2);
 	dst = cc_temp(c);
 	at = cc_emit(c, op_map, e, dst, first, 0, 30);
 	cc_at(c, at)->n = (uint32_t)e->map.n;
@@ -294,8 +300,7 @@ static uint32_t message(struct compiler *c, const struct cel_expr *e)
 		c->failed = true;
 		return REG_CONST;
 	}
-	for (size_t i = 0; values && i < e->map.n; i++)
-		cc_emit(c, op_move, e, first + (uint32_t)i, cc_constant(c, values[i]), 0, 0);
+	put_row(c, e, first, values, e->map.n);
 	c->top = top;
 	dst = cc_temp(c);
 	cc_at(c, cc_emit(c, op_struct, e, dst, first, 0, 40))->p = s;

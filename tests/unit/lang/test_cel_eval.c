@@ -154,6 +154,8 @@ static void test_errors(void **state)
 		{ "x ? 1 : 2", "error(no such overload: _?_:_(int))@1:3", 0 },
 		{ "gone + 1", "error(undeclared reference to 'gone')@1:1", 0 },
 		{ "nowhere.at.all", "error(undeclared reference to 'nowhere.at.all')@1:11", 'u' },
+		{ "[?1]", "error(expected an optional value, not int)@1:1", 'u' },
+		{ "{?'a': 1}", "error(expected an optional value, not int)@1:1", 'u' },
 		{ "f(1) || true", "true", 'u' },
 		{ "f(1)", "error(undeclared function 'f')@1:1", 'u' },
 		{ "x.size()", "error(no such overload: size(int))@1:3", 0 },
