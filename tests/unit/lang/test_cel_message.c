@@ -142,6 +142,8 @@ static void put_types(struct buf *set)
 		{ "sfix64", 34, OPTIONAL, CEL_FIELD_SFIXED64 },
 		{ "s64", 35, OPTIONAL, CEL_FIELD_SINT64 },
 		{ "snake_case_name", 36, OPTIONAL, CEL_FIELD_INT32 },
+		{ "colors", 37, REPEATED, CEL_FIELD_ENUM, ".t.Color" },
+		{ "color_map", 38, REPEATED, CEL_FIELD_MESSAGE, ".t.Three.ColorMapEntry" },
 		{ 0 } };
 	static const struct field group[] = { { "id", 1, OPTIONAL, CEL_FIELD_INT32 }, { 0 } };
 	static const struct field two[] = { { "num", 1, OPTIONAL, CEL_FIELD_INT32, .value = "-32" },
@@ -158,8 +160,12 @@ static void put_types(struct buf *set)
 										{ 0 } };
 	static const struct field ext = { "ext", 100, OPTIONAL, CEL_FIELD_INT32, NULL, ".t.Two" };
 	static const struct field exts = { "exts", 101, REPEATED, CEL_FIELD_MESSAGE, ".t.Two", ".t.Two" };
+	static const struct field color_entry[] = { { "key", 1, OPTIONAL, CEL_FIELD_INT32 },
+												{ "value", 2, OPTIONAL, CEL_FIELD_ENUM, ".t.Color" },
+												{ 0 } };
 	struct buf parts CLEANUP_BUF = BUF_INIT(1 << 20), inner CLEANUP_BUF = BUF_INIT(1 << 20);
 
+	put_message(&inner, 3, "ColorMapEntry", color_entry, STR("\x3a\x02\x38\x01"));
 	put_message(&inner, 3, "NamesEntry", entry, STR("\x3a\x02\x38\x01")); /* options { map_entry: true } */
 	put_message(&inner, 3, "AnyMapEntry", any_entry, STR("\x3a\x02\x38\x01"));
 	put_text(&inner, 8, STR("\x0a\x03one")); /* two oneofs; the second is that of proto3's optional */
@@ -566,6 +572,7 @@ static const char *const every_json[] = {
 	"{\"anyMap\":{\"true\":{\"@type\":\"x/google.protobuf.Duration\",\"value\":\"1s\"},\"false\":{\"@type\":\"x/t.Two\",\"num\":1}}}",
 	"{\"f32\":\"-Infinity\",\"d\":\"NaN\"}",
 	"{\"f32\":0.1,\"color\":77,\"d\":0.1}",
+	"{\"colors\":[\"RED\",\"BLUE\",5],\"colorMap\":{\"1\":\"GREEN\",\"-2\":\"RED\"}}",
 };
 
 static void test_json(void **state)
@@ -800,6 +807,74 @@ static void test_editions(void **state)
 	assert_false(cel_message_has(cel_message_make(&arena, p, f->owner, &f, &one, 1).msg, f));
 }
 
+static const char *printed(struct cel_value v)
+{
+	struct buf out CLEANUP_BUF = BUF_INIT(1000);
+
+	cel_print(v, &out);
+	return arena_dup(&arena, buf_str(&out));
+}
+
+/* The value of `text` in an environment with the pool of strong enums. */
+static struct cel_value evaluate(struct cel_pool *p, const struct cel_lib *lib, const char *expr)
+{
+	struct cel_env *e;
+	struct cel_ast *ast;
+	struct cel_program *program;
+	struct cel_value v;
+
+	assert_ok(cel_env_new(&arena, NULL, &e, &err), &err);
+	cel_env_set_pool(e, p);
+	assert_ok(cel_env_add_lib(e, lib, &err), &err);
+	assert_ok(cel_parse(&arena, e, "x", str_z(expr), &ast, &err), &err);
+	assert_ok(cel_check(&arena, e, ast, &err), &err);
+	assert_ok(cel_compile(&arena, e, ast, &program, &err), &err);
+	assert_ok(cel_eval(&arena, program, NULL, &v, NULL, &err), &err);
+	return v;
+}
+
+static void test_strong_enums(void **state)
+{
+	struct cel_pool *p = pool_of_types();
+	const struct cel_message_type *t = cel_pool_message(p, STR("t.Three")), *t2 = cel_pool_message(p, STR("t.Two"));
+	const struct cel_field *color = cel_message_field(t, STR("color"));
+	const struct cel_lib *lib;
+	struct cel_value blue, odd, m;
+
+	(void)state;
+	assert_int_equal(cel_enum_of(&arena, p, STR("t.Color"), -7).kind, CEL_INT); /* not strong yet */
+	assert_ok(cel_pool_strong_enums(p, &lib, &err), &err);
+	blue = cel_enum_of(&arena, p, STR("t.Color"), -7);
+	odd = cel_enum_of(&arena, p, STR("t.Color"), 50);
+	assert_error(cel_enum_of(&arena, p, STR("t.No"), 0), "no enum 't.No'");
+	assert_str(cel_type_of(blue)->name, "t.Color");
+	assert_string_equal(printed(blue), "t.Color.BLUE");
+	assert_string_equal(printed(odd), "t.Color(50)");
+	assert_true(cel_equal(odd, cel_enum_of(&arena, p, STR("t.Color"), 50)));
+	assert_false(cel_equal(odd, blue));
+	assert_false(cel_equal(odd, cel_of_int(50)));
+	/* what is stored stays a number */
+	m = cel_message_make(&arena, p, t, &color, &blue, 1);
+	assert_true(cel_equal(get(m, "color"), blue));
+	assert_string_equal(to_json(m), "{\"color\":\"BLUE\"}");
+	assert_true(cel_equal(get(again(m), "color"), blue));
+	assert_true(cel_equal(get(cel_message_make(&arena, p, t2, NULL, NULL, 0), "color"), blue)); /* its default */
+	assert_true(cel_equal(get(parse(t, STR("\x30\x32")), "color"), odd));
+	assert_int_equal(get(m, "nothing").kind, CEL_INT);
+	m = parse(t, STR("\xaa\x02\x02\x00\x05\xb2\x02\x04\x08\x01\x10\x01\xb2\x02\x02\x08\x02")); /* in a map, once left out */
+	assert_string_equal(printed(get(m, "colors")), "[t.Color.RED, t.Color(5)]");
+	assert_string_equal(to_json(m), "{\"colors\":[\"RED\",5],\"colorMap\":{\"1\":\"GREEN\",\"2\":\"RED\"}}");
+	assert_true(cel_equal(again(m), m));
+	assert_true(cel_equal(*cel_map_get(get(m, "color_map").map, cel_of_int(2)), cel_enum_of(&arena, p, STR("t.Color"), 0)));
+	/* in expressions */
+	assert_true(evaluate(p, lib, "t.Color.BLUE == t.Color(-7) && t.Color('RED') == t.Three{}.color").b);
+	assert_true(evaluate(p, lib, "int(t.Color.BLUE) == -7 && int(3) == 3 && t.Color.RED != 0").b);
+	assert_true(evaluate(p, lib, "t.Three{color: t.Color.BLUE} == t.Three{color: t.Color(-7)}").b);
+	assert_error(evaluate(p, lib, "t.Color(2147483648)"), "range error");
+	assert_error(evaluate(p, lib, "t.Color('PINK')"), "invalid value");
+	assert_error(evaluate(p, lib, "t.Color.BLUE + 1"), "no such overload");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -807,7 +882,7 @@ int main(void)
 		cmocka_unit_test(test_assignment),  cmocka_unit_test(test_well_known_literals), cmocka_unit_test(test_any),
 		cmocka_unit_test(test_equality),    cmocka_unit_test(test_wire),        cmocka_unit_test(test_json),
 		cmocka_unit_test(test_json_errors), cmocka_unit_test(test_malformed),   cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_bad_descriptors), cmocka_unit_test(test_editions),
+		cmocka_unit_test(test_bad_descriptors), cmocka_unit_test(test_editions), cmocka_unit_test(test_strong_enums),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
