@@ -7,7 +7,7 @@ static struct err err;
 static bool search(const char *pattern, str text)
 {
 	struct regex *r;
-	bool          is;
+	bool is;
 
 	assert_ok(regex_new(str_z(pattern), 1 << 20, &r, &err), &err);
 	is = regex_search(r, text);
@@ -49,7 +49,7 @@ static void test_broken_patterns(void **s UNUSED)
 /* What takes exponential time where one goes back, over a text long enough to tell. */
 static void test_linear(void **s UNUSED)
 {
-	static char   text[100001];
+	static char text[100001];
 	struct regex *r;
 
 	memset(text, 'a', sizeof(text) - 1);

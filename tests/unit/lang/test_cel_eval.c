@@ -8,9 +8,9 @@
 
 static struct err err;
 
-static const struct cel_lib *const libs[] = { &cel_lib_strings, &cel_lib_math, &cel_lib_lists, &cel_lib_encoders, &cel_lib_sets,
-											  &cel_lib_bindings, &cel_lib_optionals, &cel_lib_network, &cel_lib_block,
-											  &cel_lib_comprehensions, &cel_lib_protos };
+static const struct cel_lib *const libs[] = { &cel_lib_strings, &cel_lib_math,           &cel_lib_lists,     &cel_lib_encoders,
+											  &cel_lib_sets,    &cel_lib_bindings,       &cel_lib_optionals, &cel_lib_network,
+											  &cel_lib_block,   &cel_lib_comprehensions, &cel_lib_protos };
 
 static struct cel_env *env_of(struct arena *a, const struct cel_limits *limits)
 {
@@ -33,7 +33,8 @@ static struct cel_value json(struct arena *a, const char *text)
 	return cel_of_doc(a, n);
 }
 
-static struct cel_program *compile(struct arena *a, const struct cel_env *e, const char *text, bool check, struct cel_ast **ret_ast)
+static struct cel_program *compile(struct arena *a, const struct cel_env *e, const char *text, bool check,
+								   struct cel_ast **ret_ast)
 {
 	struct cel_ast *ast;
 	struct cel_program *p;
@@ -50,9 +51,15 @@ static struct cel_program *compile(struct arena *a, const struct cel_env *e, con
 static int eval(struct arena *a, const struct cel_program *p, struct cel_value *ret, uint64_t *ret_cost)
 {
 	str names[] = { STR("x"), STR("y"), STR("m"), STR("l"), STR("s"), STR("a.b"), STR("a.b.c"), STR("u"), STR("v") };
-	struct cel_value values[] = { cel_of_int(7), cel_of_double(2.5), json(a, "{\"k\":1,\"n\":{\"z\":[1,2]},\"none\":null}"),
-								  json(a, "[1,2,3]"), cel_of_str(STR("text")), json(a, "{\"c\":\"field\"}"), cel_of_str(STR("variable")),
-								  cel_unknown_value(a, STR("u")), cel_unknown_value(a, STR("v")) };
+	struct cel_value values[] = { cel_of_int(7),
+								  cel_of_double(2.5),
+								  json(a, "{\"k\":1,\"n\":{\"z\":[1,2]},\"none\":null}"),
+								  json(a, "[1,2,3]"),
+								  cel_of_str(STR("text")),
+								  json(a, "{\"c\":\"field\"}"),
+								  cel_of_str(STR("variable")),
+								  cel_unknown_value(a, STR("u")),
+								  cel_unknown_value(a, STR("v")) };
 	struct cel_vars vars = { names, values, ARRAY_SIZE(names), NULL, NULL };
 
 	return cel_eval(a, p, &vars, ret, ret_cost, &err);
@@ -83,7 +90,8 @@ static void run_rows(const struct row *rows, size_t n)
 			assert_ok(eval(&a, compile(&a, env_of(&a, NULL), rows[i].text, check, NULL), &v, NULL), &err);
 			print(v, &seen);
 			if (strcmp(buf_z(&seen), rows[i].want))
-				fail_msg("%s (%s): expected %s, seen %s", rows[i].text, check ? "checked" : "unchecked", rows[i].want, buf_z(&seen));
+				fail_msg("%s (%s): expected %s, seen %s", rows[i].text, check ? "checked" : "unchecked", rows[i].want,
+						 buf_z(&seen));
 			buf_fini(&seen);
 			arena_fini(&a);
 		}
@@ -123,7 +131,8 @@ static void test_values(void **state)
 		{ "'a,b,,c'.split(',') == ['a', 'b', '', 'c'] && 'h\u00e9llo'.reverse() == 'oll\u00e9h'", "true", 0 },
 		{ "[3, 1, 2].sort() + ['b', 'a'].map(q, 1)", "[1, 2, 3, 1, 1]", 0 },
 		{ "['bb', 'a', 'ccc'].sortBy(q, -size(q))", "[\"ccc\", \"bb\", \"a\"]", 0 },
-		{ "[1, [2, [3]]].flatten(5) + [1, 2, 1].distinct() + lists.range(2) + [1, 2, 3].slice(1, 2)", "[1, 2, 3, 1, 2, 0, 1, 2]", 'u' },
+		{ "[1, [2, [3]]].flatten(5) + [1, 2, 1].distinct() + lists.range(2) + [1, 2, 3].slice(1, 2)", "[1, 2, 3, 1, 2, 0, 1, 2]",
+		  'u' },
 		{ "sets.contains([1, 2], [2]) && sets.equivalent([1, 1], [1]) && !sets.intersects([1], [2])", "true", 0 },
 		{ "cidr('10.1.2.3/8').masked()", "cidr(\"10.0.0.0/8\")", 0 },
 		{ "ip('1:0:0:2:0:0:0:3')", "ip(\"1:0:0:2::3\")", 0 },
@@ -154,6 +163,8 @@ static void test_errors(void **state)
 		{ "x ? 1 : 2", "error(no such overload: _?_:_(int))@1:3", 0 },
 		{ "gone + 1", "error(undeclared reference to 'gone')@1:1", 0 },
 		{ "nowhere.at.all", "error(undeclared reference to 'nowhere.at.all')@1:11", 'u' },
+		{ "[?1]", "error(expected an optional value, not int)@1:1", 'u' },
+		{ "{?'a': 1}", "error(expected an optional value, not int)@1:1", 'u' },
 		{ "f(1) || true", "true", 'u' },
 		{ "f(1)", "error(undeclared function 'f')@1:1", 'u' },
 		{ "x.size()", "error(no such overload: size(int))@1:3", 0 },
@@ -217,15 +228,20 @@ static void expect_limit(const char *text, size_t memory, uint64_t cost_max, con
 static void test_limits(void **state)
 {
 	(void)state;
-	expect_limit("lists.range(1000).all(a, lists.range(1000).all(b, lists.range(1000).all(c, true)))", 256 << 20, 100000, "100000");
+	expect_limit("lists.range(1000).all(a, lists.range(1000).all(b, lists.range(1000).all(c, true)))", 256 << 20, 100000,
+				 "100000");
 	expect_limit("lists.range(1000).map(a, lists.range(1000).map(b, lists.range(1000)))", 1 << 20, 0, "memory");
-	expect_limit("cel.bind(a, s + s + s + s + s + s + s + s, cel.bind(b, a + a + a + a + a + a + a + a, cel.bind(c, b + b + b + b + b + b + b + b,"
-				 "cel.bind(d, c + c + c + c + c + c + c + c, cel.bind(e, d + d + d + d + d + d + d + d, e + e + e + e + e + e + e + e)))))",
+	expect_limit("cel.bind(a, s + s + s + s + s + s + s + s, cel.bind(b, a + a + a + a + a + a + a + a, cel.bind(c, b + b + b + "
+				 "b + b + b + b + b,"
+				 "cel.bind(d, c + c + c + c + c + c + c + c, cel.bind(e, d + d + d + d + d + d + d + d, e + e + e + e + e + e + "
+				 "e + e)))))",
 				 64 << 10, 0, "memory");
 	/* lists that share their parts: small to hold, 2^24 items to compare */
-	expect_limit("cel.bind(a, [x, x, x, x], cel.bind(b, [a, a, a, a], cel.bind(c, [b, b, b, b], cel.bind(d, [c, c, c, c], cel.bind(e, [d, d, d, d],"
-				 "cel.bind(f, [e, e, e, e], cel.bind(g, [f, f, f, f], cel.bind(h, [g, g, g, g], [h, h, h, h] == [h, h, h, h]))))))))",
-				 1 << 20, 1000, "work");
+	expect_limit(
+		"cel.bind(a, [x, x, x, x], cel.bind(b, [a, a, a, a], cel.bind(c, [b, b, b, b], cel.bind(d, [c, c, c, c], cel.bind(e, [d, "
+		"d, d, d],"
+		"cel.bind(f, [e, e, e, e], cel.bind(g, [f, f, f, f], cel.bind(h, [g, g, g, g], [h, h, h, h] == [h, h, h, h]))))))))",
+		1 << 20, 1000, "work");
 	expect_limit("lists.range(60000).distinct()", 64 << 20, 100000, "work");
 	expect_limit("lists.range(2000).all(i, s.matches('((a{30}){30})?' + string(i)) || true)", 64 << 20, 100000, "work");
 }
@@ -239,14 +255,22 @@ static void test_cost_is_counted(void **state)
 	static const struct {
 		const char *text;
 		uint64_t cost;
-	} rows[] = { { "1", 0 }, { "x", 1 }, { "x + 1", 2 }, { "m.n.z", 3 }, { "[1, 2, 3]", 10 }, { "x > 1 && x < 9", 4 }, { "l.all(i, i > 0)", 17 },
-				 { "true || x > 1", 0 }, { "'0123456789' == '0123456789'", 2 } };
+	} rows[] = { { "1", 0 },
+				 { "x", 1 },
+				 { "x + 1", 2 },
+				 { "m.n.z", 3 },
+				 { "[1, 2, 3]", 10 },
+				 { "x > 1 && x < 9", 4 },
+				 { "l.all(i, i > 0)", 17 },
+				 { "true || x > 1", 0 },
+				 { "'0123456789' == '0123456789'", 2 } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		assert_ok(eval(&a, compile(&a, e, rows[i].text, true, NULL), &v, &cost), &err);
 		if (cost != rows[i].cost)
-			fail_msg("%s: expected a cost of %llu, seen %llu", rows[i].text, (unsigned long long)rows[i].cost, (unsigned long long)cost);
+			fail_msg("%s: expected a cost of %llu, seen %llu", rows[i].text, (unsigned long long)rows[i].cost,
+					 (unsigned long long)cost);
 	}
 }
 
@@ -305,7 +329,8 @@ static void test_zones(void **state)
 	struct arena a CLEANUP_ARENA = ARENA_INIT(8 << 20);
 	struct cel_zones z = { zones_offset, NULL };
 	struct zones *files;
-	struct cel_program *p = compile(&a, env_of(&a, NULL), "timestamp('2024-07-01T00:30:00Z').getHours('Europe/Oslo')", true, NULL);
+	struct cel_program *p =
+		compile(&a, env_of(&a, NULL), "timestamp('2024-07-01T00:30:00Z').getHours('Europe/Oslo')", true, NULL);
 	struct cel_value v;
 
 	(void)state;
@@ -332,7 +357,8 @@ static unsigned pick(unsigned n)
 
 static void grow(struct buf *out, int depth)
 {
-	static const char *const leaves[] = { "x", "y", "l", "s", "1", "0", "2.5", "3u", "'q'", "b'z'", "true", "null", "m.k", "u", "[1, 2]", "{'a': 1}" };
+	static const char *const leaves[] = { "x",   "y",    "l",    "s",    "1",   "0", "2.5",    "3u",
+										  "'q'", "b'z'", "true", "null", "m.k", "u", "[1, 2]", "{'a': 1}" };
 	static const char *const ops[] = { " + ", " - ", " * ", " / ", " % ", " == ", " < ", " && ", " || ", " in " };
 	static const char *const macros[] = { "all", "exists", "exists_one", "map", "filter" };
 	unsigned kind = depth <= 0 ? 0 : pick(8);
@@ -390,7 +416,8 @@ static void check_properties(const char *text)
 	assert_string_equal(buf_z(&one), buf_z(&two));
 	assert_ok(cel_cost_estimate(ast, NULL, NULL, &bounds, &err), &err);
 	if (cost < bounds.min || cost > bounds.max)
-		fail_msg("%s: cost %llu, estimated %llu to %llu", text, (unsigned long long)cost, (unsigned long long)bounds.min, (unsigned long long)bounds.max);
+		fail_msg("%s: cost %llu, estimated %llu to %llu", text, (unsigned long long)cost, (unsigned long long)bounds.min,
+				 (unsigned long long)bounds.max);
 	if (v.kind == CEL_ERROR) {
 		assert_true(v.error->line > 0);
 	} else if (v.kind != CEL_UNKNOWN && !strstr(buf_z(&one), "unknown") && !strstr(buf_z(&one), "error")) {
@@ -416,9 +443,9 @@ static void test_properties(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_values),	   cmocka_unit_test(test_errors),	cmocka_unit_test(test_unknowns),
-		cmocka_unit_test(test_limits),	   cmocka_unit_test(test_cost_is_counted), cmocka_unit_test(test_slots),
-		cmocka_unit_test(test_embedder),   cmocka_unit_test(test_zones),	cmocka_unit_test(test_properties),
+		cmocka_unit_test(test_values),   cmocka_unit_test(test_errors),          cmocka_unit_test(test_unknowns),
+		cmocka_unit_test(test_limits),   cmocka_unit_test(test_cost_is_counted), cmocka_unit_test(test_slots),
+		cmocka_unit_test(test_embedder), cmocka_unit_test(test_zones),           cmocka_unit_test(test_properties),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

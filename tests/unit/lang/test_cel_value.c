@@ -9,7 +9,10 @@
 static struct arena a = ARENA_INIT(64 << 20);
 static struct err err;
 
-static struct cel_value text(const char *z) { return cel_of_str(str_z(z)); }
+static struct cel_value text(const char *z)
+{
+	return cel_of_str(str_z(z));
+}
 
 static void test_numbers(void **state)
 {
@@ -99,7 +102,8 @@ static void expect_print(struct cel_value v, const char *want)
 
 static void test_print(void **state)
 {
-	struct cel_value items[] = { cel_of_uint(1), cel_of_bytes(str_n("\x00\xff", 2)), cel_of_double(3), cel_of_double(-1e-7), cel_of_double(1e6) };
+	struct cel_value items[] = { cel_of_uint(1), cel_of_bytes(str_n("\x00\xff", 2)), cel_of_double(3), cel_of_double(-1e-7),
+								 cel_of_double(1e6) };
 
 	(void)state;
 	expect_print(cel_of_list(&a, items, 5), "[1u, b\"\\x00\\xff\", 3.0, -1e-07, 1e+06]");
@@ -110,7 +114,8 @@ static void test_print(void **state)
 	expect_print(cel_of_int(INT64_MIN), "-9223372036854775808");
 	expect_print(cel_unknown_value(&a, STR("x.y")), "unknown(x.y)");
 	expect_print(cel_error_value(&a, "no %s", "luck"), "error(no luck)");
-	expect_print((struct cel_value){ .kind = CEL_TIMESTAMP, .i = -1, .nanos = 5000000 }, "timestamp(\"1969-12-31T23:59:59.005Z\")");
+	expect_print((struct cel_value){ .kind = CEL_TIMESTAMP, .i = -1, .nanos = 5000000 },
+				 "timestamp(\"1969-12-31T23:59:59.005Z\")");
 	expect_print((struct cel_value){ .kind = CEL_DURATION, .i = 0, .nanos = -1 }, "duration(\"-0.000000001s\")");
 	expect_print((struct cel_value){ .kind = CEL_OPTIONAL }, "optional.none()");
 }
@@ -181,8 +186,9 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_numbers), cmocka_unit_test(test_maps),  cmocka_unit_test(test_large_map), cmocka_unit_test(test_key_lengths),
-		cmocka_unit_test(test_print),	cmocka_unit_test(test_json),  cmocka_unit_test(test_depth),		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_numbers),     cmocka_unit_test(test_maps),   cmocka_unit_test(test_large_map),
+		cmocka_unit_test(test_key_lengths), cmocka_unit_test(test_print),  cmocka_unit_test(test_json),
+		cmocka_unit_test(test_depth),       cmocka_unit_test(test_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, tear_down);
