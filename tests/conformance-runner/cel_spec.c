@@ -1,7 +1,7 @@
 /* cel_spec.c - the simple tests of cel-spec: {expr, container?, type_env?, bindings?, disable_macros?, disable_check?, check_only?, and
  * value | eval_error | any_eval_errors | unknown | any_unknowns, deduced_type?, checked_type?}. Each case is parsed, checked
  * (unless it says not to), compiled and evaluated; values must have the same type, static types must be the same when the case
- * has them. Messages come from the .proto files beside the data, compiled by protoc at run time. */
+ * has them. Messages come from the .proto files beside the data. */
 #include "base/base.h"
 #include "conformance.h"
 
