@@ -29,6 +29,11 @@ void *cel_x_fail(struct cel_expander *x, int code, uint32_t line, uint32_t col, 
 	return NULL;
 }
 
+void *cel_x_no_memory(struct cel_expander *x)
+{
+	return cel_x_fail(x, WEIR_ELIMIT, x->token.line, x->token.col, "the expression needs more than %zu bytes of memory", x->arena->max);
+}
+
 int cel_x_error(struct cel_expander *x, const struct cel_expr *at, struct err *reterr, const char *fmt, ...)
 {
 	va_list ap;
@@ -49,7 +54,7 @@ struct cel_expr *cel_x_new(struct cel_expander *x, enum cel_expr_kind kind, uint
 		return cel_x_fail(x, WEIR_ELIMIT, line, col, "the expression has more than %zu nodes after its macros are expanded", max);
 	e = ARENA_NEW(x->arena, struct cel_expr);
 	if (!e)
-		return cel_x_fail(x, WEIR_ELIMIT, line, col, "the expression needs more than %zu bytes of memory", x->arena->max);
+		return cel_x_no_memory(x);
 	e->kind = kind;
 	e->line = line;
 	e->col = col;
@@ -162,7 +167,7 @@ static struct cel_expr **take_args(struct cel_expander *x, size_t n, va_list ap)
 			return NULL;
 	}
 	if (!args)
-		return cel_x_fail(x, WEIR_ELIMIT, x->line, x->col, "the expression needs more than %zu bytes of memory", x->arena->max);
+		return cel_x_no_memory(x);
 	return args;
 }
 
@@ -231,7 +236,7 @@ struct cel_expr *cel_x_fold(struct cel_expander *x, const struct cel_fold *f)
 		return NULL;
 	e->fold = ARENA_NEW(x->arena, struct cel_fold);
 	if (!e->fold)
-		return cel_x_fail(x, WEIR_ELIMIT, x->line, x->col, "the expression needs more than %zu bytes of memory", x->arena->max);
+		return cel_x_no_memory(x);
 	*e->fold = *f;
 	return cel_x_done(x, e);
 }
@@ -311,5 +316,5 @@ struct cel_expr *cel_x_copy(struct cel_expander *x, const struct cel_expr *e)
 	to->id = id;
 	if (copy_children(x, to))
 		return to;
-	return cel_x_fail(x, WEIR_ELIMIT, e->line, e->col, "the expression needs more than %zu bytes of memory", x->arena->max);
+	return cel_x_no_memory(x);
 }

@@ -81,7 +81,7 @@ static bool grow(struct cel_expander *x, struct nodes *l)
 	bool             *optional = ARENA_ARRAY(x->arena, cap, bool);
 
 	if (!v || !optional)
-		return cel_x_fail(x, WEIR_ELIMIT, x->token.line, x->token.col, "the expression needs more than %zu bytes of memory", x->arena->max);
+		return cel_x_no_memory(x);
 	if (l->n) {
 		memcpy(v, l->v, l->n * sizeof(*v));
 		memcpy(optional, l->optional, l->n);
@@ -160,7 +160,7 @@ static struct cel_expr *call_or_macro(struct cel_expander *x, struct cel_expr *t
 		return plain;
 	record = ARENA_NEW(x->arena, struct macro_call);
 	if (!record)
-		return cel_x_fail(x, WEIR_ELIMIT, t->line, t->col, "the expression needs more than %zu bytes of memory", x->arena->max);
+		return cel_x_no_memory(x);
 	*record = (struct macro_call){ made->id, plain, x->macro_calls };
 	x->macro_calls = record;
 	return made;
@@ -223,7 +223,7 @@ static struct cel_entry *push_entry(struct cel_expander *x, struct entries *l)
 		struct cel_entry *v = ARENA_ARRAY(x->arena, cap, struct cel_entry);
 
 		if (!v)
-			return cel_x_fail(x, WEIR_ELIMIT, x->token.line, x->token.col, "the expression needs more than %zu bytes of memory", x->arena->max);
+			return cel_x_no_memory(x);
 		if (l->n)
 			memcpy(v, l->v, l->n * sizeof(*v));
 		l->v = v;
@@ -300,7 +300,7 @@ static struct cel_expr *parse_name(struct cel_expander *x, bool dot, const struc
 		name.ptr = arena_printf(x->arena, ".%.*s", STR_ARG(name));
 		name.len++;
 		if (!name.ptr)
-			return cel_x_fail(x, WEIR_ELIMIT, t->line, t->col, "the expression needs more than %zu bytes of memory", x->arena->max);
+			return cel_x_no_memory(x);
 	}
 	if (take(x, '('))
 		return parse_args(x, &args) ? call_or_macro(x, NULL, name, &args, t) : NULL;
@@ -396,7 +396,7 @@ static struct cel_expr *parse_message(struct cel_expander *x, const struct cel_e
 	str        copy;
 
 	if (!dotted_name(x, type_name, &name) || name.failed || !(copy = arena_str(x->arena, buf_str(&name))).ptr)
-		return cel_x_fail(x, WEIR_ELIMIT, t->line, t->col, "the expression needs more than %zu bytes of memory", x->arena->max);
+		return cel_x_no_memory(x);
 	return step(x) ? parse_entries(x, CEL_X_STRUCT, copy, t) : NULL;
 }
 
@@ -547,8 +547,7 @@ static struct cel_expr *parse_chain(struct cel_expander *x, int op, const char *
 			struct cel_token *ops = ARENA_ARRAY(x->arena, cap ? cap * 2 : NODES_FIRST, struct cel_token);
 
 			if (!ops)
-				return cel_x_fail(x, WEIR_ELIMIT, x->token.line, x->token.col, "the expression needs more than %zu bytes of memory",
-								  x->arena->max);
+				return cel_x_no_memory(x);
 			if (n_ops)
 				memcpy(ops, c.ops, n_ops * sizeof(*ops));
 			c.ops = ops;

@@ -26,6 +26,7 @@ struct cel_expander {
 
 /* cel-node.c. Records the first failure; always NULL. */
 void *cel_x_fail(struct cel_expander *x, int code, uint32_t line, uint32_t col, const char *fmt, ...) PRINTF(5, 6);
+void *cel_x_no_memory(struct cel_expander *x);
 struct cel_expr *cel_x_new(struct cel_expander *x, enum cel_expr_kind kind, uint32_t line, uint32_t col);
 /* The node's height from its children; fails when it is too deep. Returns e or NULL. */
 struct cel_expr *cel_x_done(struct cel_expander *x, struct cel_expr *e);
