@@ -150,34 +150,36 @@ static int read_scalar(struct cel_work *w, const struct cel_field *f, const stru
 
 /* --- well-known types --- */
 
-int cel_json_value_of_doc(struct cel_work *w, const struct doc_node *n, struct cel_value *ret)
+static int json_items(struct cel_work *w, const struct doc_node *n, struct cel_value *ret)
 {
+	bool map = n->kind == DOC_MAP;
 	size_t len = doc_len(n);
-	struct cel_value *keys = NULL, *values = len ? ARENA_ARRAY(w->arena, len, struct cel_value) : NULL;
-	int r = 0;
+	struct cel_value *keys = map ? ARENA_ARRAY(w->arena, len, struct cel_value) : NULL,
+					 *values = ARENA_ARRAY(w->arena, len, struct cel_value);
+	int r = w->arena->failed ? cel_work_nomem(w) : 0;
 
-	*ret = cel_of_null();
-	if (n->kind == DOC_BOOL)
-		*ret = cel_of_bool(n->b);
-	else if (n->kind == DOC_INT || n->kind == DOC_REAL)
-		*ret = cel_of_double(n->kind == DOC_INT ? (double)n->i : n->d);
-	else if (n->kind == DOC_STR)
-		*ret = cel_of_str(n->s);
-	if (n->kind != DOC_SEQ && n->kind != DOC_MAP)
-		return 0;
-	if (n->kind == DOC_MAP && len)
-		keys = ARENA_ARRAY(w->arena, len, struct cel_value);
-	if (w->arena->failed)
-		return cel_work_nomem(w);
 	for (size_t i = 0; !r && i < len; i++) {
-		if (keys)
+		if (map)
 			keys[i] = cel_of_str(n->map.pairs[i].key);
-		r = cel_json_value_of_doc(w, keys ? n->map.pairs[i].value : n->seq.items[i], &values[i]);
+		r = cel_json_value_of_doc(w, map ? n->map.pairs[i].value : n->seq.items[i], &values[i]);
 	}
 	if (r)
 		return r;
-	*ret = n->kind == DOC_MAP ? cel_of_map(w->arena, keys, values, len) : cel_of_list(w->arena, values, len);
+	*ret = map ? cel_of_map(w->arena, keys, values, len) : cel_of_list(w->arena, values, len);
 	return w->arena->failed ? cel_work_nomem(w) : 0;
+}
+
+int cel_json_value_of_doc(struct cel_work *w, const struct doc_node *n, struct cel_value *ret)
+{
+	switch (n->kind) {
+	case DOC_BOOL: *ret = cel_of_bool(n->b); return 0;
+	case DOC_INT: *ret = cel_of_double((double)n->i); return 0;
+	case DOC_REAL: *ret = cel_of_double(n->d); return 0;
+	case DOC_STR: *ret = cel_of_str(n->s); return 0;
+	case DOC_SEQ:
+	case DOC_MAP: return json_items(w, n, ret);
+	default: *ret = cel_of_null(); return 0;
+	}
 }
 
 static int read_json(struct cel_work *w, const struct cel_message_type *t, const struct doc_node *n, struct cel_value *ret)

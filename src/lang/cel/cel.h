@@ -5,8 +5,8 @@
  * given to cel_eval (it may also borrow from the program and from the variables). The arena's max is the limit on memory;
  * struct cel_limits has the others.
  * Two kinds of failure: what is wrong with the text is a struct err ("file:line:col: what" with the line and a caret below; the
- * first problem, cel_check keeps the others too); what goes wrong in an evaluation is a value of kind CEL_ERROR, since errors are part of the language
- * (true || 1/0 > 0 is true). cel_eval itself fails only on limits. */
+ * first problem, cel_check keeps the others too); what goes wrong in an evaluation is a value of kind CEL_ERROR, since errors are
+ * part of the language (true || 1/0 > 0 is true). cel_eval itself fails only on limits. */
 #ifndef WEIR_LANG_CEL_H
 #define WEIR_LANG_CEL_H
 

@@ -172,6 +172,7 @@ static void put_types(struct buf *set)
 	put_text(&inner, 8, STR("\x0a\x04_opt"));
 	put_message(&parts, 4, "Three", three, buf_str(&inner));
 	put_enum(&parts, 5, "Color", colors, color_numbers);
+	put_enum(&parts, 5, "Shade", colors, color_numbers);
 	put_file(set, "three.proto", "t", "proto3", buf_str(&parts));
 	buf_clear(&parts);
 	buf_clear(&inner);
@@ -460,6 +461,11 @@ static void test_well_known_literals(void **state)
 	assert_error(make1(time, "nanos", cel_of_int(-1)), "range");
 	assert_int_equal(make1(span, "nanos", cel_of_int(-1)).nanos, -1);
 	assert_error(make1(span, "seconds", cel_of_int(INT64_C(9223372037))), "range");
+	const struct cel_field *parts[] = { cel_message_field(span, STR("seconds")), cel_message_field(span, STR("nanos")) };
+	const struct cel_value signs[][2] = { { cel_of_int(-1), cel_of_int(1) }, { cel_of_int(1), cel_of_int(-1) } };
+
+	for (size_t i = 0; i < 2; i++)
+		assert_error(cel_message_make(&arena, pool, span, parts, signs[i], 2), "range");
 	assert_error(cel_message_make(&arena, pool, any, NULL, NULL, 0), "conversion");
 	assert_error(make1(any, "type_url", text("x/no.Such")), "unknown type 'no.Such'");
 	assert_int_equal(make1(any, "type_url", text("x/t.Three")).kind, CEL_MESSAGE);
@@ -572,6 +578,7 @@ static const char *const every_json[] = {
 	"{\"anyMap\":{\"true\":{\"@type\":\"x/google.protobuf.Duration\",\"value\":\"1s\"},\"false\":{\"@type\":\"x/t.Two\",\"num\":1}}}",
 	"{\"f32\":\"-Infinity\",\"d\":\"NaN\"}",
 	"{\"f32\":0.1,\"color\":77,\"d\":0.1}",
+	"{\"f32\":16777216,\"d\":0.30000000000000004}",
 	"{\"colors\":[\"RED\",\"BLUE\",5],\"colorMap\":{\"1\":\"GREEN\",\"-2\":\"RED\"}}",
 };
 
@@ -667,6 +674,45 @@ static void nest(struct buf *out, int levels)
 		buf_clear(out);
 		buf_add_str(out, buf_str(&inner));
 	}
+}
+
+/* Far deeper than a stack has room for: the innermost message is written first, backwards. */
+static void test_depth(void **state)
+{
+	enum { LEVELS = 200000 };
+	struct buf groups CLEANUP_BUF = BUF_INIT(1000);
+	char *bytes = malloc(LEVELS * 6), *p = bytes + LEVELS * 6;
+	struct cel_value v, m = cel_message_make(&arena, pool, three, NULL, NULL, 0);
+
+	(void)state;
+	assert_non_null(bytes);
+	for (int i = 0; i < LEVELS; i++) {
+		struct buf head CLEANUP_BUF = BUF_INIT(16);
+
+		cel_wire_put_tag(&head, 11, CEL_WIRE_BYTES);
+		cel_wire_put_varint(&head, (uint64_t)(bytes + LEVELS * 6 - p));
+		p -= head.len;
+		memcpy(p, head.ptr, head.len);
+	}
+	assert_err(cel_message_parse(&arena, pool, three, str_n(p, (size_t)(bytes + LEVELS * 6 - p)), &v, &err), WEIR_ELIMIT);
+	free(bytes);
+	/* groups, which nobody knows */
+	for (int i = 0; i < LIMIT_CEL_MESSAGE_DEPTH; i++)
+		cel_wire_put_tag(&groups, 15, CEL_WIRE_START);
+	for (int i = 0; i < LIMIT_CEL_MESSAGE_DEPTH; i++)
+		cel_wire_put_tag(&groups, 15, CEL_WIRE_END);
+	assert_int_equal(parse(two, buf_str(&groups)).msg->unknown.len, groups.len);
+	buf_clear(&groups);
+	for (int i = 0; i <= LIMIT_CEL_MESSAGE_DEPTH; i++)
+		cel_wire_put_tag(&groups, 15, CEL_WIRE_START);
+	for (int i = 0; i <= LIMIT_CEL_MESSAGE_DEPTH; i++)
+		cel_wire_put_tag(&groups, 15, CEL_WIRE_END);
+	assert_err(cel_message_parse(&arena, pool, two, buf_str(&groups), &v, &err), WEIR_EPARSE);
+	/* a list of messages is no level */
+	for (int i = 1; i < LIMIT_CEL_MESSAGE_DEPTH; i++)
+		m = make1(three, "subs", list1(m));
+	assert_true(cel_equal(again(m), m));
+	assert_error(make1(three, "subs", list1(m)), "deeper than 100");
 }
 
 static void test_limits(void **state)
@@ -807,6 +853,31 @@ static void test_editions(void **state)
 	assert_false(cel_message_has(cel_message_make(&arena, p, f->owner, &f, &one, 1).msg, f));
 }
 
+/* message_encoding DELIMITED makes groups of message fields, but for maps and what is in them. */
+static void test_delimited(void **state)
+{
+	static const struct field m[] = { { "sub", 1, OPTIONAL, CEL_FIELD_MESSAGE, ".D" }, { "map", 2, REPEATED, CEL_FIELD_MESSAGE, ".D.MapEntry" }, { 0 } };
+	static const struct field entry[] = { { "key", 1, OPTIONAL, CEL_FIELD_INT32 }, { "value", 2, OPTIONAL, CEL_FIELD_MESSAGE, ".D" }, { 0 } };
+	struct buf set CLEANUP_BUF = BUF_INIT(1 << 20), parts CLEANUP_BUF = BUF_INIT(1 << 20), inner CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct cel_pool *p = new_pool();
+	const struct cel_message_type *t;
+	struct cel_value v;
+
+	(void)state;
+	put_message(&inner, 3, "MapEntry", entry, STR("\x3a\x02\x38\x01"));
+	put_message(&parts, 4, "D", m, buf_str(&inner));
+	put_text(&parts, 8, STR("\x92\x03\x02\x28\x02"));
+	put_file(&set, "d.proto", "", "editions", buf_str(&parts));
+	assert_ok(cel_pool_add_descriptors(p, buf_str(&set), &err), &err);
+	t = cel_pool_message(p, STR("D"));
+	assert_int_equal(cel_message_field(t, STR("sub"))->kind, CEL_FIELD_GROUP);
+	assert_int_equal(cel_message_field(t, STR("map"))->kind, CEL_FIELD_MESSAGE);
+	assert_ok(cel_message_parse(&arena, p, t, STR("\x0b\x0c\x12\x06\x08\x01\x12\x02\x0b\x0c"), &v, &err), &err);
+	assert_int_equal(v.msg->n, 2);
+	assert_int_equal(v.msg->unknown.len, 0);
+	assert_true(has(*cel_map_get(get(v, "map").map, cel_of_int(1)), "sub"));
+}
+
 static const char *printed(struct cel_value v)
 {
 	struct buf out CLEANUP_BUF = BUF_INIT(1000);
@@ -861,6 +932,9 @@ static void test_strong_enums(void **state)
 	assert_true(cel_equal(get(cel_message_make(&arena, p, t2, NULL, NULL, 0), "color"), blue)); /* its default */
 	assert_true(cel_equal(get(parse(t, STR("\x30\x32")), "color"), odd));
 	assert_int_equal(get(m, "nothing").kind, CEL_INT);
+	m = cel_enum_of(&arena, p, STR("t.Shade"), 1);
+	assert_false(cel_equal(m, cel_enum_of(&arena, p, STR("t.Color"), 1)));
+	assert_error(cel_message_make(&arena, p, t, &color, &m, 1), "takes int, not t.Shade");
 	m = parse(t, STR("\xaa\x02\x02\x00\x05\xb2\x02\x04\x08\x01\x10\x01\xb2\x02\x02\x08\x02")); /* in a map, once left out */
 	assert_string_equal(printed(get(m, "colors")), "[t.Color.RED, t.Color(5)]");
 	assert_string_equal(to_json(m), "{\"colors\":[\"RED\",5],\"colorMap\":{\"1\":\"GREEN\",\"2\":\"RED\"}}");
@@ -882,7 +956,8 @@ int main(void)
 		cmocka_unit_test(test_assignment),  cmocka_unit_test(test_well_known_literals), cmocka_unit_test(test_any),
 		cmocka_unit_test(test_equality),    cmocka_unit_test(test_wire),        cmocka_unit_test(test_json),
 		cmocka_unit_test(test_json_errors), cmocka_unit_test(test_malformed),   cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_bad_descriptors), cmocka_unit_test(test_editions), cmocka_unit_test(test_strong_enums),
+		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_bad_descriptors), cmocka_unit_test(test_editions), cmocka_unit_test(test_delimited), cmocka_unit_test(test_strong_enums),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
