@@ -2,7 +2,8 @@
  *
  *   cc example.c $(pkg-config --cflags --static --libs weir-cel) && ./a.out '{"age": 41}' 'doc.age > 40'
  *
- * Evaluates the expression (second argument) on a JSON document (first argument), which it sees as `doc`, and prints the value. */
+ * Evaluates the expression (second argument) on a JSON document (first argument), which it sees as `doc`, and prints the value.
+ */
 #include "lang/cel/cel.h"
 
 /* What expressions may use: the standard library, texts, and one variable. Made once, then shared by any number of threads. */
@@ -41,7 +42,8 @@ static int evaluate(struct arena *a, const struct cel_program *p, const char *js
 	if (r)
 		return r;
 	if (result.kind == CEL_ERROR)
-		return err_set(reterr, WEIR_EINVAL, "expression:%u:%u: %.*s", result.error->line, result.error->col, STR_ARG(result.error->msg));
+		return err_set(reterr, WEIR_EINVAL, "expression:%u:%u: %.*s", result.error->line, result.error->col,
+					   STR_ARG(result.error->msg));
 	return cel_to_json(result, out, reterr);
 }
 

@@ -15,27 +15,27 @@
 enum { ZONES_MAX = 1000, ZONE_FILE_MAX = 1 << 20, ZONE_NAME_MAX = 64, ZONE_PATH_MAX = 4096, ZONES_MEMORY_MAX = 32 << 20 };
 
 struct moment { /* of a year, as a rule has it: "M3.2.0/2", "J60", "59" */
-	char    form; /* M, J, or 0 for a day counted from 0 */
-	int     month, week, day;
+	char form;  /* M, J, or 0 for a day counted from 0 */
+	int month, week, day;
 	int32_t seconds;
 };
 struct rule { /* "CET-1CEST,M3.5.0,M10.5.0/3" */
-	bool          known, has_summer;
-	int32_t       standard, summer; /* east of UTC */
-	struct moment begin, end;       /* of summer time, in local standard and summer time */
+	bool known, has_summer;
+	int32_t standard, summer; /* east of UTC */
+	struct moment begin, end; /* of summer time, in local standard and summer time */
 };
 struct zone {
-	size_t   n;
+	size_t n;
 	int64_t *times;
 	int32_t *offsets; /* from times[i] on */
-	int32_t  first;   /* before times[0] */
+	int32_t first;    /* before times[0] */
 	struct rule rule;
 };
 struct zones {
-	char           *dir;
+	char *dir;
 	pthread_mutex_t lock;
-	struct map      known; /* name to struct zone; a zone without a file has n 0 and no rule */
-	struct arena    arena;
+	struct map known; /* name to struct zone; a zone without a file has n 0 and no rule */
+	struct arena arena;
 };
 
 /* --- rules --- */
@@ -61,11 +61,12 @@ static bool take_number(str *s, int max, int *ret)
 static bool take_time(str *s, int32_t *ret)
 {
 	bool minus = take_char(s, '-');
-	int  h, m = 0, sec = 0;
+	int h, m = 0, sec = 0;
 
 	if (!minus)
 		take_char(s, '+');
-	if (!take_number(s, 167, &h) || (take_char(s, ':') && (!take_number(s, 59, &m) || (take_char(s, ':') && !take_number(s, 59, &sec)))))
+	if (!take_number(s, 167, &h) ||
+		(take_char(s, ':') && (!take_number(s, 59, &m) || (take_char(s, ':') && !take_number(s, 59, &sec)))))
 		return false;
 	*ret = (h * 3600 + m * 60 + sec) * (minus ? -1 : 1);
 	return true;
@@ -144,7 +145,7 @@ static int64_t year_start(int64_t y) /* days since 1970 */
 static int64_t moment_in(const struct moment *m, int64_t y)
 {
 	static const int before[] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365 };
-	int64_t          day = year_start(y), first, length;
+	int64_t day = year_start(y), first, length;
 
 	if (m->form == 'J') {
 		day += m->day - 1 + (leap(y) && m->day >= 60);
@@ -163,7 +164,7 @@ static int64_t moment_in(const struct moment *m, int64_t y)
 static int32_t rule_offset(const struct rule *r, int64_t utc)
 {
 	int64_t y = 1970 + utc / 31556952, begin, end;
-	bool    summer;
+	bool summer;
 
 	if (!r->has_summer)
 		return r->standard;
@@ -195,9 +196,10 @@ static bool read_header(str f, struct header *ret)
 {
 	if (f.len < HEADER_BYTES || memcmp(f.ptr, "TZif", 4) || f.ptr[4] < '2')
 		return false;
-	*ret = (struct header){ be32(f.ptr + 20), be32(f.ptr + 24), be32(f.ptr + 28), be32(f.ptr + 32), be32(f.ptr + 36), be32(f.ptr + 40) };
-	return ret->times < 100000 && ret->types && ret->types <= 256 && ret->chars < 10000 && ret->leap < 10000 && ret->isut <= 256 &&
-		   ret->isstd <= 256;
+	*ret = (struct header){ be32(f.ptr + 20), be32(f.ptr + 24), be32(f.ptr + 28),
+							be32(f.ptr + 32), be32(f.ptr + 36), be32(f.ptr + 40) };
+	return ret->times < 100000 && ret->types && ret->types <= 256 && ret->chars < 10000 && ret->leap < 10000 &&
+		   ret->isut <= 256 && ret->isstd <= 256;
 }
 
 static size_t block_bytes(const struct header *h, size_t time_bytes)
@@ -229,7 +231,7 @@ static bool read_block(struct arena *a, str f, const struct header *h, struct zo
 static bool read_zone(struct arena *a, str f, struct zone *z)
 {
 	struct header h;
-	size_t        n;
+	size_t n;
 
 	if (!read_header(f, &h))
 		return false;
@@ -257,9 +259,9 @@ static bool name_ok(str name)
 static struct zone *load(struct zones *zs, str name)
 {
 	struct zone *z = ARENA_NEW(&zs->arena, struct zone);
-	char         path[ZONE_PATH_MAX];
-	struct buf   data = BUF_INIT(ZONE_FILE_MAX);
-	bool         ok;
+	char path[ZONE_PATH_MAX];
+	struct buf data = BUF_INIT(ZONE_FILE_MAX);
+	bool ok;
 
 	if (!z || map_count(&zs->known) >= ZONES_MAX)
 		return NULL;
@@ -291,7 +293,7 @@ static int32_t offset_at(const struct zone *z, int64_t utc)
 bool zones_offset(void *zones, str name, int64_t utc, int32_t *ret_offset)
 {
 	struct zones *zs = zones;
-	struct zone  *z;
+	struct zone *z;
 
 	if (!name_ok(name))
 		return false;

@@ -1,8 +1,9 @@
 /* cel_go.c - cases of cel-go's parser, checker and comprehension tests: {suite, expr, ast?, checked_ast?, checked_type?, error?,
  * container?, typeEnv?}.
  *
- * Cases per line, as far as it has them: /parse and /check (is it an error?), /ast and /checked-ast (the debug notation), /type, and
- * /text: the tree written as text parses to the same tree. The environment is one for all: optionals without their syntax, no quoted names, depth 32, as the suite was made with. */
+ * Cases per line, as far as it has them: /parse and /check (is it an error?), /ast and /checked-ast (the debug notation), /type,
+ * and /text: the tree written as text parses to the same tree. The environment is one for all: optionals without their syntax, no
+ * quoted names, depth 32, as the suite was made with. */
 #include "base/base.h"
 #include "cel_descriptors.h"
 #include "conformance.h"
@@ -95,8 +96,9 @@ static void type_text(const struct doc_node *n, struct buf *out)
 {
 	static const struct {
 		const char *name, *type;
-	} primitives[] = { { "BOOL", "bool" }, { "INT64", "int" }, { "UINT64", "uint" }, { "DOUBLE", "double" }, { "STRING", "string" },
-					   { "BYTES", "bytes" }, { "ANY", "any" }, { "TIMESTAMP", "timestamp" }, { "DURATION", "duration" } };
+	} primitives[] = { { "BOOL", "bool" },     { "INT64", "int" },           { "UINT64", "uint" },
+					   { "DOUBLE", "double" }, { "STRING", "string" },       { "BYTES", "bytes" },
+					   { "ANY", "any" },       { "TIMESTAMP", "timestamp" }, { "DURATION", "duration" } };
 	const struct doc_node *list = doc_get(n, "listType"), *map = doc_get(n, "mapType"), *abstract = doc_get(n, "abstractType");
 	const char *wrapper = doc_get(n, "wrapper") ? "wrapper" : NULL;
 	str word = doc_get_str(n, wrapper ? wrapper : doc_get(n, "primitive") ? "primitive" : "wellKnown");
@@ -180,8 +182,8 @@ static int declare(struct conf_case *c, struct cel_env *env, const struct doc_no
 /* What the checker tests have when they name nothing else. */
 static int declare_default(struct conf_case *c, struct cel_env *env, struct err *reterr)
 {
-	static const char *const vars[][2] = { { "is", "string" }, { "ii", "int" }, { "iu", "uint" }, { "iz", "bool" },
-										   { "ib", "bytes" }, { "id", "double" }, { "ix", "null" } };
+	static const char *const vars[][2] = { { "is", "string" }, { "ii", "int" },    { "iu", "uint" }, { "iz", "bool" },
+										   { "ib", "bytes" },  { "id", "double" }, { "ix", "null" } };
 	static const struct cel_function functions[] = { { "fg_s() -> string", "fg_s_0", NULL, CEL_COST_1, NULL },
 													 { "string.fi_s_s() -> string", "fi_s_s_0", NULL, CEL_COST_1, NULL } };
 	int r = 0;
@@ -252,7 +254,8 @@ static void check(struct conf_case *c, const struct cel_env *env, struct cel_ast
 	if (!r == !want_error)
 		conf_pass(c, "check");
 	else
-		conf_fail(c, "check", want_error ? arena_dup(c->arena, doc_get_str(c->json, "error")) : "no problem", "%s", r ? err.msg : "no problem");
+		conf_fail(c, "check", want_error ? arena_dup(c->arena, doc_get_str(c->json, "error")) : "no problem", "%s",
+				  r ? err.msg : "no problem");
 	if (r)
 		return;
 	if (doc_get(c->json, "checked_type")) {
@@ -281,7 +284,8 @@ static void run(struct conf_case *c)
 	if (!r == want_tree)
 		conf_pass(c, "parse");
 	else
-		conf_fail(c, "parse", want_tree ? "a tree" : arena_dup(c->arena, doc_get_str(c->json, "error")), "%s", r ? err.msg : "a tree");
+		conf_fail(c, "parse", want_tree ? "a tree" : arena_dup(c->arena, doc_get_str(c->json, "error")), "%s",
+				  r ? err.msg : "a tree");
 	if (r || !want_tree)
 		return;
 	same_tree(c, "ast", "ast", ast);
@@ -298,7 +302,8 @@ static void run_tree(struct conf_case *c)
 	struct cel_ast *ast;
 	struct err err = { 0 };
 
-	c->name = arena_printf(c->arena, "%.*s/%.*s/%s", STR_ARG(doc_get_str(c->json, "file")), STR_ARG(doc_get_str(c->json, "section")), c->name);
+	c->name = arena_printf(c->arena, "%.*s/%.*s/%s", STR_ARG(doc_get_str(c->json, "file")),
+						   STR_ARG(doc_get_str(c->json, "section")), c->name);
 	if (!doc_get(c->json, "ast")) {
 		conf_skip(c, NULL, "the data has no tree");
 		return;

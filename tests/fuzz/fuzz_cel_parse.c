@@ -1,5 +1,5 @@
-/* fuzz_cel_parse.c - no text crashes, hangs or overruns the front of CEL: what parses is checked, estimated and written as text, which
- * must parse to the same tree; checking twice finds the same. */
+/* fuzz_cel_parse.c - no text crashes, hangs or overruns the front of CEL: what parses is checked, estimated and written as text,
+ * which must parse to the same tree; checking twice finds the same. */
 #include "base/base.h"
 #include "lang/cel/cel-message.h"
 #include "lang/cel/cel.h"
@@ -11,8 +11,9 @@ enum { MEMORY = 64 << 20, TEXT_MAX = 16 << 20 };
 /* An environment with every library, made once. */
 static const struct cel_env *environment(void)
 {
-	static const struct cel_lib *const libs[] = { &cel_lib_strings, &cel_lib_math, &cel_lib_lists, &cel_lib_encoders, &cel_lib_sets,
-												  &cel_lib_bindings, &cel_lib_optionals, &cel_lib_network, &cel_lib_block,
+	static const struct cel_lib *const libs[] = { &cel_lib_strings,        &cel_lib_math,    &cel_lib_lists,
+												  &cel_lib_encoders,       &cel_lib_sets,    &cel_lib_bindings,
+												  &cel_lib_optionals,      &cel_lib_network, &cel_lib_block,
 												  &cel_lib_comprehensions, &cel_lib_protos };
 	static struct arena arena = ARENA_INIT(MEMORY); /* as long as the program */
 	static struct cel_env *env;
@@ -66,7 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct buf tree2 = BUF_INIT(TEXT_MAX), checked2 = BUF_INIT(TEXT_MAX), text2 = BUF_INIT(TEXT_MAX);
 
 	/* Parentheses of its own may put the text over the limits of depth and length: then there is nothing to compare. */
-	if (read(&a, str_n((const char *)data, size), &tree, &checked, &text) && read(&b, buf_str(&text), &tree2, &checked2, &text2)) {
+	if (read(&a, str_n((const char *)data, size), &tree, &checked, &text) &&
+		read(&b, buf_str(&text), &tree2, &checked2, &text2)) {
 		if (!tree.failed && !tree2.failed && !str_eq(buf_str(&tree), buf_str(&tree2)))
 			BUG("%s is another tree than what it was written from", buf_z(&text));
 		if (!text.failed && !text2.failed && !str_eq(buf_str(&text), buf_str(&text2)))

@@ -12,7 +12,7 @@ static struct cel_value overflow(struct cel_call *c, const char *type)
 
 struct cel_value cel_no_overload(struct arena *a, str function, const struct cel_value *args, size_t n)
 {
-	struct buf       b = BUF_INIT(400);
+	struct buf b = BUF_INIT(400);
 	struct cel_value v;
 
 	for (size_t i = 0; i < n; i++)
@@ -25,7 +25,7 @@ struct cel_value cel_no_overload(struct arena *a, str function, const struct cel
 static struct cel_value of_ints(struct cel_call *c, char op, int64_t a, int64_t b)
 {
 	int64_t r = 0;
-	bool    bad = false;
+	bool bad = false;
 
 	switch (op) {
 	case '+': bad = __builtin_add_overflow(a, b, &r); break;
@@ -44,7 +44,7 @@ static struct cel_value of_ints(struct cel_call *c, char op, int64_t a, int64_t 
 static struct cel_value of_uints(struct cel_call *c, char op, uint64_t a, uint64_t b)
 {
 	uint64_t r = 0;
-	bool     bad = false;
+	bool bad = false;
 
 	switch (op) {
 	case '+': bad = __builtin_add_overflow(a, b, &r); break;
@@ -97,7 +97,7 @@ static struct cel_value join_lists(struct cel_call *c, const struct cel_list *a,
 static struct cel_value of_times(struct cel_call *c, char op, struct cel_value a, struct cel_value b, bool *ret_is)
 {
 	struct cel_value r;
-	bool             ta = a.kind == CEL_TIMESTAMP, tb = b.kind == CEL_TIMESTAMP;
+	bool ta = a.kind == CEL_TIMESTAMP, tb = b.kind == CEL_TIMESTAMP;
 
 	*ret_is = op == '+' ? !(ta && tb) : op == '-' && !(tb && !ta);
 	if (!*ret_is)
@@ -107,32 +107,48 @@ static struct cel_value of_times(struct cel_call *c, char op, struct cel_value a
 	return r;
 }
 
+/* False: the kind has no such operator. */
+static bool of_one_kind(struct cel_call *c, char op, struct cel_value a, struct cel_value b, struct cel_value *ret)
+{
+	switch (a.kind) {
+	case CEL_INT: *ret = of_ints(c, op, a.i, b.i); return true;
+	case CEL_UINT: *ret = of_uints(c, op, a.u, b.u); return true;
+	case CEL_DOUBLE:
+		if (op != '%')
+			*ret = cel_of_double(of_doubles(op, a.d, b.d));
+		return op != '%';
+	case CEL_STRING:
+	case CEL_BYTES:
+		if (op == '+')
+			*ret = join_text(c, a, b);
+		return op == '+';
+	case CEL_LIST:
+		if (op == '+')
+			*ret = !b.list->n ? a : !a.list->n ? b : join_lists(c, a.list, b.list);
+		return op == '+';
+	default: return false;
+	}
+}
+
+static bool is_time(struct cel_value v)
+{
+	return v.kind == CEL_TIMESTAMP || v.kind == CEL_DURATION;
+}
+
 struct cel_value cel_arith(struct cel_call *c, char op, struct cel_value a, struct cel_value b)
 {
 	const struct cel_value args[] = { a, b };
 	const char             name[] = { '_', op, '_' };
-	struct cel_value       r;
+	struct cel_value       r = a;
 	bool                   is;
 
 	if (cel_is_bad(a) || cel_is_bad(b))
 		return !cel_is_bad(a) ? b : !cel_is_bad(b) ? a : cel_merge_bad(c->arena, a, b);
-	if ((a.kind == CEL_TIMESTAMP || a.kind == CEL_DURATION) && (b.kind == CEL_TIMESTAMP || b.kind == CEL_DURATION)) {
+	if (is_time(a) && is_time(b))
 		r = of_times(c, op, a, b, &is);
-		if (is)
-			return r;
-	} else if (a.kind == b.kind) {
-		if (a.kind == CEL_INT)
-			return of_ints(c, op, a.i, b.i);
-		if (a.kind == CEL_UINT)
-			return of_uints(c, op, a.u, b.u);
-		if (a.kind == CEL_DOUBLE && op != '%')
-			return cel_of_double(of_doubles(op, a.d, b.d));
-		if (op == '+' && (a.kind == CEL_STRING || a.kind == CEL_BYTES))
-			return join_text(c, a, b);
-		if (op == '+' && a.kind == CEL_LIST)
-			return !b.list->n ? a : !a.list->n ? b : join_lists(c, a.list, b.list);
-	}
-	return cel_no_overload(c->arena, str_n(name, 3), args, 2);
+	else
+		is = a.kind == b.kind && of_one_kind(c, op, a, b, &r);
+	return is ? r : cel_no_overload(c->arena, str_n(name, 3), args, 2);
 }
 
 struct cel_value cel_negate(struct cel_call *c, struct cel_value v)

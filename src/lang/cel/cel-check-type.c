@@ -1,7 +1,7 @@
 /* cel-check-type.c - when one type stands for another: type variables, their bindings, dyn, null and wrappers.
  *
- * A binding is written into its variable and logged in a trail, so that a failed attempt can be taken back. All steps are counted:
- * types that share parts may be exponentially large when looked at as trees. One checker, one thread. */
+ * A binding is written into its variable and logged in a trail, so that a failed attempt can be taken back. All steps are
+ * counted: types that share parts may be exponentially large when looked at as trees. One checker, one thread. */
 #include "base/base.h"
 #include "lang/cel/cel-check.h"
 
@@ -24,7 +24,7 @@ static struct cel_type_var *var_of(const struct cel_type *t)
 const struct cel_type *cel_types_var(struct cel_types *t)
 {
 	struct cel_type_var *v = ARENA_NEW(t->arena, struct cel_type_var);
-	const char          *name = v ? arena_printf(t->arena, "_var%zu", t->n_vars++) : NULL;
+	const char *name = v ? arena_printf(t->arena, "_var%zu", t->n_vars++) : NULL;
 
 	if (!name) {
 		t->failed = true;
@@ -37,7 +37,7 @@ const struct cel_type *cel_types_var(struct cel_types *t)
 static void bind(struct cel_types *t, const struct cel_type *var, const struct cel_type *to)
 {
 	if (t->n_trail == t->cap_trail) {
-		size_t          cap = t->cap_trail ? t->cap_trail * 2 : 64;
+		size_t cap = t->cap_trail ? t->cap_trail * 2 : 64;
 		struct binding *trail = ARENA_ARRAY(t->arena, cap, struct binding);
 
 		if (!trail) {
@@ -76,7 +76,7 @@ const struct cel_type *cel_types_fresh(struct cel_types *t, const struct cel_typ
 {
 	const struct cel_type *params[CEL_TYPE_PARAMS_MAX];
 	const struct cel_type *made;
-	bool                   changed = false;
+	bool changed = false;
 
 	if (type->kind == CEL_T_PARAM)
 		return named_var(t, type->name, map, n);
@@ -97,7 +97,7 @@ const struct cel_type *cel_types_subst(struct cel_types *t, const struct cel_typ
 {
 	const struct cel_type *params[CEL_TYPE_PARAMS_MAX];
 	const struct cel_type *made;
-	bool                   changed = false;
+	bool changed = false;
 
 	while (type->kind == CEL_T_PARAM && var_of(type)->bound)
 		type = var_of(type)->bound;
@@ -299,8 +299,8 @@ static size_t nodes_of(const struct cel_type *t, size_t max)
 	return n;
 }
 
-const struct cel_type *cel_types_make(struct cel_types *t, enum cel_type_kind kind, const char *name, const struct cel_type *const *params,
-									  size_t n)
+const struct cel_type *cel_types_make(struct cel_types *t, enum cel_type_kind kind, const char *name,
+									  const struct cel_type *const *params, size_t n)
 {
 	const struct cel_type *kept[2] = { &cel_dyn, &cel_dyn };
 	const struct cel_type *made;

@@ -1,7 +1,8 @@
 /* cel-check.c - the type checker: resolves names and overloads, gives every node its type, collects problems.
  *
  * Works bottom-up like cel-go's: names in the container, namespaced functions, overloads with type parameters, dyn where types
- * do not agree. Recursion is bounded by the height of the tree (limits.depth_max). The environment is only read. One thread per tree. */
+ * do not agree. Recursion is bounded by the height of the tree (limits.depth_max). The environment is only read. One thread per
+ * tree. */
 #include "base/base.h"
 #include "lang/cel/cel-check.h"
 #include "lang/cel/cel-message.h"
@@ -11,20 +12,20 @@
 enum { ARGS_MAX = 64, FREE_MAX = CEL_TYPE_PARAMS_MAX, MESSAGE_MAX = 2048 };
 
 struct local { /* a variable of a fold or block */
-	str                    name;
+	str name;
 	const struct cel_type *type;
-	struct local          *outer;
+	struct local *outer;
 };
 struct checker {
-	struct arena         *arena;
+	struct arena *arena;
 	const struct cel_env *env;
-	struct cel_ast       *ast;
-	struct cel_types      types;
-	struct local         *locals; /* innermost first */
-	struct named_var      free_vars[FREE_MAX]; /* type parameters of variables' declarations */
-	size_t                n_free;
-	struct cel_problem   *problems;
-	size_t                n_problems; /* all found; the first CEL_ERRORS_MAX are kept */
+	struct cel_ast *ast;
+	struct cel_types types;
+	struct local *locals;                 /* innermost first */
+	struct named_var free_vars[FREE_MAX]; /* type parameters of variables' declarations */
+	size_t n_free;
+	struct cel_problem *problems;
+	size_t n_problems; /* all found; the first CEL_ERRORS_MAX are kept */
 };
 
 static void check(struct checker *c, struct cel_expr *e);
@@ -33,8 +34,8 @@ static void check(struct checker *c, struct cel_expr *e);
 
 static void PRINTF(4, 5) problem(struct checker *c, uint32_t line, uint32_t col, const char *fmt, ...)
 {
-	struct buf  b CLEANUP_BUF = BUF_INIT(MESSAGE_MAX);
-	va_list     ap;
+	struct buf b CLEANUP_BUF = BUF_INIT(MESSAGE_MAX);
+	va_list ap;
 	const char *msg;
 
 	if (c->n_problems++ >= CEL_ERRORS_MAX)
@@ -53,26 +54,26 @@ static const char *text_of(struct checker *c, const struct cel_type *t)
 
 static void undeclared(struct checker *c, const struct cel_expr *e, str name, bool function)
 {
-	str  near = cel_env_nearest(c->env, name, function);
-	str  container = cel_env_container(c->env);
+	str near = cel_env_nearest(c->env, name, function);
+	str container = cel_env_container(c->env);
 	char in[128] = "", meant[160] = "";
 
 	if (container.len)
 		snprintf(in, sizeof(in), " (in container '%.*s')", (int)(container.len < 90 ? container.len : 90), container.ptr);
 	if (near.len)
 		snprintf(meant, sizeof(meant), "; did you mean '%.*s'?", (int)(near.len < 120 ? near.len : 120), near.ptr);
-	problem(c, e->line, e->col, "%s '%.*s' is not declared%s%s", function ? "function" : "name", (int)(name.len < 200 ? name.len : 200),
-			name.ptr, in, meant);
+	problem(c, e->line, e->col, "%s '%.*s' is not declared%s%s", function ? "function" : "name",
+			(int)(name.len < 200 ? name.len : 200), name.ptr, in, meant);
 	(void)in;
 }
 
 /* --- names --- */
 
 struct resolved {
-	str                    name;
+	str name;
 	const struct cel_type *type;
-	bool                   is_constant;
-	struct cel_value       value;
+	bool is_constant;
+	struct cel_value value;
 };
 
 static const struct local *local_of(const struct checker *c, str name)
@@ -128,7 +129,7 @@ static const struct cel_expr *first_name(const struct cel_expr *e)
 /* The qualified name of e in the arena; false: e is no name, or its first part is a local variable. */
 static bool take_qualified(struct checker *c, const struct cel_expr *e, const char *behind, str *ret)
 {
-	struct buf             b CLEANUP_BUF = BUF_INIT(CEL_TEXT_MAX);
+	struct buf b CLEANUP_BUF = BUF_INIT(CEL_TEXT_MAX);
 	const struct cel_expr *first = first_name(e);
 
 	if (first->kind != CEL_X_IDENT || local_of(c, first->ident.name) || !qualified_name(e, &b))
@@ -157,7 +158,7 @@ static void become_ident(struct checker *c, struct cel_expr *e, const struct res
 static void check_ident(struct checker *c, struct cel_expr *e)
 {
 	const struct local *l = local_of(c, e->ident.name);
-	struct resolved     r;
+	struct resolved r;
 
 	if (l) {
 		e->type = l->type;
@@ -173,9 +174,9 @@ static void check_ident(struct checker *c, struct cel_expr *e)
 
 static const struct cel_type *message_field(struct checker *c, str type_name, str field, uint32_t line, uint32_t col)
 {
-	const struct cel_pool         *pool = cel_env_pool(c->env);
+	const struct cel_pool *pool = cel_env_pool(c->env);
 	const struct cel_message_type *m = pool ? cel_pool_message(pool, type_name) : NULL;
-	const struct cel_field        *f = m ? cel_message_field(m, field) : NULL;
+	const struct cel_field *f = m ? cel_message_field(m, field) : NULL;
 
 	if (f)
 		return cel_field_type(f);
@@ -192,10 +193,11 @@ static const struct cel_type *unwrap_optional(const struct cel_type *t, bool *re
 	return *ret ? t->params[0] : t;
 }
 
-static const struct cel_type *field_type(struct checker *c, struct cel_expr *e, struct cel_expr *operand, str field, bool optional)
+static const struct cel_type *field_type(struct checker *c, struct cel_expr *e, struct cel_expr *operand, str field,
+										 bool optional)
 {
 	const struct cel_type *t, *result = &cel_dyn;
-	bool                   was_optional;
+	bool was_optional;
 
 	check(c, operand);
 	t = unwrap_optional(cel_types_subst(&c->types, operand->type, false), &was_optional);
@@ -214,7 +216,7 @@ static const struct cel_type *field_type(struct checker *c, struct cel_expr *e, 
 static void check_select(struct checker *c, struct cel_expr *e)
 {
 	struct resolved r;
-	str             name;
+	str name;
 
 	if (take_qualified(c, e, "", &name) && resolve_global(c, name, &r)) {
 		become_ident(c, e, &r);
@@ -251,11 +253,12 @@ static bool is_generic(const struct cel_type *t)
 }
 
 /* Does o take these arguments? Its result then. */
-static bool fits(struct checker *c, const struct cel_overload *o, const struct cel_type *const *args, size_t n, const struct cel_type **ret)
+static bool fits(struct checker *c, const struct cel_overload *o, const struct cel_type *const *args, size_t n,
+				 const struct cel_type **ret)
 {
-	struct named_var       vars[CEL_TYPE_PARAMS_MAX];
+	struct named_var vars[CEL_TYPE_PARAMS_MAX];
 	const struct cel_type *params[ARGS_MAX], *result = o->result;
-	size_t                 n_vars = 0;
+	size_t n_vars = 0;
 
 	if (o->n_params != n)
 		return false;
@@ -272,7 +275,7 @@ static bool fits(struct checker *c, const struct cel_overload *o, const struct c
 /* A function as a person writes it: '+' for _+_, '? :' for _?_:_, 'in' for @in. */
 static const char *written(struct checker *c, str function)
 {
-	char   text[16];
+	char text[16];
 	size_t n = 0;
 
 	if (!function.len || !strchr("_@!-", function.ptr[0]) || function.len > sizeof(text))
@@ -288,7 +291,7 @@ static const char *written(struct checker *c, str function)
 static void no_overload(struct checker *c, const struct cel_expr *e, const struct cel_type *const *args, size_t n)
 {
 	struct buf b CLEANUP_BUF = BUF_INIT(MESSAGE_MAX);
-	size_t     first = e->call.target ? 1 : 0;
+	size_t first = e->call.target ? 1 : 0;
 
 	for (size_t i = first; i < n; i++)
 		buf_addf(&b, "%s%s", i > first ? ", " : "", text_of(c, args[i]));
@@ -299,9 +302,9 @@ static void no_overload(struct checker *c, const struct cel_expr *e, const struc
 /* Chooses among the overloads of the function, whose arguments are checked. */
 static void resolve_overloads(struct checker *c, struct cel_expr *e, const struct cel_overload *first)
 {
-	const struct cel_type      *args[ARGS_MAX], *one, *result = NULL;
+	const struct cel_type *args[ARGS_MAX], *one, *result = NULL;
 	const struct cel_overload **list;
-	size_t                      n = 0, n_forms = 0;
+	size_t n = 0, n_forms = 0;
 
 	e->type = &cel_error_type;
 	if (e->call.n + 1 > ARGS_MAX) {
@@ -378,8 +381,8 @@ static void push_local(struct checker *c, str name, const struct cel_type *type)
 /* cel.@block([a, b], result): each item may use those before it as @index0, @index1, which are dyn as in cel-go. */
 static void check_block(struct checker *c, struct cel_expr *e)
 {
-	struct local          *outer = c->locals;
-	struct cel_expr       *items = e->call.args[0];
+	struct local *outer = c->locals;
+	struct cel_expr *items = e->call.args[0];
 	const struct cel_type *item = &cel_dyn;
 
 	for (size_t i = 0; i < items->list.n; i++) {
@@ -406,8 +409,8 @@ static void check_args(struct checker *c, struct cel_expr *e)
 static void check_call(struct checker *c, struct cel_expr *e)
 {
 	const struct cel_overload *o;
-	char                       behind[260];
-	str                        name;
+	char behind[260];
+	str name;
 
 	if (str_eqz(e->call.function, "_?._") && !e->call.target && e->call.n == 2 && e->call.args[1]->kind == CEL_X_CONST) {
 		check_optional_select(c, e);
@@ -446,7 +449,7 @@ static void check_call(struct checker *c, struct cel_expr *e)
 static const struct cel_type *entry_type(struct checker *c, const struct cel_expr *value, bool optional)
 {
 	const struct cel_type *t = value->type;
-	bool                   is_optional;
+	bool is_optional;
 
 	if (!optional)
 		return t;
@@ -498,7 +501,7 @@ static bool is_message_name(const struct checker *c, str name)
 static void check_fields(struct checker *c, struct cel_expr *e, bool known)
 {
 	for (size_t i = 0; i < e->map.n; i++) {
-		struct cel_entry      *f = &e->map.entries[i];
+		struct cel_entry *f = &e->map.entries[i];
 		const struct cel_type *want = &cel_error_type, *seen;
 
 		check(c, f->value);
@@ -506,14 +509,15 @@ static void check_fields(struct checker *c, struct cel_expr *e, bool known)
 			want = message_field(c, e->map.type_name, f->field, f->line, f->col);
 		seen = entry_type(c, f->value, f->optional);
 		if (!cel_types_assignable(&c->types, want, seen))
-			problem(c, f->line, f->col, "field '%.*s' is of type %s, not %s", STR_ARG(f->field), text_of(c, want), text_of(c, seen));
+			problem(c, f->line, f->col, "field '%.*s' is of type %s, not %s", STR_ARG(f->field), text_of(c, want),
+					text_of(c, seen));
 	}
 }
 
 static void check_struct(struct checker *c, struct cel_expr *e)
 {
 	struct resolved r;
-	bool            known = false;
+	bool known = false;
 
 	e->type = &cel_error_type;
 	if (!resolve_global(c, e->map.type_name, &r)) {
@@ -532,7 +536,8 @@ static void check_struct(struct checker *c, struct cel_expr *e)
 
 /* --- folds --- */
 
-static void range_types(struct checker *c, const struct cel_expr *range, bool two, const struct cel_type **ret_a, const struct cel_type **ret_b)
+static void range_types(struct checker *c, const struct cel_expr *range, bool two, const struct cel_type **ret_a,
+						const struct cel_type **ret_b)
 {
 	const struct cel_type *t = cel_types_subst(&c->types, range->type, false);
 
@@ -559,8 +564,8 @@ static void want_type(struct checker *c, const struct cel_expr *e, const struct 
 
 static void check_fold(struct checker *c, struct cel_expr *e)
 {
-	struct cel_fold       *f = e->fold;
-	struct local          *outer = c->locals, *with_accu;
+	struct cel_fold *f = e->fold;
+	struct local *outer = c->locals, *with_accu;
 	const struct cel_type *a, *b;
 
 	check(c, f->range);
@@ -670,7 +675,8 @@ int cel_check(struct arena *a, const struct cel_env *e, struct cel_ast *ast, str
 	if (a->failed)
 		return arena_check(a, "checking the types", reterr);
 	if (c.types.failed)
-		return err_set(reterr, WEIR_ELIMIT, "%s: the types of the expression take more than %d steps to check", ast->file, CEL_TYPE_WORK_MAX);
+		return err_set(reterr, WEIR_ELIMIT, "%s: the types of the expression take more than %d steps to check", ast->file,
+					   CEL_TYPE_WORK_MAX);
 	ast->problems = c.problems;
 	ast->n_problems = c.n_problems < CEL_ERRORS_MAX ? c.n_problems : CEL_ERRORS_MAX;
 	if (c.n_problems)

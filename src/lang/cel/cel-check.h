@@ -6,25 +6,25 @@
 
 /* Every CEL_T_PARAM that the checker meets is one of these: parameters of declarations are replaced by fresh ones. */
 struct cel_type_var {
-	struct cel_type        type;
+	struct cel_type type;
 	const struct cel_type *bound; /* NULL: free */
 };
 struct binding { /* of the trail: what was bound before, to take it back */
-	struct cel_type_var   *var;
+	struct cel_type_var *var;
 	const struct cel_type *old;
 };
 struct named_var { /* a parameter of a declaration and its variable */
-	str                    name;
+	str name;
 	const struct cel_type *var;
 };
 enum { CEL_TYPE_WORK_MAX = 10000000, CEL_TYPE_NODES_MAX = 256, CEL_TYPE_PARAMS_MAX = 16 };
 struct cel_types {
-	struct arena   *arena;
+	struct arena *arena;
 	struct binding *trail;
-	size_t          n_trail, cap_trail;
-	uint64_t        work;   /* steps taken; past CEL_TYPE_WORK_MAX everything fails */
-	size_t          n_vars;
-	bool            failed; /* memory or work ran out */
+	size_t n_trail, cap_trail;
+	uint64_t work; /* steps taken; past CEL_TYPE_WORK_MAX everything fails */
+	size_t n_vars;
+	bool failed; /* memory or work ran out */
 };
 
 const struct cel_type *cel_types_var(struct cel_types *t); /* a fresh one */
@@ -38,8 +38,11 @@ bool cel_types_assignable_all(struct cel_types *t, const struct cel_type *const 
 /* The type of a list that holds both; prev NULL: the first one. */
 const struct cel_type *cel_types_join(struct cel_types *t, const struct cel_type *prev, const struct cel_type *cur);
 /* list(item), map(k, v) ... with parameters that are too large replaced by dyn. */
-const struct cel_type *cel_types_make(struct cel_types *t, enum cel_type_kind kind, const char *name, const struct cel_type *const *params,
-									  size_t n);
-static inline bool cel_types_is_dyn(const struct cel_type *t) { return t->kind == CEL_T_DYN || t->kind == CEL_T_ANY || t->kind == CEL_T_ERROR; }
+const struct cel_type *cel_types_make(struct cel_types *t, enum cel_type_kind kind, const char *name,
+									  const struct cel_type *const *params, size_t n);
+static inline bool cel_types_is_dyn(const struct cel_type *t)
+{
+	return t->kind == CEL_T_DYN || t->kind == CEL_T_ANY || t->kind == CEL_T_ERROR;
+}
 
 #endif

@@ -6,9 +6,9 @@
 
 enum { WANTS_LIST = 1, WANTS_MAP = 2 }; /* p of op_loop_begin */
 
-struct parts { /* of a step that makes a list or a map */
+struct parts {                                /* of a step that makes a list or a map */
 	const struct cel_expr *test, *key, *item; /* test, key: may be NULL */
-	bool                   merge;             /* item is a map whose entries are added */
+	bool merge;                               /* item is a map whose entries are added */
 };
 struct loop_code {
 	uint32_t dst, begin, next;
@@ -55,8 +55,8 @@ static struct loop_code begin(struct compiler *c, const struct cel_expr *e, uint
 							  struct cel_value first, struct scope vars[2])
 {
 	const struct cel_fold *f = e->fold;
-	struct loop_code       l = { .dst = cc_temp(c) };
-	uint32_t               var = cc_temp(c), var2 = f->var2.len ? cc_temp(c) : 0, top = c->top, range = cc_expr(c, f->range);
+	struct loop_code l = { .dst = cc_temp(c) };
+	uint32_t var = cc_temp(c), var2 = f->var2.len ? cc_temp(c) : 0, top = c->top, range = cc_expr(c, f->range);
 
 	c->top = top;
 	l.begin = cc_emit(c, op_loop_begin, e, l.dst, range, 0, cost);
@@ -91,9 +91,9 @@ static void end(struct compiler *c, const struct loop_code *l, const struct scop
 static uint32_t test_loop(struct compiler *c, const struct cel_expr *e, const struct cel_expr *test, bool all)
 {
 	const struct scope *outer = c->scope;
-	struct scope        vars[2];
-	struct loop_code    l = begin(c, e, 0, 1, all ? 3 : 4, cel_of_bool(all), vars);
-	uint32_t            reg = cc_expr(c, test);
+	struct scope vars[2];
+	struct loop_code l = begin(c, e, 0, 1, all ? 3 : 4, cel_of_bool(all), vars);
+	uint32_t reg = cc_expr(c, test);
 
 	back(c, &l, cc_emit(c, all ? op_all_step : op_exists_step, e, l.dst, reg, 0, 0));
 	end(c, &l, outer);
@@ -103,9 +103,9 @@ static uint32_t test_loop(struct compiler *c, const struct cel_expr *e, const st
 static uint32_t one_loop(struct compiler *c, const struct cel_expr *e, const struct cel_expr *test)
 {
 	const struct scope *outer = c->scope;
-	struct scope        vars[2];
-	struct loop_code    l = begin(c, e, 0, 0, 1, cel_of_int(0), vars);
-	uint32_t            reg = cc_expr(c, test);
+	struct scope vars[2];
+	struct loop_code l = begin(c, e, 0, 0, 1, cel_of_int(0), vars);
+	uint32_t reg = cc_expr(c, test);
 
 	back(c, &l, cc_emit(c, op_one_step, e, l.dst, reg, 0, 0));
 	end(c, &l, outer);
@@ -121,10 +121,10 @@ static bool is_var(const struct cel_expr *e, str name)
 static uint32_t maker_loop(struct compiler *c, const struct cel_expr *e, const struct parts *p)
 {
 	const struct scope *outer = c->scope;
-	bool                map = e->fold->kind == CEL_FOLD_TRANSFORM_MAP;
-	struct scope        vars[2];
-	struct loop_code    l = begin(c, e, map ? WANTS_MAP : WANTS_LIST, map ? 31 : 11, 1, cel_of_null(), vars);
-	uint32_t            n = c->loops - 1, at, reg, key = 0;
+	bool map = e->fold->kind == CEL_FOLD_TRANSFORM_MAP;
+	struct scope vars[2];
+	struct loop_code l = begin(c, e, map ? WANTS_MAP : WANTS_LIST, map ? 31 : 11, 1, cel_of_null(), vars);
+	uint32_t n = c->loops - 1, at, reg, key = 0;
 
 	if (p->test) {
 		reg = cc_expr(c, p->test);
@@ -139,8 +139,9 @@ static uint32_t maker_loop(struct compiler *c, const struct cel_expr *e, const s
 	if (p->key)
 		key = cc_expr(c, p->key);
 	reg = cc_expr(c, p->item);
-	at = !map ? cc_emit(c, op_append, e, l.dst, reg, 0, 11)
-		 : p->merge ? cc_emit(c, op_map_merge, e, l.dst, reg, 0, 1) : cc_emit(c, op_map_insert, e, l.dst, key, reg, 1);
+	at = !map       ? cc_emit(c, op_append, e, l.dst, reg, 0, 11)
+		 : p->merge ? cc_emit(c, op_map_merge, e, l.dst, reg, 0, 1)
+					: cc_emit(c, op_map_insert, e, l.dst, key, reg, 1);
 	cc_at(c, at)->n = n;
 	back(c, &l, at);
 done:
@@ -153,8 +154,8 @@ done:
 static uint32_t bind(struct compiler *c, const struct cel_expr *e)
 {
 	const struct scope *outer = c->scope;
-	uint32_t            dst = cc_temp(c), var = cc_temp(c), reg = cc_expr(c, e->fold->init);
-	struct scope        s = { e->fold->accu, var, outer };
+	uint32_t dst = cc_temp(c), var = cc_temp(c), reg = cc_expr(c, e->fold->init);
+	struct scope s = { e->fold->accu, var, outer };
 
 	cc_emit(c, op_move, e, var, reg, 0, 0);
 	c->top = var;
@@ -169,10 +170,10 @@ static uint32_t bind(struct compiler *c, const struct cel_expr *e)
 static uint32_t any_loop(struct compiler *c, const struct cel_expr *e)
 {
 	const struct cel_fold *f = e->fold;
-	const struct scope    *outer = c->scope;
-	uint32_t               accu = cc_temp(c), test, reg, top = c->top;
-	struct scope           vars[2], s = { f->accu, accu, NULL };
-	struct loop_code       l;
+	const struct scope *outer = c->scope;
+	uint32_t accu = cc_temp(c), test, reg, top = c->top;
+	struct scope vars[2], s = { f->accu, accu, NULL };
+	struct loop_code l;
 
 	reg = cc_expr(c, f->init);
 	cc_emit(c, op_move, e, accu, reg, 0, 0);
@@ -201,7 +202,7 @@ uint32_t cc_fold(struct compiler *c, const struct cel_expr *e)
 {
 	const struct cel_fold *f = e->fold;
 	const struct cel_expr *test;
-	struct parts           p;
+	struct parts p;
 
 	switch (f->kind) {
 	case CEL_FOLD_ALL:

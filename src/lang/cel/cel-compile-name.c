@@ -35,7 +35,7 @@ static bool local(const struct compiler *c, str name, uint32_t *ret)
 /* --- names that are looked for at run time --- */
 
 struct chain {
-	str    parts[CHAIN_MAX]; /* a, b, c */
+	str parts[CHAIN_MAX]; /* a, b, c */
 	size_t n;
 };
 
@@ -46,7 +46,8 @@ static bool unfold(const struct cel_expr *e, struct chain *ch)
 		ch->n = 1;
 		return true;
 	}
-	if (e->kind != CEL_X_SELECT || e->select.test_only || e->select.optional || !unfold(e->select.operand, ch) || ch->n == CHAIN_MAX)
+	if (e->kind != CEL_X_SELECT || e->select.test_only || e->select.optional || !unfold(e->select.operand, ch) ||
+		ch->n == CHAIN_MAX)
 		return false;
 	ch->parts[ch->n++] = e->select.field;
 	return true;
@@ -55,7 +56,7 @@ static bool unfold(const struct cel_expr *e, struct chain *ch)
 static str prefix(struct compiler *c, const struct chain *ch, size_t n)
 {
 	struct buf b = BUF_INIT(CEL_TEXT_MAX);
-	str        s;
+	str s;
 
 	for (size_t i = 0; i < n; i++) {
 		if (i)
@@ -68,12 +69,12 @@ static str prefix(struct compiler *c, const struct chain *ch, size_t n)
 	return s;
 }
 
-static void add_alternatives(struct compiler *c, const struct cel_expr *e, struct resolution *r, struct alternative *alt, str name,
-							 size_t n_fields, size_t max)
+static void add_alternatives(struct compiler *c, const struct cel_expr *e, struct resolution *r, struct alternative *alt,
+							 str name, size_t n_fields, size_t max)
 {
-	struct cel_value       v;
+	struct cel_value v;
 	const struct cel_type *type;
-	str                    full;
+	str full;
 
 	for (size_t i = 0; r->n + 2 <= max && cel_env_candidate(c->a, c->env, name, i, &full); i++) {
 		alt[r->n++] = (struct alternative){ slot_of(c, e, full), false, n_fields };
@@ -85,10 +86,10 @@ static void add_alternatives(struct compiler *c, const struct cel_expr *e, struc
 static uint32_t resolve(struct compiler *c, const struct cel_expr *e, const struct chain *ch)
 {
 	enum { MAX = 256 };
-	struct resolution  *r = ARENA_NEW(c->a, struct resolution);
+	struct resolution *r = ARENA_NEW(c->a, struct resolution);
 	struct alternative *alt = ARENA_ARRAY(c->a, MAX, struct alternative);
-	struct key         *fields = ARENA_ARRAY(c->a, ch->n, struct key);
-	uint32_t            dst;
+	struct key *fields = ARENA_ARRAY(c->a, ch->n, struct key);
+	uint32_t dst;
 
 	if (!r || !alt || !fields) {
 		c->failed = true;
@@ -111,7 +112,7 @@ static uint32_t resolve(struct compiler *c, const struct cel_expr *e, const stru
 bool cc_chain(struct compiler *c, const struct cel_expr *e, uint32_t *ret_reg)
 {
 	struct chain ch;
-	uint32_t     reg;
+	uint32_t reg;
 
 	if (!unfold(e, &ch) || local(c, ch.parts[0], &reg))
 		return false;
@@ -122,8 +123,8 @@ bool cc_chain(struct compiler *c, const struct cel_expr *e, uint32_t *ret_reg)
 uint32_t cc_name(struct compiler *c, const struct cel_expr *e)
 {
 	struct chain ch = { .n = 1 };
-	str          name = e->ident.name;
-	uint32_t     reg;
+	str name = e->ident.name;
+	uint32_t reg;
 
 	if (e->ident.is_constant)
 		return cc_constant(c, e->ident.value);
@@ -169,7 +170,7 @@ static uint32_t mask_of(const struct cel_type *t)
 
 static bool make_candidate(struct compiler *c, const struct cel_overload *o, struct candidate *ret)
 {
-	uint32_t               *masks = ARENA_ARRAY(c->a, o->n_params + 1, uint32_t);
+	uint32_t *masks = ARENA_ARRAY(c->a, o->n_params + 1, uint32_t);
 	const struct cel_type **opaque = NULL;
 
 	if (!masks)
@@ -197,10 +198,10 @@ static bool takes_enum(const struct cel_overload *o)
 
 const struct call_site *cc_site(struct compiler *c, const struct cel_expr *e, str name, bool member, size_t n)
 {
-	struct call_site          *s = ARENA_NEW(c->a, struct call_site);
+	struct call_site *s = ARENA_NEW(c->a, struct call_site);
 	const struct cel_overload *first = cel_env_overloads(c->env, name);
-	struct candidate          *list;
-	size_t                     count = 0;
+	struct candidate *list;
+	size_t count = 0;
 
 	for (const struct cel_overload *o = first; o; o = o->next)
 		count++;
@@ -235,8 +236,8 @@ const struct call_site *cc_operator_site(struct compiler *c, const struct cel_ex
 static bool namespaced(struct compiler *c, const struct cel_expr *e, str *ret)
 {
 	struct chain ch;
-	uint32_t     reg;
-	str          name, full;
+	uint32_t reg;
+	str name, full;
 
 	if (c->ast->checked || !unfold(e->call.target, &ch) || ch.n == CHAIN_MAX || local(c, ch.parts[0], &reg))
 		return false;
@@ -265,9 +266,9 @@ static str global_name(struct compiler *c, str name)
 static uint32_t function(struct compiler *c, const struct cel_expr *e)
 {
 	uint32_t top = c->top, first = top + 1, at, dst;
-	bool     member = e->call.target;
-	str      name = e->call.function;
-	size_t   n;
+	bool member = e->call.target;
+	str name = e->call.function;
+	size_t n;
 
 	if (member && namespaced(c, e, &name))
 		member = false;
@@ -299,8 +300,8 @@ static void free_regex(void *r)
 static bool literal_matches(struct compiler *c, const struct cel_expr *e, uint32_t *ret)
 {
 	const struct cel_expr *text, *pattern;
-	struct regex          *r;
-	uint32_t               top = c->top, reg;
+	struct regex *r;
+	uint32_t top = c->top, reg;
 
 	if (!str_eqz(e->call.function, "matches") || e->call.n + (e->call.target != NULL) != 2)
 		return false;
@@ -381,16 +382,16 @@ static bool is_alternative(const struct compiler *c, const struct cel_expr *e, c
 static uint32_t block(struct compiler *c, const struct cel_expr *e)
 {
 	const struct cel_expr *items = e->call.args[0];
-	const struct scope    *outer = c->scope;
-	struct scope          *s = ARENA_ARRAY(c->a, items->list.n + 1, struct scope);
-	uint32_t               dst = cc_temp(c), reg;
+	const struct scope *outer = c->scope;
+	struct scope *s = ARENA_ARRAY(c->a, items->list.n + 1, struct scope);
+	uint32_t dst = cc_temp(c), reg;
 
 	if (!s) {
 		c->failed = true;
 		return REG_CONST;
 	}
 	for (size_t i = 0; i < items->list.n; i++) {
-		uint32_t    slot = cc_temp(c);
+		uint32_t slot = cc_temp(c);
 		const char *name = arena_printf(c->a, "@index%zu", i);
 
 		reg = cc_expr(c, items->list.items[i]);
@@ -409,15 +410,30 @@ static uint32_t block(struct compiler *c, const struct cel_expr *e)
 
 /* --- operators --- */
 
-static const struct operator {
+static const struct operator
+{
 	const char *name;
-	op_fn      *fn;
-	uint8_t     n;
-} operators[] = {
-	{ "_+_", op_add, 2 }, { "_-_", op_subtract, 2 }, { "_*_", op_multiply, 2 }, { "_/_", op_divide, 2 }, { "_%_", op_modulo, 2 },
-	{ "_==_", op_equal, 2 }, { "_!=_", op_not_equal, 2 }, { "_<_", op_less, 2 }, { "_<=_", op_less_equal, 2 },
-	{ "_>_", op_greater, 2 }, { "_>=_", op_greater_equal, 2 }, { "_[_]", op_index, 2 }, { "_[?_]", op_index_optional, 2 },
-	{ "_?._", op_index_optional, 2 }, { "@in", op_in, 2 }, { "!_", op_not, 1 }, { "-_", op_negate, 1 },
+	op_fn *fn;
+	uint8_t n;
+}
+operators[] = {
+	{ "_+_", op_add, 2 },
+	{ "_-_", op_subtract, 2 },
+	{ "_*_", op_multiply, 2 },
+	{ "_/_", op_divide, 2 },
+	{ "_%_", op_modulo, 2 },
+	{ "_==_", op_equal, 2 },
+	{ "_!=_", op_not_equal, 2 },
+	{ "_<_", op_less, 2 },
+	{ "_<=_", op_less_equal, 2 },
+	{ "_>_", op_greater, 2 },
+	{ "_>=_", op_greater_equal, 2 },
+	{ "_[_]", op_index, 2 },
+	{ "_[?_]", op_index_optional, 2 },
+	{ "_?._", op_index_optional, 2 },
+	{ "@in", op_in, 2 },
+	{ "!_", op_not, 1 },
+	{ "-_", op_negate, 1 },
 	{ "@not_strictly_false", op_not_strictly_false, 1 },
 };
 
@@ -441,12 +457,12 @@ static bool is_access(op_fn *fn)
 	return fn == op_index || fn == op_index_optional;
 }
 
-static uint32_t operation(struct compiler *c, const struct cel_expr *e, const struct operator *op)
+static uint32_t operation(struct compiler *c, const struct cel_expr *e, const struct operator* op)
 {
-	uint32_t              top = c->top, a = cc_expr(c, e->call.args[0]), b = 0, dst;
-	op_fn                *fn = op->fn;
-	const void           *p = NULL;
-	struct cel_value      key;
+	uint32_t top = c->top, a = cc_expr(c, e->call.args[0]), b = 0, dst;
+	op_fn *fn = op->fn;
+	const void *p = NULL;
+	struct cel_value key;
 	const struct cel_map *set;
 
 	/* an operand in a temporary of its own stays in use while the other one is made */

@@ -13,7 +13,7 @@
 bool cc_grow(struct compiler *c, void **items, size_t n, size_t *cap, size_t size)
 {
 	size_t more = *cap ? *cap * 2 : 16;
-	void  *p;
+	void *p;
 
 	if (n < *cap)
 		return true;
@@ -134,7 +134,7 @@ static bool all_constant(const struct compiler *c, const uint32_t *regs, size_t 
 static bool row(struct compiler *c, const struct cel_expr *e, struct cel_expr **items, size_t n, uint32_t *ret_first,
 				struct cel_value **ret_const)
 {
-	uint32_t          first = c->top + 1, *regs = ARENA_ARRAY(c->a, n + 1, uint32_t);
+	uint32_t first = c->top + 1, *regs = ARENA_ARRAY(c->a, n + 1, uint32_t);
 	struct cel_value *values = ARENA_ARRAY(c->a, n + 1, struct cel_value);
 
 	*ret_first = first;
@@ -163,9 +163,16 @@ static bool row(struct compiler *c, const struct cel_expr *e, struct cel_expr **
 	return true;
 }
 
+/* A row of constants after all in its registers. */
+static void put_row(struct compiler *c, const struct cel_expr *e, uint32_t first, const struct cel_value *values, size_t n)
+{
+	for (size_t i = 0; values && i < n; i++)
+		cc_emit(c, op_move, e, first + (uint32_t)i, cc_constant(c, values[i]), 0, 0);
+}
+
 static uint32_t list(struct compiler *c, const struct cel_expr *e)
 {
-	uint32_t          top = c->top, first, at, dst;
+	uint32_t top = c->top, first, at, dst;
 	struct cel_value *values;
 
 	if (!row(c, e, e->list.items, e->list.n, &first, &values))
@@ -175,6 +182,7 @@ static uint32_t list(struct compiler *c, const struct cel_expr *e)
 		c->pending += 10;
 		return cc_constant(c, cel_list_adopt(c->a, values, e->list.n));
 	}
+	put_row(c, e, first, values, e->list.n);
 	dst = cc_temp(c);
 	at = cc_emit(c, op_list, e, dst, first, 0, 10);
 	cc_at(c, at)->n = (uint32_t)e->list.n;
@@ -220,10 +228,10 @@ static bool constant_map(struct compiler *c, const struct cel_value *pairs, size
 
 static uint32_t map(struct compiler *c, const struct cel_expr *e)
 {
-	uint32_t          top = c->top, first, at, dst;
+	uint32_t top = c->top, first, at, dst;
 	struct cel_value *values;
 	struct cel_expr **items = ARENA_ARRAY(c->a, e->map.n * 2 + 1, struct cel_expr *);
-	bool             *optional = optional_entries(c, e);
+	bool *optional = optional_entries(c, e);
 
 	for (size_t i = 0; items && i < e->map.n; i++) {
 		items[2 * i] = e->map.entries[i].key;
@@ -238,9 +246,7 @@ static uint32_t map(struct compiler *c, const struct cel_expr *e)
 		c->pending += 30;
 		return dst;
 	}
-	if (values)
-		for (size_t i = 0; i < e->map.n * 2; i++)
-			cc_emit(c, op_move, e, first + (uint32_t)i, cc_constant(c, values[i]), 0, 0);
+	put_row(c, e, first, values, e->map.n * 2);
 	dst = cc_temp(c);
 	at = cc_emit(c, op_map, e, dst, first, 0, 30);
 	cc_at(c, at)->n = (uint32_t)e->map.n;
@@ -250,9 +256,9 @@ static uint32_t map(struct compiler *c, const struct cel_expr *e)
 
 static const struct cel_message_type *message_type(struct compiler *c, str name)
 {
-	const struct cel_pool         *pool = cel_env_pool(c->env);
+	const struct cel_pool *pool = cel_env_pool(c->env);
 	const struct cel_message_type *t = NULL;
-	str                            candidate;
+	str candidate;
 
 	if (c->ast->checked)
 		return pool ? cel_pool_message(pool, name) : NULL;
@@ -263,17 +269,22 @@ static const struct cel_message_type *message_type(struct compiler *c, str name)
 
 static struct struct_site *struct_site(struct compiler *c, const struct cel_expr *e)
 {
-	size_t                   n = e->map.n;
-	struct struct_site      *s = ARENA_NEW(c->a, struct struct_site);
+	size_t n = e->map.n;
+	struct struct_site *s = ARENA_NEW(c->a, struct struct_site);
 	const struct cel_field **fields = ARENA_ARRAY(c->a, n + 1, const struct cel_field *);
-	str                     *names = ARENA_ARRAY(c->a, n + 1, str);
+	str *names = ARENA_ARRAY(c->a, n + 1, str);
 
 	if (!s || !fields || !names) {
 		c->failed = true;
 		return NULL;
 	}
-	*s = (struct struct_site){ .name = e->map.type_name, .type = message_type(c, e->map.type_name), .pool = cel_env_pool(c->env),
-							   .fields = fields, .names = names, .optional = optional_entries(c, e), .n = n };
+	*s = (struct struct_site){ .name = e->map.type_name,
+							   .type = message_type(c, e->map.type_name),
+							   .pool = cel_env_pool(c->env),
+							   .fields = fields,
+							   .names = names,
+							   .optional = optional_entries(c, e),
+							   .n = n };
 	for (size_t i = 0; i < n; i++) {
 		names[i] = e->map.entries[i].field;
 		fields[i] = s->type ? cel_message_field(s->type, names[i]) : NULL;
@@ -284,9 +295,9 @@ static struct struct_site *struct_site(struct compiler *c, const struct cel_expr
 static uint32_t message(struct compiler *c, const struct cel_expr *e)
 {
 	struct struct_site *s = struct_site(c, e);
-	struct cel_expr   **items = ARENA_ARRAY(c->a, e->map.n + 1, struct cel_expr *);
-	uint32_t            top = c->top, first, dst;
-	struct cel_value   *values;
+	struct cel_expr **items = ARENA_ARRAY(c->a, e->map.n + 1, struct cel_expr *);
+	uint32_t top = c->top, first, dst;
+	struct cel_value *values;
 
 	for (size_t i = 0; items && i < e->map.n; i++)
 		items[i] = e->map.entries[i].value;
@@ -294,8 +305,7 @@ static uint32_t message(struct compiler *c, const struct cel_expr *e)
 		c->failed = true;
 		return REG_CONST;
 	}
-	for (size_t i = 0; values && i < e->map.n; i++)
-		cc_emit(c, op_move, e, first + (uint32_t)i, cc_constant(c, values[i]), 0, 0);
+	put_row(c, e, first, values, e->map.n);
 	c->top = top;
 	dst = cc_temp(c);
 	cc_at(c, cc_emit(c, op_struct, e, dst, first, 0, 40))->p = s;
@@ -306,7 +316,7 @@ static uint32_t message(struct compiler *c, const struct cel_expr *e)
 
 static uint32_t selection(struct compiler *c, const struct cel_expr *e)
 {
-	uint32_t          top = c->top, reg, dst;
+	uint32_t top = c->top, reg, dst;
 	const struct key *k;
 
 	if (!c->ast->checked && cc_chain(c, e, &reg))
@@ -354,14 +364,14 @@ static uint32_t plain(const struct compiler *c, uint32_t reg)
 
 static bool slots(struct compiler *c, struct cel_program *p)
 {
-	str              *names = ARENA_ARRAY(c->a, c->n_slots + 1, str);
+	str *names = ARENA_ARRAY(c->a, c->n_slots + 1, str);
 	struct cel_value *absent = ARENA_ARRAY(c->a, c->n_slots + 1, struct cel_value);
 
 	if (!names || !absent)
 		return false;
 	for (size_t i = 0; i < c->n_slots; i++) {
 		struct cel_error *e = ARENA_NEW(c->a, struct cel_error);
-		char             *msg = arena_printf(c->a, "undeclared reference to '%.*s'", STR_ARG(c->slots[i].name));
+		char *msg = arena_printf(c->a, "undeclared reference to '%.*s'", STR_ARG(c->slots[i].name));
 
 		if (!e || !msg)
 			return false;
@@ -384,7 +394,7 @@ static void link_registers(struct compiler *c)
 		x->b = plain(c, x->b);
 		if (x->fn == op_resolve) { /* made by this compiler in its arena: still ours to write */
 			const struct resolution *r = x->p;
-			struct alternative      *alt;
+			struct alternative *alt;
 
 			memcpy(&alt, &r->alternatives, sizeof(alt));
 			for (size_t k = 0; k < r->n; k++)
@@ -395,9 +405,9 @@ static void link_registers(struct compiler *c)
 
 int cel_compile(struct arena *a, const struct cel_env *e, const struct cel_ast *ast, struct cel_program **ret, struct err *reterr)
 {
-	struct compiler     c = { .a = a, .env = e, .ast = ast };
+	struct compiler c = { .a = a, .env = e, .ast = ast };
 	struct cel_program *p = ARENA_NEW(a, struct cel_program);
-	uint32_t            reg, result;
+	uint32_t reg, result;
 
 	if (!p)
 		return arena_check(a, "a compiled expression", reterr);

@@ -1,4 +1,5 @@
-/* cel-cost.c - bounds on what an evaluation costs, before it runs: the machine's counting rules applied to what is known of sizes.
+/* cel-cost.c - bounds on what an evaluation costs, before it runs: the machine's counting rules applied to what is known of
+ * sizes.
  *
  * Guarantees: the maximum is never below what cel_eval counts for values within the sizes that were told. What is not known is
  * UINT64_MAX and makes the sum unbounded. Recursion is bounded by the tree's height, memory by COST_MEMORY_MAX. Any thread. */
@@ -9,9 +10,16 @@ enum { COST_MEMORY_MAX = 64 << 20, ARGS_MAX = 64 };
 
 /* What the machine counts for a node by itself (cel-compile*.c, cel-vm*.c). */
 enum {
-	COST_LIST = 10, COST_MAP = 30, COST_STRUCT = 40,
-	COST_TEST_BEGIN = 1, COST_ALL_TURN = 3, COST_EXISTS_TURN = 4, COST_ONE_END = 2,
-	COST_MAKER_LIST = 11, COST_MAKER_MAP = 31, COST_APPEND = 11,
+	COST_LIST = 10,
+	COST_MAP = 30,
+	COST_STRUCT = 40,
+	COST_TEST_BEGIN = 1,
+	COST_ALL_TURN = 3,
+	COST_EXISTS_TURN = 4,
+	COST_ONE_END = 2,
+	COST_MAKER_LIST = 11,
+	COST_MAKER_MAP = 31,
+	COST_APPEND = 11,
 };
 
 static struct cel_cost visit(struct shaper *s, const struct cel_expr *e, const struct shape **ret);
@@ -67,7 +75,8 @@ static uint64_t rule_cost(const struct cel_function *f, const struct shape *cons
 		for (size_t i = 0; i < n; i++)
 			sum = shape_add(sum, args[i]->size);
 		return shape_tenth(sum);
-	case CEL_COST_PRODUCT: return n > 1 ? shape_multiply(shape_add(shape_tenth(a), 1), shape_add(b == UINT64_MAX ? b : b / 4, 1)) : 0;
+	case CEL_COST_PRODUCT:
+		return n > 1 ? shape_multiply(shape_add(shape_tenth(a), 1), shape_add(b == UINT64_MAX ? b : b / 4, 1)) : 0;
 	case CEL_COST_ITEMS: return a;
 	}
 	return UINT64_MAX;
@@ -76,29 +85,31 @@ static uint64_t rule_cost(const struct cel_function *f, const struct shape *cons
 static uint64_t overload_cost(const struct cel_expr *e, const struct cel_overload *o, const struct shape *const *args, size_t n)
 {
 	static const char *const compares[] = { "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", NULL };
-	uint64_t                 known;
+	uint64_t known;
 
 	if (is_any_of(e->call.function, compares) && n == 2) /* up to where the shorter one ends */
 		return shape_tenth(args[0]->size < args[1]->size ? args[0]->size : args[1]->size);
 	if (str_eqz(e->call.function, "@in") && n == 2) /* the list is the second argument */
 		return o->params[1]->kind == CEL_T_MAP ? 0 : args[1]->size;
 	if (!strcmp(o->decl->overload, "lists_range")) {
-		known = e->call.n == 1 && e->call.args[0]->kind == CEL_X_CONST && e->call.args[0]->constant.i >= 0 ? (uint64_t)e->call.args[0]->constant.i
-																									   : UINT64_MAX;
+		known = e->call.n == 1 && e->call.args[0]->kind == CEL_X_CONST && e->call.args[0]->constant.i >= 0
+					? (uint64_t)e->call.args[0]->constant.i
+					: UINT64_MAX;
 		return shape_tenth(known);
 	}
 	return rule_cost(o->decl, args, n);
 }
 
 /* The dearest of the overloads that may be called, and the shape of what comes out of them. */
-static struct cel_cost resolve(struct shaper *s, const struct cel_expr *e, const struct shape *const *args, size_t n, const struct shape **ret)
+static struct cel_cost resolve(struct shaper *s, const struct cel_expr *e, const struct shape *const *args, size_t n,
+							   const struct shape **ret)
 {
 	uint64_t max = 0;
 
 	*ret = NULL;
 	for (size_t i = 0; i < e->call.n_overloads; i++) {
 		const struct shape *one = shape_of_call(s, e, e->call.overloads[i], args, n);
-		uint64_t            cost = overload_cost(e, e->call.overloads[i], args, n);
+		uint64_t cost = overload_cost(e, e->call.overloads[i], args, n);
 
 		max = cost > max ? cost : max;
 		*ret = *ret ? shape_either(s, *ret, one) : one;
@@ -111,8 +122,9 @@ static struct cel_cost resolve(struct shaper *s, const struct cel_expr *e, const
 static struct cel_cost visit_ternary(struct shaper *s, const struct cel_expr *e, const struct shape **ret)
 {
 	const struct shape *yes, *no;
-	struct cel_cost     test = visit_only(s, e->call.args[0]), a = visit(s, e->call.args[1], &yes), b = visit(s, e->call.args[2], &no);
-	struct cel_cost     one = either(a, b);
+	struct cel_cost test = visit_only(s, e->call.args[0]), a = visit(s, e->call.args[1], &yes),
+					b = visit(s, e->call.args[2], &no);
+	struct cel_cost one = either(a, b);
 
 	one.min = 0; /* a test that went wrong runs neither */
 	*ret = shape_either(s, yes, no);
@@ -124,7 +136,7 @@ static struct cel_cost visit_lazy(struct shaper *s, const struct cel_expr *first
 								  const struct shape **ret)
 {
 	const struct shape *a, *b;
-	struct cel_cost     x = visit(s, first, &a), y = visit(s, second, &b);
+	struct cel_cost x = visit(s, first, &a), y = visit(s, second, &b);
 
 	y.min = 0;
 	*ret = shape_either(s, a, b);
@@ -133,13 +145,13 @@ static struct cel_cost visit_lazy(struct shaper *s, const struct cel_expr *first
 
 static struct cel_cost visit_block(struct shaper *s, const struct cel_expr *e, const struct shape **ret)
 {
-	const struct cel_expr     *items = e->call.args[0];
-	const struct shape_local  *outer = s->locals;
-	struct cel_cost            sum = flat(0);
+	const struct cel_expr *items = e->call.args[0];
+	const struct shape_local *outer = s->locals;
+	struct cel_cost sum = flat(0);
 
 	for (size_t i = 0; i < items->list.n; i++) {
 		const struct shape *one;
-		const char         *name = arena_printf(s->arena, "@index%zu", i);
+		const char *name = arena_printf(s->arena, "@index%zu", i);
 
 		sum = plus(sum, visit(s, items->list.items[i], &one));
 		shape_push(s, str_z(name), one);
@@ -157,8 +169,8 @@ static bool is_lazy_method(const struct cel_expr *e)
 static struct cel_cost visit_call(struct shaper *s, const struct cel_expr *e, const struct shape **ret)
 {
 	const struct shape *args[ARGS_MAX];
-	struct cel_cost     sum = flat(0);
-	size_t              n = 0;
+	struct cel_cost sum = flat(0);
+	size_t n = 0;
 
 	if (str_eqz(e->call.function, "_?_:_") && e->call.n == 3)
 		return visit_ternary(s, e, ret);
@@ -179,7 +191,7 @@ static struct cel_cost visit_call(struct shaper *s, const struct cel_expr *e, co
 
 static struct cel_cost visit_list(struct shaper *s, const struct cel_expr *e, const struct shape **ret)
 {
-	struct cel_cost     sum = flat(COST_LIST);
+	struct cel_cost sum = flat(COST_LIST);
 	const struct shape *items = NULL, *one;
 
 	for (size_t i = 0; i < e->list.n; i++) {
@@ -192,7 +204,7 @@ static struct cel_cost visit_list(struct shaper *s, const struct cel_expr *e, co
 
 static struct cel_cost visit_entries(struct shaper *s, const struct cel_expr *e, const struct shape **ret)
 {
-	struct cel_cost     sum = flat(e->kind == CEL_X_MAP ? COST_MAP : COST_STRUCT);
+	struct cel_cost sum = flat(e->kind == CEL_X_MAP ? COST_MAP : COST_STRUCT);
 	const struct shape *keys = NULL, *items = NULL, *one;
 
 	for (size_t i = 0; i < e->map.n; i++) {
@@ -217,7 +229,7 @@ static void push_variables(struct shaper *s, const struct cel_expr *e, const str
 {
 	const struct cel_fold *f = e->fold;
 	const struct cel_type *t = f->range->type;
-	const struct shape    *keys = t->kind == CEL_T_LIST ? shape_sized(s, 1) : shape_keys(s, range), *items = shape_items(s, range);
+	const struct shape *keys = t->kind == CEL_T_LIST ? shape_sized(s, 1) : shape_keys(s, range), *items = shape_items(s, range);
 
 	if (f->var2.len) {
 		shape_push(s, f->var, keys);
@@ -227,7 +239,7 @@ static void push_variables(struct shaper *s, const struct cel_expr *e, const str
 	}
 }
 
-struct maker { /* the parts of a step that makes a list or a map */
+struct maker {                         /* the parts of a step that makes a list or a map */
 	const struct cel_expr *test, *add; /* test may be NULL */
 };
 
@@ -245,10 +257,10 @@ static struct maker maker_of(const struct cel_fold *f)
 /* One turn of map, filter, transformList. */
 static struct cel_cost list_turn(struct shaper *s, const struct cel_fold *f, const struct shape *range, const struct shape **ret)
 {
-	struct maker           m = maker_of(f);
+	struct maker m = maker_of(f);
 	const struct cel_expr *item = m.add->call.args[1]->list.items[0];
-	const struct shape    *one;
-	struct cel_cost        turn = plus(flat(1 + COST_APPEND), visit(s, item, &one));
+	const struct shape *one;
+	struct cel_cost turn = plus(flat(1 + COST_APPEND), visit(s, item, &one));
 
 	if (m.test)
 		turn = plus(turn, visit_only(s, m.test));
@@ -259,9 +271,9 @@ static struct cel_cost list_turn(struct shaper *s, const struct cel_fold *f, con
 /* One turn of transformMap and transformMapEntry. */
 static struct cel_cost map_turn(struct shaper *s, const struct cel_fold *f, const struct shape *range, const struct shape **ret)
 {
-	struct maker        m = maker_of(f);
+	struct maker m = maker_of(f);
 	const struct shape *key, *value;
-	struct cel_cost     turn = flat(2);
+	struct cel_cost turn = flat(2);
 
 	if (m.test)
 		turn = plus(turn, visit_only(s, m.test));
@@ -280,7 +292,7 @@ static struct cel_cost map_turn(struct shaper *s, const struct cel_fold *f, cons
 static struct cel_cost any_fold(struct shaper *s, const struct cel_fold *f, const struct shape *range, const struct shape **ret)
 {
 	const struct shape_local *outer = s->locals;
-	struct cel_cost           init = visit_only(s, f->init), turn;
+	struct cel_cost init = visit_only(s, f->init), turn;
 
 	shape_push(s, f->accu, shape_unknown(s));
 	turn = plus(visit_only(s, f->condition), visit_only(s, f->step));
@@ -294,8 +306,8 @@ static struct cel_cost any_fold(struct shaper *s, const struct cel_fold *f, cons
 static struct cel_cost visit_bind(struct shaper *s, const struct cel_fold *f, const struct shape **ret)
 {
 	const struct shape_local *outer = s->locals;
-	const struct shape       *value;
-	struct cel_cost           sum = visit(s, f->init, &value);
+	const struct shape *value;
+	struct cel_cost sum = visit(s, f->init, &value);
 
 	shape_push(s, f->accu, value);
 	sum = plus(sum, visit(s, f->result, ret));
@@ -317,12 +329,8 @@ static struct cel_cost loop_cost(struct shaper *s, const struct cel_fold *f, con
 		turn = plus(flat(1), visit_only(s, f->step->call.args[0]));
 		return plus(flat(COST_ONE_END), times(range->size, turn));
 	case CEL_FOLD_MAP:
-	case CEL_FOLD_FILTER:
-		turn = list_turn(s, f, range, ret);
-		return plus(flat(COST_MAKER_LIST), times(range->size, turn));
-	case CEL_FOLD_TRANSFORM_MAP:
-		turn = map_turn(s, f, range, ret);
-		return plus(flat(COST_MAKER_MAP), times(range->size, turn));
+	case CEL_FOLD_FILTER: turn = list_turn(s, f, range, ret); return plus(flat(COST_MAKER_LIST), times(range->size, turn));
+	case CEL_FOLD_TRANSFORM_MAP: turn = map_turn(s, f, range, ret); return plus(flat(COST_MAKER_MAP), times(range->size, turn));
 	default: return any_fold(s, f, range, ret);
 	}
 }
@@ -330,8 +338,8 @@ static struct cel_cost loop_cost(struct shaper *s, const struct cel_fold *f, con
 static struct cel_cost visit_fold(struct shaper *s, const struct cel_expr *e, const struct shape **ret)
 {
 	const struct shape_local *outer = s->locals;
-	const struct shape       *range;
-	struct cel_cost           sum;
+	const struct shape *range;
+	struct cel_cost sum;
 
 	if (e->fold->kind == CEL_FOLD_BIND)
 		return visit_bind(s, e->fold, ret);
@@ -346,7 +354,7 @@ static struct cel_cost visit_fold(struct shaper *s, const struct cel_expr *e, co
 
 static struct cel_cost visit(struct shaper *s, const struct cel_expr *e, const struct shape **ret)
 {
-	struct cel_cost     c;
+	struct cel_cost c;
 	const struct shape *operand;
 
 	switch (e->kind) {
@@ -369,10 +377,10 @@ static struct cel_cost visit(struct shaper *s, const struct cel_expr *e, const s
 int cel_cost_estimate(const struct cel_ast *ast, uint64_t (*size_of)(void *ctx, str attribute), void *ctx, struct cel_cost *ret,
 					  struct err *reterr)
 {
-	struct arena        a CLEANUP_ARENA = ARENA_INIT(COST_MEMORY_MAX);
-	struct shaper       s = { .arena = &a, .size_of = size_of, .ctx = ctx };
+	struct arena a CLEANUP_ARENA = ARENA_INIT(COST_MEMORY_MAX);
+	struct shaper s = { .arena = &a, .size_of = size_of, .ctx = ctx };
 	const struct shape *unused;
-	struct cel_cost     c;
+	struct cel_cost c;
 
 	if (!ast->checked)
 		return err_set(reterr, WEIR_EINVAL, "%s: the cost of an expression without checked types cannot be estimated", ast->file);

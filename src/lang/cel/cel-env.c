@@ -11,12 +11,12 @@ enum { NAME_MAX_BYTES = 1024, PARAMS_MAX = 16 };
 /* --- names: a hash table in the arena --- */
 
 struct name {
-	str   key; /* ptr NULL: free */
+	str key; /* ptr NULL: free */
 	void *value;
 };
 struct names {
 	struct name *slots;
-	size_t       n, n_slots; /* a power of two */
+	size_t n, n_slots; /* a power of two */
 };
 
 static size_t hash_of(str s)
@@ -73,20 +73,20 @@ static bool names_put(struct arena *a, struct names *t, str key, void *value)
 
 struct macros { /* of one name */
 	const struct cel_macro *macro;
-	const struct macros    *next;
+	const struct macros *next;
 };
 struct cel_env {
-	struct arena          *arena;
-	struct cel_limits      limits;
-	str                    container;
+	struct arena *arena;
+	struct cel_limits limits;
+	str container;
 	const struct cel_pool *pool;
-	unsigned               off; /* enum cel_feature */
-	struct names           vars, functions, macros, types;
+	unsigned off; /* enum cel_feature */
+	struct names vars, functions, macros, types;
 };
 
 int cel_env_new(struct arena *a, const struct cel_limits *limits, struct cel_env **ret, struct err *reterr)
 {
-	struct cel_env   *e = ARENA_NEW(a, struct cel_env);
+	struct cel_env *e = ARENA_NEW(a, struct cel_env);
 	struct cel_limits l = limits ? *limits : (struct cel_limits){ 0 };
 
 	if (!e)
@@ -114,8 +114,8 @@ static int copy_name(struct cel_env *e, const char *z, const char *what, str *re
 int cel_env_add_var(struct cel_env *e, const char *name, const struct cel_type *type, struct err *reterr)
 {
 	struct cel_var *v = ARENA_NEW(e->arena, struct cel_var);
-	str             key;
-	int             r = copy_name(e, name, "variable", &key, reterr);
+	str key;
+	int r = copy_name(e, name, "variable", &key, reterr);
 
 	if (r)
 		return r;
@@ -157,7 +157,7 @@ static size_t last_dot(str s)
 static bool split(const struct cel_env *e, str text, struct signature *ret)
 {
 	size_t arrow, close, open, dot;
-	str    head;
+	str head;
 
 	for (arrow = text.len; arrow >= 2 && !(text.ptr[arrow - 2] == '-' && text.ptr[arrow - 1] == '>'); arrow--)
 		;
@@ -195,7 +195,7 @@ static bool split(const struct cel_env *e, str text, struct signature *ret)
 static str next_param(str *rest)
 {
 	size_t depth = 0, i = 0;
-	str    one;
+	str one;
 
 	for (; i < rest->len && (rest->ptr[i] != ',' || depth); i++)
 		depth += (size_t)(rest->ptr[i] == '(') - (size_t)(rest->ptr[i] == ')');
@@ -208,9 +208,9 @@ static int read_params(struct cel_env *e, const struct signature *s, struct cel_
 {
 	const struct cel_type *params[PARAMS_MAX];
 	const struct cel_type **copy;
-	str                    rest = s->params;
-	size_t                 n = 0;
-	int                    r = 0;
+	str rest = s->params;
+	size_t n = 0;
+	int r = 0;
 
 	if (s->receiver.len) {
 		o->member = true;
@@ -257,15 +257,16 @@ static int append_overload(struct cel_env *e, str name, struct cel_overload *o, 
 int cel_env_add_function(struct cel_env *e, const struct cel_function *f, struct err *reterr)
 {
 	struct cel_overload *o = ARENA_NEW(e->arena, struct cel_overload);
-	struct signature     s;
-	int                  r;
+	struct signature s;
+	int r;
 
 	if (!o)
 		return arena_check(e->arena, "an environment", reterr);
 	if (!f->signature || !f->overload || strlen(f->signature) > 4 * NAME_MAX_BYTES)
 		return err_set(reterr, WEIR_EINVAL, "a function needs a signature and the id of its overload");
 	if (!split(e, str_z(f->signature), &s))
-		return err_set(reterr, WEIR_EINVAL, "signature '%s': expected 'name(types) -> type' or 'type.name(types) -> type'", f->signature);
+		return err_set(reterr, WEIR_EINVAL, "signature '%s': expected 'name(types) -> type' or 'type.name(types) -> type'",
+					   f->signature);
 	o->decl = f;
 	r = read_params(e, &s, o, reterr);
 	if (r)
@@ -278,7 +279,7 @@ int cel_env_add_function(struct cel_env *e, const struct cel_function *f, struct
 static int add_macro(struct cel_env *e, const struct cel_macro *m, struct err *reterr)
 {
 	struct macros *link = ARENA_NEW(e->arena, struct macros);
-	str            key = str_z(m->name);
+	str key = str_z(m->name);
 
 	if (!link)
 		return arena_check(e->arena, "an environment", reterr);
@@ -372,7 +373,7 @@ const struct cel_macro *cel_env_macro(const struct cel_env *e, str name, bool me
 
 bool cel_env_candidate(struct arena *a, const struct cel_env *e, str name, size_t i, str *ret)
 {
-	str    c = e->container;
+	str c = e->container;
 	size_t cut = c.len;
 
 	if (name.len && name.ptr[0] == '.') {
@@ -397,7 +398,7 @@ bool cel_env_candidate(struct arena *a, const struct cel_env *e, str name, size_
 
 const struct cel_type *cel_env_type(const struct cel_env *e, str name)
 {
-	const struct cel_type         *t = cel_type_named(name);
+	const struct cel_type *t = cel_type_named(name);
 	const struct cel_message_type *m;
 
 	if (!t)
@@ -460,7 +461,7 @@ static void nearest_in(const struct names *t, str name, size_t *best, str *ret)
 str cel_env_nearest(const struct cel_env *e, str name, bool function)
 {
 	size_t best = 1 + (name.len > 8 ? 3 : (name.len + 1) / 3);
-	str    found = STR_NULL;
+	str found = STR_NULL;
 
 	if (name.len && name.len <= 64) {
 		nearest_in(function ? &e->functions : &e->vars, name, &best, &found);

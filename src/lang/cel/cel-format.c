@@ -28,7 +28,7 @@ static bool list_text(const struct cel_list *l, struct buf *out, int depth, stru
 }
 
 struct entry {
-	str    key;
+	str key;
 	size_t i;
 };
 
@@ -40,8 +40,8 @@ static int by_key(const void *a, const void *b)
 static bool map_text(const struct cel_map *m, struct buf *out, int depth, struct cel_value *ret_at_fault)
 {
 	struct entry *order = calloc(m->n + 1, sizeof(*order));
-	struct buf    keys = BUF_INIT(out->max);
-	bool          ok = order;
+	struct buf keys = BUF_INIT(out->max);
+	bool ok = order;
 
 	for (size_t i = 0; i < m->n && ok; i++) {
 		size_t at = keys.len;
@@ -95,14 +95,14 @@ static bool text_of(struct cel_value v, struct buf *out, int depth, struct cel_v
 
 struct clause {
 	char verb;
-	int  precision; /* -1: none */
+	int precision; /* -1: none */
 };
 
 static const char *add_text(struct cel_value v, struct buf *out, struct cel_value *ret_at_fault)
 {
-	return text_of(v, out, 0, ret_at_fault)
-			   ? NULL
-			   : "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations and timestamps";
+	return text_of(v, out, 0, ret_at_fault) ? NULL
+											: "string clause can only be used on strings, bools, bytes, ints, doubles, maps, "
+											  "lists, types, durations and timestamps";
 }
 
 static const char *add_decimal(struct cel_value v, struct buf *out)
@@ -120,7 +120,7 @@ static const char *add_decimal(struct cel_value v, struct buf *out)
 
 static const char *add_float(struct cel_value v, struct clause c, struct buf *out)
 {
-	int    precision = c.precision < 0 ? 6 : c.precision;
+	int precision = c.precision < 0 ? 6 : c.precision;
 	double d;
 
 	if (!cel_is_num(v))
@@ -138,8 +138,8 @@ static const char *add_float(struct cel_value v, struct clause c, struct buf *ou
 static void add_base(uint64_t u, unsigned bits, bool upper, struct buf *out)
 {
 	const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
-	char        text[64];
-	size_t      n = 0;
+	char text[64];
+	size_t n = 0;
 
 	do {
 		text[n++] = digits[u & ((1u << bits) - 1)];
@@ -152,7 +152,7 @@ static void add_base(uint64_t u, unsigned bits, bool upper, struct buf *out)
 static const char *add_number(struct cel_value v, char verb, struct buf *out)
 {
 	unsigned bits = verb == 'b' ? 1 : verb == 'o' ? 3 : 4;
-	bool     minus = v.kind == CEL_INT && v.i < 0;
+	bool minus = v.kind == CEL_INT && v.i < 0;
 
 	if (verb == 'b' && v.kind == CEL_BOOL) {
 		buf_addc(out, v.b ? '1' : '0');
@@ -208,9 +208,9 @@ static bool read_clause(str *s, struct clause *ret)
 static bool format_one(struct cel_call *c, str *format, const struct cel_list *args, size_t *next, struct buf *out,
 					   struct cel_value *ret_error)
 {
-	struct clause    clause;
+	struct clause clause;
 	struct cel_value at_fault;
-	const char      *why;
+	const char *why;
 
 	if (format->len && format->ptr[0] == '%') {
 		buf_addc(out, '%');
@@ -218,7 +218,8 @@ static bool format_one(struct cel_call *c, str *format, const struct cel_list *a
 		return true;
 	}
 	if (!read_clause(format, &clause)) {
-		*ret_error = cel_error_value(c->arena, "could not parse formatting clause: unrecognized '%c'", clause.verb > ' ' ? clause.verb : '%');
+		*ret_error = cel_error_value(c->arena, "could not parse formatting clause: unrecognized '%c'",
+									 clause.verb > ' ' ? clause.verb : '%');
 		return false;
 	}
 	if (*next >= args->n) {

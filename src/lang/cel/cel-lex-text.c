@@ -56,7 +56,7 @@ static bool number(str s, size_t from, size_t n, int base, uint32_t *ret)
 static bool simple_escape(char c, char *ret)
 {
 	static const char from[] = "abfnrtv\\?\"'`", to[] = "\a\b\f\n\r\t\v\\?\"'`";
-	const char       *at = c ? strchr(from, c) : NULL;
+	const char *at = c ? strchr(from, c) : NULL;
 
 	if (!at)
 		return false;
@@ -67,9 +67,9 @@ static bool simple_escape(char c, char *ret)
 /* The escape at s[*at], behind its backslash: appends what it means. */
 static bool escape(str s, size_t *at, bool bytes, char *out, size_t *n, const char **ret_problem)
 {
-	char     c = *at < s.len ? s.ptr[*at] : '\0';
+	char c = *at < s.len ? s.ptr[*at] : '\0';
 	uint32_t code;
-	size_t   digits = c == 'x' || c == 'X' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
+	size_t digits = c == 'x' || c == 'X' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
 
 	if (simple_escape(c, &out[*n])) {
 		++*at;
@@ -98,7 +98,7 @@ static bool escape(str s, size_t *at, bool bytes, char *out, size_t *n, const ch
 
 bool cel_unescape(struct arena *a, str body, bool bytes, str *ret, const char **ret_problem)
 {
-	char  *out = arena_alloc(a, body.len + 1); /* no escape is longer when decoded */
+	char *out = arena_alloc(a, body.len + 1); /* no escape is longer when decoded */
 	size_t n = 0, i = 0;
 
 	*ret_problem = "out of memory";

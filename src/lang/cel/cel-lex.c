@@ -97,7 +97,7 @@ static bool hex_value(str digits, uint64_t *ret)
 
 static bool lex_integer(struct cel_lexer *l, size_t n, bool hex, struct cel_token *t)
 {
-	str  digits = str_sub(l->text, l->at + (hex ? 2 : 0), n - (hex ? 2 : 0));
+	str digits = str_sub(l->text, l->at + (hex ? 2 : 0), n - (hex ? 2 : 0));
 	bool is_unsigned = peek(l, n) == 'u' || peek(l, n) == 'U';
 
 	t->kind = is_unsigned ? CEL_TOK_UINT : CEL_TOK_INT;
@@ -140,8 +140,8 @@ static bool lex_number(struct cel_lexer *l, struct cel_token *t)
 
 struct quote {
 	size_t prefix; /* bytes before the quote */
-	bool   raw, bytes;
-	char   c;
+	bool raw, bytes;
+	char c;
 	size_t n; /* 1 or 3 */
 };
 
@@ -174,7 +174,7 @@ static bool at_end_quote(const struct cel_lexer *l, const struct quote *q, size_
 /* Line ends are \n however the text was stored. */
 static str unix_lines(struct arena *a, str s)
 {
-	char  *out;
+	char *out;
 	size_t n = 0;
 
 	if (str_find(s, '\r') == s.len || !(out = arena_alloc(a, s.len + 1)))
@@ -190,7 +190,7 @@ static str unix_lines(struct arena *a, str s)
 static bool lex_text(struct cel_lexer *l, const struct quote *q, struct cel_token *t)
 {
 	size_t from = q->prefix + q->n, n = from;
-	str    body;
+	str body;
 
 	while (!at_end_quote(l, q, n)) {
 		char c = peek(l, n);
@@ -238,7 +238,7 @@ static void lex_word(struct cel_lexer *l, struct cel_token *t)
 {
 	static const struct {
 		const char *word;
-		int         kind;
+		int kind;
 	} words[] = { { "true", CEL_TOK_TRUE }, { "false", CEL_TOK_FALSE }, { "null", CEL_TOK_NULL }, { "in", CEL_TOK_IN } };
 
 	t->text = str_sub(l->text, l->at, count(l, 0, is_name_char));
@@ -253,9 +253,9 @@ static bool lex_sign(struct cel_lexer *l, struct cel_token *t)
 {
 	static const struct {
 		char a, b;
-		int  kind;
-	} pairs[] = { { '<', '=', CEL_TOK_LE }, { '>', '=', CEL_TOK_GE }, { '=', '=', CEL_TOK_EQ },
-		          { '!', '=', CEL_TOK_NE }, { '&', '&', CEL_TOK_AND }, { '|', '|', CEL_TOK_OR } };
+		int kind;
+	} pairs[] = { { '<', '=', CEL_TOK_LE }, { '>', '=', CEL_TOK_GE },  { '=', '=', CEL_TOK_EQ },
+				  { '!', '=', CEL_TOK_NE }, { '&', '&', CEL_TOK_AND }, { '|', '|', CEL_TOK_OR } };
 	char c = peek(l, 0);
 
 	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++)
@@ -266,7 +266,8 @@ static bool lex_sign(struct cel_lexer *l, struct cel_token *t)
 		}
 	if (!c || !strchr("+-*/%<>!?:.,()[]{}", c)) {
 		if (c == '=' || c == '&' || c == '|')
-			return fail(l, c == '=' ? "'=' is no operator; to compare is '=='" : "a single '&' or '|' is no operator; use '&&' or '||'");
+			return fail(l, c == '=' ? "'=' is no operator; to compare is '=='"
+									: "a single '&' or '|' is no operator; use '&&' or '||'");
 		return fail(l, "a character that is no part of the language");
 	}
 	t->kind = c;
@@ -277,9 +278,9 @@ static bool lex_sign(struct cel_lexer *l, struct cel_token *t)
 bool cel_lex(struct cel_lexer *l, struct cel_token *ret)
 {
 	struct quote q;
-	size_t       from;
-	bool         ok = true;
-	char         c;
+	size_t from;
+	bool ok = true;
+	char c;
 
 	skip_blanks(l);
 	*ret = (struct cel_token){ .line = l->line, .col = l->col, .kind = CEL_TOK_END };

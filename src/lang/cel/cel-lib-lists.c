@@ -14,10 +14,11 @@ static struct cel_value no_memory(struct cel_call *c)
 FN(slice)
 {
 	const struct cel_list *l = args[0].list;
-	int64_t                from = args[1].i, to = args[2].i;
+	int64_t from = args[1].i, to = args[2].i;
 
 	if (from < 0 || to < 0 || from > to || (uint64_t)to > l->n)
-		return cel_error_value(c->arena, "cannot slice(%lld, %lld): the list has %zu items", (long long)from, (long long)to, l->n);
+		return cel_error_value(c->arena, "cannot slice(%lld, %lld): the list has %zu items", (long long)from, (long long)to,
+							   l->n);
 	return cel_list_adopt(c->arena, l->items + from, (size_t)(to - from));
 }
 
@@ -25,7 +26,7 @@ FN(slice)
 
 static size_t count_flat(struct cel_call *c, const struct cel_list *l, int64_t depth)
 {
-	size_t           n = 0;
+	size_t n = 0;
 	struct cel_value over;
 
 	if (!cel_spend(c, l->n / 8 + 1, &over))
@@ -49,8 +50,8 @@ static size_t put_flat(const struct cel_list *l, int64_t depth, struct cel_value
 
 FN(flatten)
 {
-	int64_t           depth = n > 1 ? args[1].i : 1;
-	size_t            count;
+	int64_t depth = n > 1 ? args[1].i : 1;
+	size_t count;
 	struct cel_value *items;
 
 	if (depth < 0)
@@ -96,8 +97,8 @@ static void merge_sort(struct pair *v, struct pair *spare, size_t n) /* depth: l
 
 static struct cel_value sorted(struct cel_call *c, const struct cel_list *l, const struct cel_list *keys)
 {
-	size_t            n = l->n;
-	struct pair      *v = ARENA_ARRAY(c->arena, n * 2 + 1, struct pair);
+	size_t n = l->n;
+	struct pair *v = ARENA_ARRAY(c->arena, n * 2 + 1, struct pair);
 	struct cel_value *items = ARENA_ARRAY(c->arena, n + 1, struct cel_value), over;
 
 	if (!v || !items)
@@ -118,14 +119,20 @@ static struct cel_value sorted(struct cel_call *c, const struct cel_list *l, con
 	return cel_list_adopt(c->arena, items, n);
 }
 
-FN(sort) { return sorted(c, args[0].list, args[0].list); }
-FN(sort_by_keys) { return sorted(c, args[0].list, args[1].list); }
+FN(sort)
+{
+	return sorted(c, args[0].list, args[0].list);
+}
+FN(sort_by_keys)
+{
+	return sorted(c, args[0].list, args[1].list);
+}
 
 FN(distinct)
 {
 	const struct cel_list *l = args[0].list;
-	struct cel_value      *items = ARENA_ARRAY(c->arena, l->n + 1, struct cel_value);
-	size_t                 count = 0, k;
+	struct cel_value *items = ARENA_ARRAY(c->arena, l->n + 1, struct cel_value);
+	size_t count = 0, k;
 
 	if (!items)
 		return no_memory(c);
@@ -141,7 +148,7 @@ FN(distinct)
 
 FN(range)
 {
-	int64_t           count = args[0].i;
+	int64_t count = args[0].i;
 	struct cel_value *items;
 
 	if (count > RANGE_MAX)
@@ -160,7 +167,7 @@ FN(range)
 FN(reverse)
 {
 	const struct cel_list *l = args[0].list;
-	struct cel_value      *items = ARENA_ARRAY(c->arena, l->n + 1, struct cel_value);
+	struct cel_value *items = ARENA_ARRAY(c->arena, l->n + 1, struct cel_value);
 
 	if (!items)
 		return no_memory(c);
@@ -195,17 +202,26 @@ static bool has_any(struct cel_call *c, const struct cel_list *l, const struct c
 	return false;
 }
 
-FN(sets_contains) { return cel_of_bool(has_all(c, args[0].list, args[1].list)); }
-FN(sets_equivalent) { return cel_of_bool(has_all(c, args[0].list, args[1].list) && has_all(c, args[1].list, args[0].list)); }
-FN(sets_intersects) { return cel_of_bool(has_any(c, args[0].list, args[1].list)); }
+FN(sets_contains)
+{
+	return cel_of_bool(has_all(c, args[0].list, args[1].list));
+}
+FN(sets_equivalent)
+{
+	return cel_of_bool(has_all(c, args[0].list, args[1].list) && has_all(c, args[1].list, args[0].list));
+}
+FN(sets_intersects)
+{
+	return cel_of_bool(has_any(c, args[0].list, args[1].list));
+}
 
 /* --- sortBy(v, key): the items, ordered by what `key` is for each --- */
 
-static int expand_sort_by(struct cel_expander *x, struct cel_expr *target, struct cel_expr **args, size_t n, struct cel_expr **ret,
-						  struct err *reterr)
+static int expand_sort_by(struct cel_expander *x, struct cel_expr *target, struct cel_expr **args, size_t n,
+						  struct cel_expr **ret, struct err *reterr)
 {
 	static const char input[] = "@__sortBy_input__";
-	struct cel_fold   f = { .kind = CEL_FOLD_MAP, .accu = STR(CEL_ACCU) }, bind = { .kind = CEL_FOLD_BIND, .var = STR("#unused") };
+	struct cel_fold f = { .kind = CEL_FOLD_MAP, .accu = STR(CEL_ACCU) }, bind = { .kind = CEL_FOLD_BIND, .var = STR("#unused") };
 
 	(void)n;
 	if (args[0]->kind != CEL_X_IDENT || args[0]->ident.name.ptr[0] == '.')

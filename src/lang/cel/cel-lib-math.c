@@ -29,18 +29,45 @@ static struct cel_value extreme_of(struct cel_call *c, const struct cel_value *a
 	return extreme(c, args, n, sign);
 }
 
-FN(greatest) { return extreme_of(c, args, n, 1); }
-FN(least) { return extreme_of(c, args, n, -1); }
+FN(greatest)
+{
+	return extreme_of(c, args, n, 1);
+}
+FN(least)
+{
+	return extreme_of(c, args, n, -1);
+}
 
 /* --- rounding and signs --- */
 
-FN(up) { return cel_of_double(ceil(args[0].d)); }
-FN(down) { return cel_of_double(floor(args[0].d)); }
-FN(nearest) { return cel_of_double(round(args[0].d)); }
-FN(cut) { return cel_of_double(trunc(args[0].d)); }
-FN(is_nan) { return cel_of_bool(isnan(args[0].d)); }
-FN(is_inf) { return cel_of_bool(isinf(args[0].d)); }
-FN(is_finite) { return cel_of_bool(isfinite(args[0].d)); }
+FN(up)
+{
+	return cel_of_double(ceil(args[0].d));
+}
+FN(down)
+{
+	return cel_of_double(floor(args[0].d));
+}
+FN(nearest)
+{
+	return cel_of_double(round(args[0].d));
+}
+FN(cut)
+{
+	return cel_of_double(trunc(args[0].d));
+}
+FN(is_nan)
+{
+	return cel_of_bool(isnan(args[0].d));
+}
+FN(is_inf)
+{
+	return cel_of_bool(isinf(args[0].d));
+}
+FN(is_finite)
+{
+	return cel_of_bool(isfinite(args[0].d));
+}
 
 FN(square_root)
 {
@@ -79,10 +106,22 @@ static struct cel_value with_bits(struct cel_value like, uint64_t bits)
 	return like;
 }
 
-FN(bits_and) { return with_bits(args[0], args[0].u & args[1].u); }
-FN(bits_or) { return with_bits(args[0], args[0].u | args[1].u); }
-FN(bits_xor) { return with_bits(args[0], args[0].u ^ args[1].u); }
-FN(bits_not) { return with_bits(args[0], ~args[0].u); }
+FN(bits_and)
+{
+	return with_bits(args[0], args[0].u & args[1].u);
+}
+FN(bits_or)
+{
+	return with_bits(args[0], args[0].u | args[1].u);
+}
+FN(bits_xor)
+{
+	return with_bits(args[0], args[0].u ^ args[1].u);
+}
+FN(bits_not)
+{
+	return with_bits(args[0], ~args[0].u);
+}
 
 static struct cel_value shift(struct cel_call *c, const struct cel_value *args, bool left)
 {
@@ -93,8 +132,14 @@ static struct cel_value shift(struct cel_call *c, const struct cel_value *args, 
 	return with_bits(args[0], left ? args[0].u << args[1].i : args[0].u >> args[1].i);
 }
 
-FN(shift_left) { return shift(c, args, true); }
-FN(shift_right) { return shift(c, args, false); }
+FN(shift_left)
+{
+	return shift(c, args, true);
+}
+FN(shift_right)
+{
+	return shift(c, args, false);
+}
 
 /* clang-format off */
 #define EXTREME(function, fn)                                                                                        \

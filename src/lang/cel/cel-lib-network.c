@@ -9,9 +9,9 @@
 
 struct ip {
 	struct cel_opaque head;
-	int               bits; /* 32 or 128 */
-	int               prefix; /* of a CIDR; -1: an address */
-	unsigned char     bytes[16];
+	int bits;   /* 32 or 128 */
+	int prefix; /* of a CIDR; -1: an address */
+	unsigned char bytes[16];
 };
 
 static const struct cel_type ip_type = { CEL_T_OPAQUE, { "net.IP", 6 }, NULL, 0 };
@@ -49,7 +49,7 @@ static void zero_run(const unsigned g[8], int *ret_at, int *ret_n)
 static void add_address(const struct ip *ip, struct buf *out)
 {
 	unsigned g[8];
-	int      at, n;
+	int at, n;
 
 	if (ip->bits == 32) {
 		buf_addf(out, "%u.%u.%u.%u", ip->bytes[0], ip->bytes[1], ip->bytes[2], ip->bytes[3]);
@@ -91,7 +91,7 @@ static void ip_print(const struct cel_opaque *o, struct buf *out)
 static const char *read_address(str s, struct ip *ret)
 {
 	static const unsigned char mapped[12] = { [10] = 0xFF, [11] = 0xFF };
-	char                       text[INET6_ADDRSTRLEN + 1];
+	char text[INET6_ADDRSTRLEN + 1];
 
 	*ret = (struct ip){ .head = { &ip_type, ip_equal, ip_print }, .prefix = -1 };
 	if (s.len >= sizeof(text) || memchr(s.ptr ? s.ptr : "", '\0', s.len))
@@ -116,8 +116,8 @@ static const char *read_address(str s, struct ip *ret)
 
 static const char *read_cidr(str s, struct ip *ret)
 {
-	str         address, prefix;
-	uint64_t    n;
+	str address, prefix;
+	uint64_t n;
 	const char *why;
 
 	if (!str_cut(s, '/', &address, &prefix))
@@ -149,7 +149,7 @@ static struct cel_value failure(struct cel_call *c, const char *what, struct cel
 
 FN(make_ip)
 {
-	struct ip   ip;
+	struct ip ip;
 	const char *why = read_address(cel_str(args[0]), &ip);
 
 	return why ? failure(c, "IP address", args[0], why) : keep(c, &ip);
@@ -157,7 +157,7 @@ FN(make_ip)
 
 FN(make_cidr)
 {
-	struct ip   ip;
+	struct ip ip;
 	const char *why = read_cidr(cel_str(args[0]), &ip);
 
 	return why ? failure(c, "network address", args[0], why) : keep(c, &ip);
@@ -179,9 +179,9 @@ FN(is_cidr)
 
 FN(is_canonical)
 {
-	struct ip        ip;
-	const char      *why = read_address(cel_str(args[0]), &ip);
-	struct buf       b = BUF_INIT(100);
+	struct ip ip;
+	const char *why = read_address(cel_str(args[0]), &ip);
+	struct buf b = BUF_INIT(100);
 	struct cel_value v;
 
 	if (why)
@@ -210,9 +210,18 @@ static bool all_zero(const struct ip *ip, int n)
 	return true;
 }
 
-static bool unspecified(const struct ip *ip) { return all_zero(ip, ip->bits / 8); }
-static bool loopback(const struct ip *ip) { return ip->bits == 32 ? ip->bytes[0] == 127 : all_zero(ip, 15) && ip->bytes[15] == 1; }
-static bool multicast(const struct ip *ip) { return ip->bits == 32 ? (ip->bytes[0] & 0xF0) == 0xE0 : ip->bytes[0] == 0xFF; }
+static bool unspecified(const struct ip *ip)
+{
+	return all_zero(ip, ip->bits / 8);
+}
+static bool loopback(const struct ip *ip)
+{
+	return ip->bits == 32 ? ip->bytes[0] == 127 : all_zero(ip, 15) && ip->bytes[15] == 1;
+}
+static bool multicast(const struct ip *ip)
+{
+	return ip->bits == 32 ? (ip->bytes[0] & 0xF0) == 0xE0 : ip->bytes[0] == 0xFF;
+}
 
 static bool link_local_multicast(const struct ip *ip)
 {
@@ -236,12 +245,30 @@ static bool global_unicast(const struct ip *ip)
 		   !(ip->bits == 32 && !memcmp(ip->bytes, broadcast, 4));
 }
 
-FN(family) { return cel_of_int(ip_of(args[0])->bits == 32 ? 4 : 6); }
-FN(is_unspecified) { return cel_of_bool(unspecified(ip_of(args[0]))); }
-FN(is_loopback) { return cel_of_bool(loopback(ip_of(args[0]))); }
-FN(is_global) { return cel_of_bool(global_unicast(ip_of(args[0]))); }
-FN(is_link_multicast) { return cel_of_bool(link_local_multicast(ip_of(args[0]))); }
-FN(is_link_unicast) { return cel_of_bool(link_local_unicast(ip_of(args[0]))); }
+FN(family)
+{
+	return cel_of_int(ip_of(args[0])->bits == 32 ? 4 : 6);
+}
+FN(is_unspecified)
+{
+	return cel_of_bool(unspecified(ip_of(args[0])));
+}
+FN(is_loopback)
+{
+	return cel_of_bool(loopback(ip_of(args[0])));
+}
+FN(is_global)
+{
+	return cel_of_bool(global_unicast(ip_of(args[0])));
+}
+FN(is_link_multicast)
+{
+	return cel_of_bool(link_local_multicast(ip_of(args[0])));
+}
+FN(is_link_unicast)
+{
+	return cel_of_bool(link_local_unicast(ip_of(args[0])));
+}
 
 /* --- networks --- */
 
@@ -266,7 +293,7 @@ static bool within(const struct ip *net, const struct ip *x)
 
 FN(contains_ip)
 {
-	struct ip   ip;
+	struct ip ip;
 	const char *why = NULL;
 
 	if (args[1].kind == CEL_OPAQUE)
@@ -278,7 +305,7 @@ FN(contains_ip)
 
 FN(contains_cidr)
 {
-	struct ip   ip;
+	struct ip ip;
 	const char *why = NULL;
 
 	if (args[1].kind == CEL_OPAQUE)
@@ -305,7 +332,10 @@ FN(masked)
 	return keep(c, &ip);
 }
 
-FN(prefix_length) { return cel_of_int(ip_of(args[0])->prefix); }
+FN(prefix_length)
+{
+	return cel_of_int(ip_of(args[0])->prefix);
+}
 
 /* clang-format off */
 static const struct cel_function functions[] = {

@@ -10,7 +10,10 @@
 
 /* --- optionals --- */
 
-FN(none) { return (struct cel_value){ .kind = CEL_OPTIONAL }; }
+FN(none)
+{
+	return (struct cel_value){ .kind = CEL_OPTIONAL };
+}
 
 FN(some)
 {
@@ -25,7 +28,7 @@ FN(some)
 static bool message_is_zero(const struct cel_message *m)
 {
 	struct buf b = BUF_INIT(64);
-	bool       zero = !cel_message_serialize(m, &b, NULL) && !b.len && !b.failed;
+	bool zero = !cel_message_serialize(m, &b, NULL) && !b.len && !b.failed;
 
 	buf_fini(&b);
 	return zero;
@@ -51,15 +54,24 @@ static bool is_zero(struct cel_value v)
 	}
 }
 
-FN(of_non_zero) { return is_zero(args[0]) ? none(c, NULL, 0) : some(c, args, 1); }
-FN(has_value) { return cel_of_bool(args[0].opt); }
-FN(value) { return args[0].opt ? *args[0].opt : cel_error_value(c->arena, "optional.none() has no value"); }
+FN(of_non_zero)
+{
+	return is_zero(args[0]) ? none(c, NULL, 0) : some(c, args, 1);
+}
+FN(has_value)
+{
+	return cel_of_bool(args[0].opt);
+}
+FN(value)
+{
+	return args[0].opt ? *args[0].opt : cel_error_value(c->arena, "optional.none() has no value");
+}
 
 FN(unwrap)
 {
 	const struct cel_list *l = args[0].list;
-	struct cel_value      *items = ARENA_ARRAY(c->arena, l->n + 1, struct cel_value);
-	size_t                 count = 0;
+	struct cel_value *items = ARENA_ARRAY(c->arena, l->n + 1, struct cel_value);
+	size_t count = 0;
 
 	if (!items)
 		return cel_error_value(c->arena, "out of memory");
@@ -72,17 +84,23 @@ FN(unwrap)
 	return cel_list_adopt(c->arena, items, count);
 }
 
-FN(first) { return args[0].list->n ? some(c, args[0].list->items, 1) : none(c, NULL, 0); }
-FN(last) { return args[0].list->n ? some(c, args[0].list->items + args[0].list->n - 1, 1) : none(c, NULL, 0); }
+FN(first)
+{
+	return args[0].list->n ? some(c, args[0].list->items, 1) : none(c, NULL, 0);
+}
+FN(last)
+{
+	return args[0].list->n ? some(c, args[0].list->items + args[0].list->n - 1, 1) : none(c, NULL, 0);
+}
 
 /* --- maps of two-variable comprehensions, where no loop of the machine makes them directly --- */
 
 FN(insert)
 {
 	const struct cel_map *m = args[0].map, *more = n == 2 ? args[1].map : NULL;
-	size_t                count = m->n + (more ? more->n : 1);
-	struct cel_value     *keys = ARENA_ARRAY(c->arena, count, struct cel_value);
-	struct cel_value     *values = ARENA_ARRAY(c->arena, count, struct cel_value), over;
+	size_t count = m->n + (more ? more->n : 1);
+	struct cel_value *keys = ARENA_ARRAY(c->arena, count, struct cel_value);
+	struct cel_value *values = ARENA_ARRAY(c->arena, count, struct cel_value), over;
 
 	if (!cel_spend(c, count, &over))
 		return over;

@@ -19,7 +19,7 @@ static bool place(str s, int64_t i, size_t *ret)
 
 FN(char_at)
 {
-	str    s = cel_str(args[0]);
+	str s = cel_str(args[0]);
 	size_t at, end;
 
 	if (!place(s, args[1].i, &at))
@@ -32,9 +32,9 @@ FN(char_at)
 
 FN(index_of)
 {
-	str         s = cel_str(args[0]), sub = cel_str(args[1]);
-	int64_t     from = n > 2 ? args[2].i : 0;
-	size_t      at;
+	str s = cel_str(args[0]), sub = cel_str(args[1]);
+	int64_t from = n > 2 ? args[2].i : 0;
+	size_t at;
 	const char *hit;
 
 	if (!place(s, from, &at))
@@ -47,7 +47,7 @@ FN(index_of)
 
 FN(last_index_of)
 {
-	str    s = cel_str(args[0]), sub = cel_str(args[1]);
+	str s = cel_str(args[0]), sub = cel_str(args[1]);
 	size_t at = s.len;
 
 	if (n > 2 && !place(s, args[2].i, &at))
@@ -66,7 +66,7 @@ FN(last_index_of)
 
 FN(substring)
 {
-	str    s = cel_str(args[0]);
+	str s = cel_str(args[0]);
 	size_t from, to = s.len;
 
 	if (!place(s, args[1].i, &from))
@@ -74,7 +74,8 @@ FN(substring)
 	if (n > 2 && !place(s, args[2].i, &to))
 		return out_of_range(c, args[2].i);
 	if (from > to)
-		return cel_error_value(c->arena, "invalid substring range: start %lld is behind end %lld", (long long)args[1].i, (long long)args[2].i);
+		return cel_error_value(c->arena, "invalid substring range: start %lld is behind end %lld", (long long)args[1].i,
+							   (long long)args[2].i);
 	return cel_of_str(str_sub(s, from, to - from));
 }
 
@@ -90,18 +91,24 @@ static struct cel_value change_case(struct cel_call *c, str s, char first, char 
 	return cel_of_str(str_n(p, s.len));
 }
 
-FN(lower) { return change_case(c, cel_str(args[0]), 'A', 'Z'); }
-FN(upper) { return change_case(c, cel_str(args[0]), 'a', 'z'); }
+FN(lower)
+{
+	return change_case(c, cel_str(args[0]), 'A', 'Z');
+}
+FN(upper)
+{
+	return change_case(c, cel_str(args[0]), 'a', 'z');
+}
 
 static bool is_space(uint32_t u)
 {
-	return u == ' ' || (u >= 9 && u <= 13) || u == 0x85 || u == 0xA0 || u == 0x1680 || (u >= 0x2000 && u <= 0x200A) || u == 0x2028 ||
-		   u == 0x2029 || u == 0x202F || u == 0x205F || u == 0x3000;
+	return u == ' ' || (u >= 9 && u <= 13) || u == 0x85 || u == 0xA0 || u == 0x1680 || (u >= 0x2000 && u <= 0x200A) ||
+		   u == 0x2028 || u == 0x2029 || u == 0x202F || u == 0x205F || u == 0x3000;
 }
 
 FN(trim)
 {
-	str    s = cel_str(args[0]);
+	str s = cel_str(args[0]);
 	size_t from = 0, to = s.len, at;
 
 	for (at = 0; at < s.len && is_space(cel_utf8_next(s, &at)); from = at)
@@ -120,9 +127,9 @@ FN(trim)
 
 FN(replace)
 {
-	str        s = cel_str(args[0]), old = cel_str(args[1]), new = cel_str(args[2]);
-	int64_t    left = n > 3 ? args[3].i : -1;
-	size_t     at = 0;
+	str s = cel_str(args[0]), old = cel_str(args[1]), new = cel_str(args[2]);
+	int64_t left = n > 3 ? args[3].i : -1;
+	size_t at = 0;
 	struct buf b = BUF_INIT(CEL_TEXT_OUT_MAX);
 
 	if (!old.len && left) { /* before each code point and at the end */
@@ -155,7 +162,7 @@ FN(replace)
 /* The next piece of *s, which is what remains. */
 static str next_piece(str *s, str sep)
 {
-	str    piece = *s;
+	str piece = *s;
 	size_t end = 0;
 
 	if (!sep.len) {
@@ -190,9 +197,9 @@ static size_t count_pieces(str s, str sep)
 
 FN(split)
 {
-	str               s = cel_str(args[0]), sep = cel_str(args[1]);
-	int64_t           limit = n > 2 ? args[2].i : -1;
-	size_t            count = count_pieces(s, sep), i;
+	str s = cel_str(args[0]), sep = cel_str(args[1]);
+	int64_t limit = n > 2 ? args[2].i : -1;
+	size_t count = count_pieces(s, sep), i;
 	struct cel_value *items, none_left;
 
 	if (limit >= 0 && (uint64_t)limit < count)
@@ -212,7 +219,7 @@ FN(split)
 FN(join)
 {
 	const struct cel_list *l = args[0].list;
-	struct buf             b = BUF_INIT(CEL_TEXT_OUT_MAX);
+	struct buf b = BUF_INIT(CEL_TEXT_OUT_MAX);
 
 	for (size_t i = 0; i < l->n && !b.failed; i++) {
 		if (l->items[i].kind != CEL_STRING) {
@@ -228,7 +235,7 @@ FN(join)
 
 FN(reverse)
 {
-	str   s = cel_str(args[0]);
+	str s = cel_str(args[0]);
 	char *p = arena_dup(c->arena, s);
 
 	if (!p)
@@ -243,8 +250,8 @@ FN(reverse)
 FN(quote)
 {
 	static const char special[] = "\a\b\f\n\r\t\v\\\"", letters[] = "abfnrtv\\\"";
-	str               s = cel_str(args[0]);
-	struct buf        b = BUF_INIT(CEL_TEXT_OUT_MAX);
+	str s = cel_str(args[0]);
+	struct buf b = BUF_INIT(CEL_TEXT_OUT_MAX);
 
 	buf_addc(&b, '"');
 	for (size_t i = 0; i < s.len; i++) {
@@ -260,7 +267,7 @@ FN(quote)
 
 FN(format)
 {
-	struct buf       b = BUF_INIT(CEL_TEXT_OUT_MAX);
+	struct buf b = BUF_INIT(CEL_TEXT_OUT_MAX);
 	struct cel_value error;
 
 	if (!cel_format(c, cel_str(args[0]), args[1].list, &b, &error)) {

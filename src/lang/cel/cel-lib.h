@@ -6,10 +6,15 @@
 #include "lang/cel/cel-internal.h"
 #include "lang/cel/cel-value.h"
 
-#define FN(name) \
-	static struct cel_value name(UNUSED struct cel_call *c, UNUSED const struct cel_value *args, UNUSED size_t n)
-#define FUNCTION(signature, id, fn, cost) { signature, id, fn, cost, NULL }
-#define FUNCTION_END                      { NULL, NULL, NULL, CEL_COST_1, NULL }
+#define FN(name) static struct cel_value name(UNUSED struct cel_call *c, UNUSED const struct cel_value *args, UNUSED size_t n)
+#define FUNCTION(signature, id, fn, cost)                                                                                        \
+	{                                                                                                                            \
+		signature, id, fn, cost, NULL                                                                                            \
+	}
+#define FUNCTION_END                                                                                                             \
+	{                                                                                                                            \
+		NULL, NULL, NULL, CEL_COST_1, NULL                                                                                       \
+	}
 
 /* Arithmetic of two values of any kinds by the operator's character: + - * / %. Lists and texts too. */
 struct cel_value cel_arith(struct cel_call *c, char op, struct cel_value a, struct cel_value b);

@@ -1,4 +1,5 @@
-/* cel-macro.c - the macros of the language and of its libraries: a call whose arguments are taken as written and become other nodes.
+/* cel-macro.c - the macros of the language and of its libraries: a call whose arguments are taken as written and become other
+ * nodes.
  *
  * The trees are those of cel-go. What a macro copies counts against the limit on nodes, so that chains of them end in an error
  * rather than in a tree of exponential size. Runs on the parsing thread. */
@@ -117,25 +118,27 @@ static struct cel_expr *fold_map(struct cel_expander *x, struct cel_fold *f, str
 	return cel_x_fold(x, f);
 }
 
-static int start_fold(struct cel_expander *x, struct cel_expr *target, struct cel_expr **args, bool two, struct cel_fold *ret, struct err *reterr)
+static int start_fold(struct cel_expander *x, struct cel_expr *target, struct cel_expr **args, bool two, struct cel_fold *ret,
+					  struct err *reterr)
 {
 	*ret = (struct cel_fold){ .kind = CEL_FOLD_OTHER, .range = target, .accu = STR(CEL_ACCU) };
 	return two ? take_vars(x, args, &ret->var, &ret->var2, reterr) : take_var(x, args[0], &ret->var, reterr);
 }
 
-#define EXPAND(name) \
-	static int name(struct cel_expander *x, struct cel_expr *target, struct cel_expr **args, size_t n, struct cel_expr **ret, struct err *reterr)
+#define EXPAND(name)                                                                                                             \
+	static int name(struct cel_expander *x, struct cel_expr *target, struct cel_expr **args, size_t n, struct cel_expr **ret,    \
+					struct err *reterr)
 
 /* target.MACRO(v, test) and target.MACRO(k, v, test) */
-#define EXPAND_TEST(name, make, two)                               \
-	EXPAND(name)                                                   \
-	{                                                              \
-		struct cel_fold f;                                         \
-		int             r = start_fold(x, target, args, two, &f, reterr); \
-                                                                   \
-		if (!r)                                                    \
-			*ret = make(x, &f, args[n - 1]);                       \
-		return r;                                                  \
+#define EXPAND_TEST(name, make, two)                                                                                             \
+	EXPAND(name)                                                                                                                 \
+	{                                                                                                                            \
+		struct cel_fold f;                                                                                                       \
+		int r = start_fold(x, target, args, two, &f, reterr);                                                                    \
+                                                                                                                                 \
+		if (!r)                                                                                                                  \
+			*ret = make(x, &f, args[n - 1]);                                                                                     \
+		return r;                                                                                                                \
 	}
 EXPAND_TEST(expand_all, fold_all, false)
 EXPAND_TEST(expand_exists, fold_exists, false)
@@ -147,7 +150,7 @@ EXPAND_TEST(expand_exists_one_two, fold_exists_one, true)
 EXPAND(expand_map)
 {
 	struct cel_fold f;
-	int             r = start_fold(x, target, args, false, &f, reterr);
+	int r = start_fold(x, target, args, false, &f, reterr);
 
 	f.kind = CEL_FOLD_MAP;
 	if (!r)
@@ -158,7 +161,7 @@ EXPAND(expand_map)
 EXPAND(expand_filter)
 {
 	struct cel_fold f;
-	int             r = start_fold(x, target, args, false, &f, reterr);
+	int r = start_fold(x, target, args, false, &f, reterr);
 
 	f.kind = CEL_FOLD_FILTER;
 	if (!r)
@@ -169,7 +172,7 @@ EXPAND(expand_filter)
 EXPAND(expand_transform_list)
 {
 	struct cel_fold f;
-	int             r = start_fold(x, target, args, true, &f, reterr);
+	int r = start_fold(x, target, args, true, &f, reterr);
 
 	f.kind = CEL_FOLD_MAP;
 	if (!r)
@@ -180,17 +183,18 @@ EXPAND(expand_transform_list)
 EXPAND(expand_transform_map)
 {
 	struct cel_fold f;
-	int             r = start_fold(x, target, args, true, &f, reterr);
+	int r = start_fold(x, target, args, true, &f, reterr);
 
 	if (!r)
-		*ret = fold_map(x, &f, n == 4 ? args[2] : NULL, cel_x_call(x, "cel.@mapInsert", 3, accu(x), cel_x_ident(x, f.var), args[n - 1]));
+		*ret = fold_map(x, &f, n == 4 ? args[2] : NULL,
+						cel_x_call(x, "cel.@mapInsert", 3, accu(x), cel_x_ident(x, f.var), args[n - 1]));
 	return r;
 }
 
 EXPAND(expand_transform_map_entry)
 {
 	struct cel_fold f;
-	int             r = start_fold(x, target, args, true, &f, reterr);
+	int r = start_fold(x, target, args, true, &f, reterr);
 
 	if (!r)
 		*ret = fold_map(x, &f, n == 4 ? args[2] : NULL, cel_x_call(x, "cel.@mapInsert", 2, accu(x), args[n - 1]));
@@ -228,8 +232,8 @@ static int expand_opt(struct cel_expander *x, struct cel_expr *target, struct ce
 					  struct err *reterr)
 {
 	struct cel_expr *value, *body;
-	str              var;
-	int              r = take_var(x, args[0], &var, reterr);
+	str var;
+	int r = take_var(x, args[0], &var, reterr);
 
 	if (r)
 		return r;
@@ -274,10 +278,11 @@ static int take_number(struct cel_expander *x, const struct cel_expr *arg, int64
 	return 0;
 }
 
-static int numbered_ident(struct cel_expander *x, struct cel_expr **args, size_t n, const char *prefix, struct cel_expr **ret, struct err *reterr)
+static int numbered_ident(struct cel_expander *x, struct cel_expr **args, size_t n, const char *prefix, struct cel_expr **ret,
+						  struct err *reterr)
 {
-	int64_t     a = 0, b = 0;
-	int         r = take_number(x, args[0], &a, reterr);
+	int64_t a = 0, b = 0;
+	int r = take_number(x, args[0], &a, reterr);
 	const char *name;
 
 	if (!r && n == 2)
@@ -332,7 +337,7 @@ static int expand_extreme(struct cel_expander *x, struct cel_expr *target, struc
 						  const char *function, struct cel_expr **ret, struct err *reterr)
 {
 	struct cel_expr *list;
-	int              r;
+	int r;
 
 	if (!in_namespace(target, "math"))
 		return 0;
@@ -390,7 +395,7 @@ static int expand_ext(struct cel_expander *x, struct cel_expr *target, struct ce
 					  struct err *reterr)
 {
 	struct buf name CLEANUP_BUF = BUF_INIT(1 << 20);
-	str        copy;
+	str copy;
 
 	if (!in_namespace(target, "proto"))
 		return 0;
@@ -417,7 +422,10 @@ EXPAND(expand_has_ext)
 
 /* --- the tables --- */
 
-#define END { NULL, false, 0, NULL }
+#define END                                                                                                                      \
+	{                                                                                                                            \
+		NULL, false, 0, NULL                                                                                                     \
+	}
 const struct cel_macro cel_macros_standard[] = {
 	{ "has", false, 1, expand_has },
 	{ "all", true, 2, expand_all },

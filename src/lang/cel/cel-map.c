@@ -144,7 +144,7 @@ static void index_put(struct cel_map *m, uint32_t *index, size_t i)
 
 static struct cel_value repeated_key(struct arena *a, struct cel_value key)
 {
-	struct buf       text = BUF_INIT(200);
+	struct buf text = BUF_INIT(200);
 	struct cel_value e;
 
 	cel_print(key, &text);
@@ -156,7 +156,7 @@ static struct cel_value repeated_key(struct arena *a, struct cel_value key)
 struct cel_value cel_map_adopt(struct arena *a, struct cel_value *keys, struct cel_value *values, size_t n, bool dup_is_error)
 {
 	struct cel_map *m;
-	uint32_t       *index = NULL;
+	uint32_t *index = NULL;
 
 	if (!n)
 		return (struct cel_value){ .kind = CEL_MAP, .map = &cel_map_empty };
@@ -168,7 +168,7 @@ struct cel_value cel_map_adopt(struct arena *a, struct cel_value *keys, struct c
 	m->values = values;
 	for (size_t i = 0; i < n; i++) {
 		const struct cel_value *old;
-		struct cel_value        k = keys[i];
+		struct cel_value k = keys[i];
 
 		if (!is_key_kind(k))
 			return cel_error_value(a, "unsupported key type: %s", cel_kind_name(k));

@@ -1,6 +1,7 @@
 /* cel-node.c - makes the nodes of a tree, for the parser and for macros, within the limits on nodes and depth.
  *
- * A maker whose child is NULL gives NULL: the failure that made the child NULL is the one reported. Runs on the parsing thread. */
+ * A maker whose child is NULL gives NULL: the failure that made the child NULL is the one reported. Runs on the parsing thread.
+ */
 #include "base/base.h"
 #include "lang/cel/cel-parse.h"
 
@@ -8,7 +9,8 @@
 
 enum { MESSAGE_MAX = 4096 };
 
-static int set_problem(struct cel_expander *x, int code, uint32_t line, uint32_t col, struct err *reterr, const char *fmt, va_list ap)
+static int set_problem(struct cel_expander *x, int code, uint32_t line, uint32_t col, struct err *reterr, const char *fmt,
+					   va_list ap)
 {
 	struct buf what CLEANUP_BUF = BUF_INIT(MESSAGE_MAX), out CLEANUP_BUF = BUF_INIT(MESSAGE_MAX);
 
@@ -31,13 +33,14 @@ void *cel_x_fail(struct cel_expander *x, int code, uint32_t line, uint32_t col, 
 
 void *cel_x_no_memory(struct cel_expander *x)
 {
-	return cel_x_fail(x, WEIR_ELIMIT, x->token.line, x->token.col, "the expression needs more than %zu bytes of memory", x->arena->max);
+	return cel_x_fail(x, WEIR_ELIMIT, x->token.line, x->token.col, "the expression needs more than %zu bytes of memory",
+					  x->arena->max);
 }
 
 int cel_x_error(struct cel_expander *x, const struct cel_expr *at, struct err *reterr, const char *fmt, ...)
 {
 	va_list ap;
-	int     r;
+	int r;
 
 	va_start(ap, fmt);
 	r = set_problem(x, WEIR_EPARSE, at->line, at->col, reterr, fmt, ap);
@@ -48,7 +51,7 @@ int cel_x_error(struct cel_expander *x, const struct cel_expr *at, struct err *r
 struct cel_expr *cel_x_new(struct cel_expander *x, enum cel_expr_kind kind, uint32_t line, uint32_t col)
 {
 	struct cel_expr *e;
-	size_t           max = cel_env_limits(x->env)->nodes_max;
+	size_t max = cel_env_limits(x->env)->nodes_max;
 
 	if (x->n_ids > max)
 		return cel_x_fail(x, WEIR_ELIMIT, line, col, "the expression has more than %zu nodes after its macros are expanded", max);
@@ -122,8 +125,8 @@ struct cel_expr *cel_x_done(struct cel_expander *x, struct cel_expr *e)
 	return e;
 }
 
-struct cel_expr *cel_x_calln(struct cel_expander *x, struct cel_expr *target, str function, struct cel_expr **args, size_t n, uint32_t line,
-							 uint32_t col)
+struct cel_expr *cel_x_calln(struct cel_expander *x, struct cel_expr *target, str function, struct cel_expr **args, size_t n,
+							 uint32_t line, uint32_t col)
 {
 	struct cel_expr *e = cel_x_new(x, CEL_X_CALL, line, col);
 
@@ -174,7 +177,7 @@ static struct cel_expr **take_args(struct cel_expander *x, size_t n, va_list ap)
 struct cel_expr *cel_x_call(struct cel_expander *x, const char *function, size_t n, ...)
 {
 	struct cel_expr **args;
-	va_list           ap;
+	va_list ap;
 
 	va_start(ap, n);
 	args = take_args(x, n, ap);
@@ -185,7 +188,7 @@ struct cel_expr *cel_x_call(struct cel_expander *x, const char *function, size_t
 struct cel_expr *cel_x_member(struct cel_expander *x, struct cel_expr *target, const char *function, size_t n, ...)
 {
 	struct cel_expr **args;
-	va_list           ap;
+	va_list ap;
 
 	va_start(ap, n);
 	args = take_args(x, n, ap);
@@ -196,8 +199,8 @@ struct cel_expr *cel_x_member(struct cel_expander *x, struct cel_expr *target, c
 struct cel_expr *cel_x_list(struct cel_expander *x, size_t n, ...)
 {
 	struct cel_expr **items;
-	struct cel_expr  *e;
-	va_list           ap;
+	struct cel_expr *e;
+	va_list ap;
 
 	va_start(ap, n);
 	items = take_args(x, n, ap);
@@ -229,7 +232,7 @@ struct cel_expr *cel_x_select(struct cel_expander *x, struct cel_expr *operand, 
 
 struct cel_expr *cel_x_fold(struct cel_expander *x, const struct cel_fold *f)
 {
-	bool             whole = f->range && f->init && f->condition && f->step && f->result;
+	bool whole = f->range && f->init && f->condition && f->step && f->result;
 	struct cel_expr *e = whole ? cel_x_new(x, CEL_X_FOLD, x->line, x->col) : NULL;
 
 	if (!e)
@@ -307,7 +310,7 @@ static bool copy_children(struct cel_expander *x, struct cel_expr *to)
 struct cel_expr *cel_x_copy(struct cel_expander *x, const struct cel_expr *e)
 {
 	struct cel_expr *to = x->failed || !e ? NULL : cel_x_new(x, e->kind, e->line, e->col);
-	uint32_t         id;
+	uint32_t id;
 
 	if (!to)
 		return NULL;

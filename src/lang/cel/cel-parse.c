@@ -1,7 +1,8 @@
 /* cel-parse.c - text to tree: precedence, literals, names, calls; macros are expanded as their calls are read.
  *
- * Recursion is counted (limits.depth_max) and chains of operators, selections and indexes are loops, but each adds a level to the tree,
- * which has the same limit. Long chains of && and || become balanced trees. The first problem ends the parse. Any thread. */
+ * Recursion is counted (limits.depth_max) and chains of operators, selections and indexes are loops, but each adds a level to the
+ * tree, which has the same limit. Long chains of && and || become balanced trees. The first problem ends the parse. Any thread.
+ */
 #include "base/base.h"
 #include "lang/cel/cel-parse.h"
 
@@ -36,7 +37,8 @@ static void *unexpected(struct cel_expander *x, const char *expected)
 {
 	if (x->token.kind == CEL_TOK_END)
 		return cel_x_fail(x, WEIR_EPARSE, x->token.line, x->token.col, "the expression ends where %s is expected", expected);
-	return cel_x_fail(x, WEIR_EPARSE, x->token.line, x->token.col, "'%.*s' where %s is expected", STR_ARG(str_sub(x->token.text, 0, 60)), expected);
+	return cel_x_fail(x, WEIR_EPARSE, x->token.line, x->token.col, "'%.*s' where %s is expected",
+					  STR_ARG(str_sub(x->token.text, 0, 60)), expected);
 }
 
 static bool expect(struct cel_expander *x, int kind, const char *expected)
@@ -49,8 +51,8 @@ static bool expect(struct cel_expander *x, int kind, const char *expected)
 
 static bool is_reserved(str name)
 {
-	static const char *const words[] = { "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop",
-		                                 "package", "namespace", "return", "var", "void", "while" };
+	static const char *const words[] = { "as",  "break", "const",   "continue",  "else",   "for", "function", "if",   "import",
+										 "let", "loop",  "package", "namespace", "return", "var", "void",     "while" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (str_eqz(name, words[i]))
@@ -70,15 +72,15 @@ static bool allowed(struct cel_expander *x, enum cel_feature f, const struct cel
 
 struct nodes {
 	struct cel_expr **v;
-	bool             *optional; /* per node; NULL: none is */
-	size_t            n, cap;
+	bool *optional; /* per node; NULL: none is */
+	size_t n, cap;
 };
 
 static bool grow(struct cel_expander *x, struct nodes *l)
 {
-	size_t            cap = l->cap ? l->cap * 2 : NODES_FIRST;
+	size_t cap = l->cap ? l->cap * 2 : NODES_FIRST;
 	struct cel_expr **v = ARENA_ARRAY(x->arena, cap, struct cel_expr *);
-	bool             *optional = ARENA_ARRAY(x->arena, cap, bool);
+	bool *optional = ARENA_ARRAY(x->arena, cap, bool);
 
 	if (!v || !optional)
 		return cel_x_no_memory(x);
@@ -103,8 +105,8 @@ static bool push(struct cel_expander *x, struct nodes *l, struct cel_expr *e, bo
 
 /* --- nodes at a token --- */
 
-static struct cel_expr *call(struct cel_expander *x, const char *function, const struct cel_token *t, struct cel_expr *a, struct cel_expr *b,
-							 struct cel_expr *c)
+static struct cel_expr *call(struct cel_expander *x, const char *function, const struct cel_token *t, struct cel_expr *a,
+							 struct cel_expr *b, struct cel_expr *c)
 {
 	struct nodes args = { 0 };
 
@@ -122,7 +124,8 @@ static struct cel_expr *constant(struct cel_expander *x, const struct cel_token 
 	return e;
 }
 
-static struct cel_expr *select_field(struct cel_expander *x, struct cel_expr *operand, str field, bool optional, const struct cel_token *t)
+static struct cel_expr *select_field(struct cel_expander *x, struct cel_expr *operand, str field, bool optional,
+									 const struct cel_token *t)
 {
 	struct cel_expr *e;
 
@@ -139,12 +142,13 @@ static struct cel_expr *select_field(struct cel_expander *x, struct cel_expr *op
 }
 
 /* Calls a macro if it is one, else makes the call. */
-static struct cel_expr *call_or_macro(struct cel_expander *x, struct cel_expr *target, str name, struct nodes *args, const struct cel_token *t)
+static struct cel_expr *call_or_macro(struct cel_expander *x, struct cel_expr *target, str name, struct nodes *args,
+									  const struct cel_token *t)
 {
 	const struct cel_macro *m = cel_env_macro(x->env, name, target != NULL, args->n);
-	struct cel_expr        *made = NULL, *plain;
-	struct macro_call      *record;
-	int                     r;
+	struct cel_expr *made = NULL, *plain;
+	struct macro_call *record;
+	int r;
 
 	if (m) {
 		x->line = t->line;
@@ -188,9 +192,9 @@ static bool take_optional(struct cel_expander *x, bool *ret)
 
 static struct cel_expr *parse_list(struct cel_expander *x, const struct cel_token *t)
 {
-	struct nodes     items = { 0 };
+	struct nodes items = { 0 };
 	struct cel_expr *e;
-	bool             optional, any = false;
+	bool optional, any = false;
 
 	while (!at(x, ']') && !at(x, ',')) {
 		if (!take_optional(x, &optional) || !push(x, &items, parse_expr(x), optional))
@@ -213,13 +217,13 @@ static struct cel_expr *parse_list(struct cel_expander *x, const struct cel_toke
 
 struct entries {
 	struct cel_entry *v;
-	size_t            n, cap;
+	size_t n, cap;
 };
 
 static struct cel_entry *push_entry(struct cel_expander *x, struct entries *l)
 {
 	if (l->n == l->cap) {
-		size_t            cap = l->cap ? l->cap * 2 : NODES_FIRST;
+		size_t cap = l->cap ? l->cap * 2 : NODES_FIRST;
 		struct cel_entry *v = ARENA_ARRAY(x->arena, cap, struct cel_entry);
 
 		if (!v)
@@ -244,7 +248,7 @@ static bool parse_field_name(struct cel_expander *x, str *ret)
 static bool parse_entry(struct cel_expander *x, struct entries *l, bool message)
 {
 	struct cel_entry *e = push_entry(x, l), made = { 0 };
-	size_t            i = l->n - 1;
+	size_t i = l->n - 1;
 
 	if (!e || !take_optional(x, &made.optional))
 		return false;
@@ -261,7 +265,7 @@ static bool parse_entry(struct cel_expander *x, struct entries *l, bool message)
 /* Behind the opening brace. */
 static struct cel_expr *parse_entries(struct cel_expander *x, enum cel_expr_kind kind, str type_name, const struct cel_token *t)
 {
-	struct entries   l = { 0 };
+	struct entries l = { 0 };
 	struct cel_expr *e;
 
 	while (!at(x, '}') && !at(x, ',')) {
@@ -286,9 +290,9 @@ static struct cel_expr *parse_entries(struct cel_expander *x, enum cel_expr_kind
 
 static struct cel_expr *parse_name(struct cel_expander *x, bool dot, const struct cel_token *t)
 {
-	struct nodes     args = { 0 };
+	struct nodes args = { 0 };
 	struct cel_expr *e;
-	str              name = x->token.text;
+	str name = x->token.text;
 
 	if (!at(x, CEL_TOK_IDENT))
 		return unexpected(x, "a name");
@@ -361,9 +365,7 @@ static struct cel_expr *parse_primary(struct cel_expander *x, bool *ret_chain)
 	case -1: return NULL;
 	case CEL_TOK_INT: return parse_integer(x, false, &t);
 	case '-': return step(x) ? parse_negative(x, &t) : NULL;
-	case '(':
-		e = step(x) ? parse_expr(x) : NULL;
-		return e && expect(x, ')', "')'") ? e : NULL;
+	case '(': e = step(x) ? parse_expr(x) : NULL; return e && expect(x, ')', "')'") ? e : NULL;
 	case '[': return step(x) ? parse_list(x, &t) : NULL;
 	case '{': return step(x) ? parse_entries(x, CEL_X_MAP, STR_NULL, &t) : NULL;
 	case '.':
@@ -393,7 +395,7 @@ static bool dotted_name(struct cel_expander *x, const struct cel_expr *e, struct
 static struct cel_expr *parse_message(struct cel_expander *x, const struct cel_expr *type_name, const struct cel_token *t)
 {
 	struct buf name CLEANUP_BUF = BUF_INIT(1 << 20);
-	str        copy;
+	str copy;
 
 	if (!dotted_name(x, type_name, &name) || name.failed || !(copy = arena_str(x->arena, buf_str(&name))).ptr)
 		return cel_x_no_memory(x);
@@ -403,9 +405,9 @@ static struct cel_expr *parse_message(struct cel_expander *x, const struct cel_e
 /* Behind a '.'. */
 static struct cel_expr *parse_member(struct cel_expander *x, struct cel_expr *operand, const struct cel_token *dot, bool *chain)
 {
-	struct nodes     args = { 0 };
+	struct nodes args = { 0 };
 	struct cel_token name = { 0 };
-	bool             optional = false, quoted;
+	bool optional = false, quoted;
 
 	if (at(x, '?')) {
 		if (!allowed(x, CEL_F_OPTIONAL_SYNTAX, dot, "optional syntax ('.?')") || !step(x))
@@ -427,7 +429,7 @@ static struct cel_expr *parse_member(struct cel_expander *x, struct cel_expr *op
 static struct cel_expr *parse_index(struct cel_expander *x, struct cel_expr *operand, const struct cel_token *t)
 {
 	struct cel_expr *index;
-	bool             optional = at(x, '?');
+	bool optional = at(x, '?');
 
 	if (optional && (!allowed(x, CEL_F_OPTIONAL_SYNTAX, t, "optional syntax ('[?')") || !step(x)))
 		return NULL;
@@ -463,8 +465,8 @@ static struct cel_expr *parse_unary(struct cel_expander *x)
 {
 	struct cel_token t = x->token;
 	struct cel_expr *e;
-	size_t           n = 0;
-	bool             chain;
+	size_t n = 0;
+	bool chain;
 
 	if (t.kind != '-' && t.kind != '!') {
 		e = parse_primary(x, &chain);
@@ -484,11 +486,11 @@ static struct cel_expr *parse_unary(struct cel_expander *x)
 static const char *binary_operator(int token, int *ret_level)
 {
 	static const struct {
-		int         token, level;
+		int token, level;
 		const char *function;
-	} ops[] = { { '<', 1, "_<_" }, { CEL_TOK_LE, 1, "_<=_" }, { '>', 1, "_>_" }, { CEL_TOK_GE, 1, "_>=_" }, { CEL_TOK_EQ, 1, "_==_" },
-		        { CEL_TOK_NE, 1, "_!=_" }, { CEL_TOK_IN, 1, "@in" }, { '+', 2, "_+_" }, { '-', 2, "_-_" }, { '*', 3, "_*_" },
-		        { '/', 3, "_/_" }, { '%', 3, "_%_" } };
+	} ops[] = { { '<', 1, "_<_" },         { CEL_TOK_LE, 1, "_<=_" }, { '>', 1, "_>_" },        { CEL_TOK_GE, 1, "_>=_" },
+				{ CEL_TOK_EQ, 1, "_==_" }, { CEL_TOK_NE, 1, "_!=_" }, { CEL_TOK_IN, 1, "@in" }, { '+', 2, "_+_" },
+				{ '-', 2, "_-_" },         { '*', 3, "_*_" },         { '/', 3, "_/_" },        { '%', 3, "_%_" } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
 		if (ops[i].token == token) {
@@ -505,8 +507,8 @@ static struct cel_expr *parse_binary(struct cel_expander *x, int lowest)
 
 	while (left && !x->failed) {
 		struct cel_token t = x->token;
-		int              level;
-		const char      *function = binary_operator(t.kind, &level);
+		int level;
+		const char *function = binary_operator(t.kind, &level);
 
 		if (!function || level < lowest)
 			break;
@@ -517,25 +519,26 @@ static struct cel_expr *parse_binary(struct cel_expander *x, int lowest)
 }
 
 struct chain { /* a && b && c */
-	struct nodes      terms;
+	struct nodes terms;
 	struct cel_token *ops;
-	const char       *function;
+	const char *function;
 };
 
 /* The terms around operators lo..hi as a tree of the least height. */
 static struct cel_expr *balance(struct cel_expander *x, const struct chain *c, size_t lo, size_t hi)
 {
-	size_t           mid = lo + (hi - lo + 1) / 2;
+	size_t mid = lo + (hi - lo + 1) / 2;
 	struct cel_expr *left = mid == lo ? c->terms.v[mid] : balance(x, c, lo, mid - 1);
 	struct cel_expr *right = mid == hi ? c->terms.v[mid + 1] : balance(x, c, mid + 1, hi);
 
 	return left && right ? call(x, c->function, &c->ops[mid], left, right, NULL) : NULL;
 }
 
-static struct cel_expr *parse_chain(struct cel_expander *x, int op, const char *function, struct cel_expr *(*term)(struct cel_expander *))
+static struct cel_expr *parse_chain(struct cel_expander *x, int op, const char *function,
+									struct cel_expr *(*term)(struct cel_expander *))
 {
-	struct chain     c = { .function = function };
-	size_t           n_ops = 0, cap = 0;
+	struct chain c = { .function = function };
+	size_t n_ops = 0, cap = 0;
 	struct cel_expr *first = term(x);
 
 	if (!first || !at(x, op))
@@ -586,7 +589,7 @@ static struct cel_expr *parse_conditional(struct cel_expander *x)
 
 static struct cel_expr *parse_expr(struct cel_expander *x)
 {
-	size_t           max = cel_env_limits(x->env)->depth_max;
+	size_t max = cel_env_limits(x->env)->depth_max;
 	struct cel_expr *e;
 
 	if (++x->depth > max)
@@ -615,8 +618,8 @@ static int finish(struct cel_expander *x, struct cel_expr *root, struct cel_ast 
 int cel_parse(struct arena *a, const struct cel_env *e, const char *file, str text, struct cel_ast **ret, struct err *reterr)
 {
 	struct cel_expander x = { .arena = a, .env = e, .n_ids = 1, .reterr = reterr };
-	struct cel_expr    *root;
-	size_t              max = cel_env_limits(e)->text_max;
+	struct cel_expr *root;
+	size_t max = cel_env_limits(e)->text_max;
 
 	if (text.len > max)
 		return err_set(reterr, WEIR_ELIMIT, "%s: the expression has more than %zu bytes", file, max);

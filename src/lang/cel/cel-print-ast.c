@@ -7,8 +7,8 @@
 
 struct printer {
 	struct buf *out;
-	bool        checked;
-	size_t      indent;
+	bool checked;
+	size_t indent;
 };
 
 static void print(struct printer *p, const struct cel_expr *e);
@@ -42,7 +42,7 @@ static int by_id(const void *a, const void *b)
 static void overloads(struct printer *p, const struct cel_expr *e)
 {
 	const struct cel_overload *sorted[64];
-	size_t                     n = e->call.n_overloads < ARRAY_SIZE(sorted) ? e->call.n_overloads : ARRAY_SIZE(sorted);
+	size_t n = e->call.n_overloads < ARRAY_SIZE(sorted) ? e->call.n_overloads : ARRAY_SIZE(sorted);
 
 	if (!p->checked || !n)
 		return;
@@ -57,14 +57,14 @@ static void overloads(struct printer *p, const struct cel_expr *e)
 /* Characters that Go's strconv.Quote writes as escapes. */
 static bool printable(uint32_t c)
 {
-	static const uint32_t not[][2] = { { 0, 0x1f },         { 0x7f, 0xa0 },     { 0xad, 0xad },      { 0x600, 0x605 },
-		                               { 0x61c, 0x61c },    { 0x6dd, 0x6dd },   { 0x70f, 0x70f },    { 0x1680, 0x1680 },
-		                               { 0x180e, 0x180e },  { 0x2000, 0x200f }, { 0x2028, 0x202f },  { 0x205f, 0x206f },
-		                               { 0x3000, 0x3000 },  { 0xd800, 0xf8ff }, { 0xfeff, 0xfeff },  { 0xfff0, 0xfffb },
-		                               { 0xfffe, 0xffff },  { 0x1fffe, 0x1ffff }, { 0x32400, 0xe00ff }, { 0xe01f0, 0x10ffff } };
+	static const uint32_t not [][2] = { { 0, 0x1f },        { 0x7f, 0xa0 },       { 0xad, 0xad },       { 0x600, 0x605 },
+										{ 0x61c, 0x61c },   { 0x6dd, 0x6dd },     { 0x70f, 0x70f },     { 0x1680, 0x1680 },
+										{ 0x180e, 0x180e }, { 0x2000, 0x200f },   { 0x2028, 0x202f },   { 0x205f, 0x206f },
+										{ 0x3000, 0x3000 }, { 0xd800, 0xf8ff },   { 0xfeff, 0xfeff },   { 0xfff0, 0xfffb },
+										{ 0xfffe, 0xffff }, { 0x1fffe, 0x1ffff }, { 0x32400, 0xe00ff }, { 0xe01f0, 0x10ffff } };
 
-	for (size_t i = 0; i < ARRAY_SIZE(not); i++)
-		if (c >= not[i][0] && c <= not[i][1])
+	for (size_t i = 0; i < ARRAY_SIZE(not ); i++)
+		if (c >= not [i][0] && c <= not [i][1])
 			return false;
 	return true;
 }
@@ -73,7 +73,7 @@ static bool printable(uint32_t c)
 static size_t decode(str s, size_t i, uint32_t *ret)
 {
 	unsigned char c = (unsigned char)s.ptr[i];
-	size_t        n = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+	size_t n = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
 
 	if (!str_utf8_valid(str_sub(s, i, n)) || i + n > s.len)
 		return 0;
@@ -86,7 +86,7 @@ static size_t decode(str s, size_t i, uint32_t *ret)
 static void quote_char(struct buf *out, uint32_t c, str as_written)
 {
 	static const char from[] = "\a\b\f\n\r\t\v\\\"", to[] = "abfnrtv\\\"";
-	const char       *at = c && c < 0x80 ? strchr(from, (int)c) : NULL;
+	const char *at = c && c < 0x80 ? strchr(from, (int)c) : NULL;
 
 	if (at)
 		buf_addf(out, "\\%c", to[at - from]);

@@ -11,7 +11,7 @@ static void print(struct cel_value v, struct buf *out, int depth);
 static void print_escape(struct buf *out, unsigned char c)
 {
 	static const char named[] = "\a\b\f\n\r\t\v\\\"", letters[] = "abfnrtv\\\"";
-	const char       *at = c ? strchr(named, c) : NULL;
+	const char *at = c ? strchr(named, c) : NULL;
 
 	if (at)
 		buf_addf(out, "\\%c", letters[at - named]);

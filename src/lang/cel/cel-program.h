@@ -12,12 +12,12 @@ struct vm;
 struct ins;
 typedef const struct ins *op_fn(struct vm *v, const struct ins *i);
 struct ins {
-	op_fn      *fn;
-	const void *p;   /* key, call site, flags: what the operation says */
-	uint32_t    dst, a, b; /* registers */
-	uint32_t    to;  /* jump target: index of an instruction */
-	uint32_t    n;   /* a number: arguments, a loop, a second target */
-	uint32_t    cost;
+	op_fn *fn;
+	const void *p;      /* key, call site, flags: what the operation says */
+	uint32_t dst, a, b; /* registers */
+	uint32_t to;        /* jump target: index of an instruction */
+	uint32_t n;         /* a number: arguments, a loop, a second target */
+	uint32_t cost;
 };
 struct place {
 	uint32_t line, col;
@@ -25,66 +25,66 @@ struct place {
 
 struct key { /* of a field, hashed once */
 	struct cel_value key;
-	uint32_t         hash;
-	bool             index; /* a["key"], which messages do not have */
+	uint32_t hash;
+	bool index; /* a["key"], which messages do not have */
 };
 struct candidate { /* one overload: chosen when every argument's kind is in its mask */
-	const struct cel_function    *decl;
-	const uint32_t               *masks;
+	const struct cel_function *decl;
+	const uint32_t *masks;
 	const struct cel_type *const *opaque; /* per argument, NULL: no opaque type */
 };
 struct call_site {
-	str                     name;
+	str name;
 	const struct candidate *candidates;
-	size_t                  n;
-	bool                    declared; /* any overload of this name at all */
+	size_t n;
+	bool declared; /* any overload of this name at all */
 };
 struct alternative { /* of a name that is looked for at run time: a register and the fields to select from it */
 	uint32_t reg;
-	bool     is_constant;
-	size_t   n_fields; /* the last n_fields of struct resolution */
+	bool is_constant;
+	size_t n_fields; /* the last n_fields of struct resolution */
 };
 struct resolution {
-	str                       name; /* "a.b.c", for the error */
+	str name; /* "a.b.c", for the error */
 	const struct alternative *alternatives;
-	size_t                    n;
-	const struct key         *fields;
-	size_t                    n_fields;
+	size_t n;
+	const struct key *fields;
+	size_t n_fields;
 };
 struct struct_site {
-	str                              name;
-	const struct cel_message_type   *type; /* NULL: unknown, an error at run time */
-	const struct cel_pool           *pool;
-	const struct cel_field *const   *fields; /* NULL in it: no such field */
-	const str                       *names;
-	const bool                      *optional; /* NULL: none is */
-	size_t                           n;
+	str name;
+	const struct cel_message_type *type; /* NULL: unknown, an error at run time */
+	const struct cel_pool *pool;
+	const struct cel_field *const *fields; /* NULL in it: no such field */
+	const str *names;
+	const bool *optional; /* NULL: none is */
+	size_t n;
 };
 
 struct cel_program {
-	const struct ins       *code;
-	const struct place     *places; /* of each instruction */
-	struct cel_value       *constants;
-	const str              *slots;  /* names */
+	const struct ins *code;
+	const struct place *places; /* of each instruction */
+	struct cel_value *constants;
+	const str *slots;               /* names */
 	const struct cel_value *absent; /* per slot: the error of a variable that is not there */
-	uint32_t                n_code, n_constants, n_slots, n_regs, n_loops;
-	uint64_t                cost_max;
+	uint32_t n_code, n_constants, n_slots, n_regs, n_loops;
+	uint64_t cost_max;
 	const struct cel_zones *zones;
 };
 
-struct loop { /* one comprehension while it runs */
+struct loop {                              /* one comprehension while it runs */
 	const struct cel_value *keys, *values; /* keys NULL: a list */
-	size_t                  i, n;
-	struct cel_value       *out_keys, *out; /* what map, filter, transformMap have made; room for n items */
-	size_t                  n_out, cap;
+	size_t i, n;
+	struct cel_value *out_keys, *out; /* what map, filter, transformMap have made; room for n items */
+	size_t n_out, cap;
 };
 struct vm {
-	struct cel_value         *r;
-	uint64_t                  cost, cost_max;
-	struct loop              *loops;
+	struct cel_value *r;
+	uint64_t cost, cost_max;
+	struct loop *loops;
 	const struct cel_program *p;
-	struct cel_call           call;
-	bool                      over; /* the cost limit was met */
+	struct cel_call call;
+	bool over; /* the cost limit was met */
 };
 static inline const struct ins *vm_jump(struct vm *v, uint32_t to)
 {

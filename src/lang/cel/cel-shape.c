@@ -1,7 +1,8 @@
-/* cel-shape.c - sizes of values before they are there: of literals, of attributes that the embedder knows, of what functions make.
+/* cel-shape.c - sizes of values before they are there: of literals, of attributes that the embedder knows, of what functions
+ * make.
  *
- * Shapes are immutable and live in the estimate's arena. Alternatives are kept as they are and looked into on demand; the number of
- * looks is limited, past it everything is unknown. One estimate, one thread. */
+ * Shapes are immutable and live in the estimate's arena. Alternatives are kept as they are and looked into on demand; the number
+ * of looks is limited, past it everything is unknown. One estimate, one thread. */
 #include "base/base.h"
 #include "lang/cel/cel-shape.h"
 
@@ -164,25 +165,53 @@ const struct shape *shape_of_constant(struct shaper *s, const struct cel_value *
 enum rule { MADE_OF_FIRST = 1, MADE_SMALL, MADE_SUM, MADE_ITEM, MADE_PARTS, MADE_COUNT, MADE_BASE64 };
 static const struct {
 	const char *overload;
-	enum rule   rule;
+	enum rule rule;
 } rules[] = {
-	{ "string_to_string", MADE_OF_FIRST }, { "bytes_to_bytes", MADE_OF_FIRST }, { "string_to_bytes", MADE_OF_FIRST },
-	{ "bytes_to_string", MADE_OF_FIRST }, { "to_dyn", MADE_OF_FIRST }, { "string_char_at_int", MADE_OF_FIRST },
-	{ "string_lower_ascii", MADE_OF_FIRST }, { "string_upper_ascii", MADE_OF_FIRST }, { "string_trim", MADE_OF_FIRST },
-	{ "string_substring_int", MADE_OF_FIRST }, { "string_substring_int_int", MADE_OF_FIRST }, { "string_reverse", MADE_OF_FIRST },
-	{ "list_slice", MADE_OF_FIRST }, { "list_distinct", MADE_OF_FIRST }, { "list_reverse", MADE_OF_FIRST },
-	{ "base64_decode_string", MADE_OF_FIRST }, { "optional_of", MADE_OF_FIRST }, { "optional_ofNonZeroValue", MADE_OF_FIRST },
-	{ "optional_value", MADE_OF_FIRST }, { "optional_unwrap", MADE_OF_FIRST }, { "optional_unwrapOpt", MADE_OF_FIRST },
-	{ "bool_to_string", MADE_SMALL }, { "double_to_string", MADE_SMALL }, { "duration_to_string", MADE_SMALL },
-	{ "int64_to_string", MADE_SMALL }, { "timestamp_to_string", MADE_SMALL }, { "uint64_to_string", MADE_SMALL },
-	{ "add_string", MADE_SUM }, { "add_bytes", MADE_SUM }, { "add_list", MADE_SUM },
-	{ "index_list", MADE_ITEM }, { "index_map", MADE_ITEM }, { "optional_list_index_int", MADE_ITEM },
-	{ "optional_map_index_value", MADE_ITEM }, { "list_optindex_optional_int", MADE_ITEM },
-	{ "optional_list_optindex_optional_int", MADE_ITEM }, { "map_optindex_optional_value", MADE_ITEM },
-	{ "optional_map_optindex_optional_value", MADE_ITEM }, { "select_optional_field", MADE_ITEM },
-	{ "list_first", MADE_ITEM }, { "list_last", MADE_ITEM },
-	{ "string_split_string", MADE_PARTS }, { "string_split_string_int", MADE_PARTS },
-	{ "lists_range", MADE_COUNT }, { "base64_encode_bytes", MADE_BASE64 },
+	{ "string_to_string", MADE_OF_FIRST },
+	{ "bytes_to_bytes", MADE_OF_FIRST },
+	{ "string_to_bytes", MADE_OF_FIRST },
+	{ "bytes_to_string", MADE_OF_FIRST },
+	{ "to_dyn", MADE_OF_FIRST },
+	{ "string_char_at_int", MADE_OF_FIRST },
+	{ "string_lower_ascii", MADE_OF_FIRST },
+	{ "string_upper_ascii", MADE_OF_FIRST },
+	{ "string_trim", MADE_OF_FIRST },
+	{ "string_substring_int", MADE_OF_FIRST },
+	{ "string_substring_int_int", MADE_OF_FIRST },
+	{ "string_reverse", MADE_OF_FIRST },
+	{ "list_slice", MADE_OF_FIRST },
+	{ "list_distinct", MADE_OF_FIRST },
+	{ "list_reverse", MADE_OF_FIRST },
+	{ "base64_decode_string", MADE_OF_FIRST },
+	{ "optional_of", MADE_OF_FIRST },
+	{ "optional_ofNonZeroValue", MADE_OF_FIRST },
+	{ "optional_value", MADE_OF_FIRST },
+	{ "optional_unwrap", MADE_OF_FIRST },
+	{ "optional_unwrapOpt", MADE_OF_FIRST },
+	{ "bool_to_string", MADE_SMALL },
+	{ "double_to_string", MADE_SMALL },
+	{ "duration_to_string", MADE_SMALL },
+	{ "int64_to_string", MADE_SMALL },
+	{ "timestamp_to_string", MADE_SMALL },
+	{ "uint64_to_string", MADE_SMALL },
+	{ "add_string", MADE_SUM },
+	{ "add_bytes", MADE_SUM },
+	{ "add_list", MADE_SUM },
+	{ "index_list", MADE_ITEM },
+	{ "index_map", MADE_ITEM },
+	{ "optional_list_index_int", MADE_ITEM },
+	{ "optional_map_index_value", MADE_ITEM },
+	{ "list_optindex_optional_int", MADE_ITEM },
+	{ "optional_list_optindex_optional_int", MADE_ITEM },
+	{ "map_optindex_optional_value", MADE_ITEM },
+	{ "optional_map_optindex_optional_value", MADE_ITEM },
+	{ "select_optional_field", MADE_ITEM },
+	{ "list_first", MADE_ITEM },
+	{ "list_last", MADE_ITEM },
+	{ "string_split_string", MADE_PARTS },
+	{ "string_split_string_int", MADE_PARTS },
+	{ "lists_range", MADE_COUNT },
+	{ "base64_encode_bytes", MADE_BASE64 },
 };
 
 static enum rule rule_of(const struct cel_overload *o)
@@ -218,11 +247,12 @@ static uint64_t range_size(const struct cel_expr *e)
 {
 	const struct cel_expr *n = e->call.n == 1 ? e->call.args[0] : NULL;
 
-	return n && n->kind == CEL_X_CONST && n->constant.kind == CEL_INT ? (uint64_t)(n->constant.i > 0 ? n->constant.i : 0) : UINT64_MAX;
+	return n && n->kind == CEL_X_CONST && n->constant.kind == CEL_INT ? (uint64_t)(n->constant.i > 0 ? n->constant.i : 0)
+																	  : UINT64_MAX;
 }
 
-const struct shape *shape_of_call(struct shaper *s, const struct cel_expr *e, const struct cel_overload *o, const struct shape *const *args,
-								  size_t n)
+const struct shape *shape_of_call(struct shaper *s, const struct cel_expr *e, const struct cel_overload *o,
+								  const struct shape *const *args, size_t n)
 {
 	if (!has_size(o->result))
 		return shape_sized(s, 1);
@@ -233,7 +263,8 @@ const struct shape *shape_of_call(struct shaper *s, const struct cel_expr *e, co
 	case MADE_ITEM: return item_of(s, e, args, n);
 	case MADE_PARTS: return shape_make(s, shape_add(args[0]->size, 1), NULL, shape_sized(s, args[0]->size));
 	case MADE_COUNT: return shape_make(s, range_size(e), NULL, shape_sized(s, 1));
-	case MADE_BASE64: return shape_sized(s, shape_add(shape_multiply(args[0]->size == UINT64_MAX ? UINT64_MAX : args[0]->size / 3, 4), 4));
+	case MADE_BASE64:
+		return shape_sized(s, shape_add(shape_multiply(args[0]->size == UINT64_MAX ? UINT64_MAX : args[0]->size / 3, 4), 4));
 	}
 	return &unknown;
 }

@@ -40,7 +40,8 @@ static struct cel_value bad_text(struct cel_call *c, const char *to, struct cel_
 
 IS(cel_std_bool)
 {
-	static const char *const yes[] = { "1", "t", "T", "TRUE", "true", "True" }, *const no[] = { "0", "f", "F", "FALSE", "false", "False" };
+	static const char *const yes[] = { "1", "t", "T", "TRUE", "true", "True" }, *const no[] = { "0",     "f",     "F",
+																								"FALSE", "false", "False" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(yes); i++)
 		if (str_eqz(cel_str(args[0]), yes[i]) || str_eqz(cel_str(args[0]), no[i]))
@@ -68,9 +69,9 @@ static bool text_is_number(str s)
 IS(cel_std_double)
 {
 	struct cel_value v = args[0];
-	str              s = cel_str(v), bare;
-	char             text[1100], *end;
-	bool             minus;
+	str s = cel_str(v), bare;
+	char text[1100], *end;
+	bool minus;
 
 	if (v.kind == CEL_INT)
 		return cel_of_double((double)v.i);
@@ -117,7 +118,7 @@ IS(cel_std_timestamp)
 IS(cel_std_int)
 {
 	struct cel_value v = args[0];
-	int64_t          i;
+	int64_t i;
 
 	switch (v.kind) {
 	case CEL_UINT: return v.u > INT64_MAX ? cel_error_value(c->arena, "integer out of range") : cel_of_int((int64_t)v.u);
@@ -137,7 +138,7 @@ IS(cel_std_int)
 IS(cel_std_uint)
 {
 	struct cel_value v = args[0];
-	uint64_t         u;
+	uint64_t u;
 
 	if (v.kind == CEL_INT)
 		return v.i < 0 ? cel_error_value(c->arena, "unsigned integer out of range") : cel_of_uint((uint64_t)v.i);
@@ -196,8 +197,8 @@ IS(cel_std_ends_with)
 /* Compiling costs far more than the unit cost of a short pattern says: it is counted as work, by the size of the program. */
 struct cel_value cel_matches(struct cel_call *c, str text, str pattern)
 {
-	struct regex    *r;
-	struct err       err = { 0 };
+	struct regex *r;
+	struct err err = { 0 };
 	struct cel_value v;
 
 	if (!cel_spend(c, 100 + pattern.len, &v))
@@ -217,10 +218,11 @@ IS(cel_std_matches)
 
 /* --- parts of times --- */
 
-static bool local_date(struct cel_call *c, const struct cel_value *args, size_t n, struct cel_date *ret, struct cel_value *ret_error)
+static bool local_date(struct cel_call *c, const struct cel_value *args, size_t n, struct cel_date *ret,
+					   struct cel_value *ret_error)
 {
 	int32_t offset = 0;
-	str     zone = n > 1 ? cel_str(args[1]) : STR_NULL;
+	str zone = n > 1 ? cel_str(args[1]) : STR_NULL;
 
 	if (!cel_zone_fixed(zone, &offset) && (!c->zones || !c->zones->offset(c->zones->ctx, zone, args[0].i, &offset))) {
 		*ret_error = cel_error_value(c->arena, "unknown time zone '%.*s'", (int)(zone.len > 100 ? 100 : zone.len), zone.ptr);
@@ -230,12 +232,12 @@ static bool local_date(struct cel_call *c, const struct cel_value *args, size_t 
 	return true;
 }
 
-#define DATE_PART(name, value)                     \
-	IS(name)                                       \
-	{                                              \
-		struct cel_date  d;                        \
-		struct cel_value e;                        \
-		return local_date(c, args, n, &d, &e) ? cel_of_int(value) : e; \
+#define DATE_PART(name, value)                                                                                                   \
+	IS(name)                                                                                                                     \
+	{                                                                                                                            \
+		struct cel_date d;                                                                                                       \
+		struct cel_value e;                                                                                                      \
+		return local_date(c, args, n, &d, &e) ? cel_of_int(value) : e;                                                           \
 	}
 DATE_PART(cel_std_year, d.year)
 DATE_PART(cel_std_month, d.month - 1)
@@ -248,7 +250,19 @@ DATE_PART(cel_std_minute, d.minute)
 DATE_PART(cel_std_second, d.second)
 DATE_PART(cel_std_milli, args[0].nanos / 1000000)
 
-IS(cel_std_duration_hours) { return cel_of_int(args[0].i / 3600); }
-IS(cel_std_duration_minutes) { return cel_of_int(args[0].i / 60); }
-IS(cel_std_duration_seconds) { return cel_of_int(args[0].i); }
-IS(cel_std_duration_millis) { return cel_of_int(args[0].nanos / 1000000); }
+IS(cel_std_duration_hours)
+{
+	return cel_of_int(args[0].i / 3600);
+}
+IS(cel_std_duration_minutes)
+{
+	return cel_of_int(args[0].i / 60);
+}
+IS(cel_std_duration_seconds)
+{
+	return cel_of_int(args[0].i);
+}
+IS(cel_std_duration_millis)
+{
+	return cel_of_int(args[0].nanos / 1000000);
+}

@@ -26,9 +26,9 @@ static size_t char_bytes(str s, size_t at)
 
 void cel_caret(struct buf *out, const char *file, str text, uint32_t line, uint32_t col, const char *what)
 {
-	str      l = line_of(text, line);
+	str l = line_of(text, line);
 	uint32_t first = col > SHOWN_BEFORE ? col - SHOWN_BEFORE : 1, at_col = 1;
-	size_t   i = 0;
+	size_t i = 0;
 
 	buf_addf(out, "%s:%u:%u: %s\n | %s", file, line, col, what, first > 1 ? "..." : "");
 	for (; i < l.len && at_col < col + SHOWN_AFTER; at_col++) {

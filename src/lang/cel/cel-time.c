@@ -16,7 +16,7 @@ bool cel_timestamp_ok(int64_t seconds)
 /* Days from 1970-01-01 of a date of the Gregorian calendar (Howard Hinnant's method: years begin in March). */
 static int64_t days_of(int64_t y, int m, int d)
 {
-	int64_t  era;
+	int64_t era;
 	unsigned yoe, doy;
 
 	y -= m <= 2;
@@ -40,7 +40,7 @@ static int days_in(int64_t y, int m)
 
 void cel_date_of(int64_t seconds, struct cel_date *ret)
 {
-	int64_t  days = seconds / 86400, rest = seconds % 86400, era;
+	int64_t days = seconds / 86400, rest = seconds % 86400, era;
 	unsigned doe, yoe, doy, mp;
 
 	if (rest < 0) {
@@ -89,7 +89,7 @@ static bool skip(str *s, char c)
 static bool fraction(str *s, int32_t *ret_nanos)
 {
 	int32_t scale = NANOS / 10;
-	bool    any = false;
+	bool any = false;
 
 	*ret_nanos = 0;
 	if (!skip(s, '.'))
@@ -105,7 +105,7 @@ static bool fraction(str *s, int32_t *ret_nanos)
 
 static bool offset(str *s, int *ret_seconds)
 {
-	int  h, m;
+	int h, m;
 	bool minus;
 
 	*ret_seconds = 0;
@@ -120,7 +120,7 @@ static bool offset(str *s, int *ret_seconds)
 
 bool cel_timestamp_parse(str s, struct cel_value *ret)
 {
-	int     y, mo, d, h, mi, sec, off;
+	int y, mo, d, h, mi, sec, off;
 	int32_t nanos;
 	int64_t seconds;
 
@@ -138,7 +138,7 @@ bool cel_timestamp_parse(str s, struct cel_value *ret)
 static void add_fraction(struct buf *out, int32_t nanos)
 {
 	char text[16];
-	int  n = 9;
+	int n = 9;
 
 	if (!nanos)
 		return;
@@ -174,9 +174,9 @@ static bool unit(str *s, int64_t *ret_nanos)
 {
 	static const struct {
 		const char *name;
-		int64_t     nanos;
-	} units[] = { { "ns", 1 }, { "us", 1000 }, { "\xc2\xb5s", 1000 }, { "\xce\xbcs", 1000 }, { "ms", 1000000 }, { "s", NANOS },
-				  { "m", 60LL * NANOS }, { "h", 3600LL * NANOS } };
+		int64_t nanos;
+	} units[] = { { "ns", 1 },       { "us", 1000 }, { "\xc2\xb5s", 1000 }, { "\xce\xbcs", 1000 },
+				  { "ms", 1000000 }, { "s", NANOS }, { "m", 60LL * NANOS }, { "h", 3600LL * NANOS } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
 		if (str_has_prefix(*s, str_z(units[i].name))) {
@@ -187,11 +187,12 @@ static bool unit(str *s, int64_t *ret_nanos)
 	return false;
 }
 
-/* One "1.5h"; digits beyond what a nanosecond can hold are cut. The sum stays negative inside, since that side reaches further. */
+/* One "1.5h"; digits beyond what a nanosecond can hold are cut. The sum stays negative inside, since that side reaches further.
+ */
 static bool part(str *s, int64_t *sum)
 {
 	int64_t whole = 0, nanos, add, frac = 0, scale = 1;
-	bool    any = false;
+	bool any = false;
 
 	for (; s->len && s->ptr[0] >= '0' && s->ptr[0] <= '9'; *s = str_sub(*s, 1, s->len), any = true)
 		if (__builtin_mul_overflow(whole, 10, &whole) || __builtin_add_overflow(whole, s->ptr[0] - '0', &whole))
@@ -209,7 +210,7 @@ static bool part(str *s, int64_t *sum)
 
 bool cel_duration_parse(str s, struct cel_value *ret)
 {
-	bool    minus = s.len && s.ptr[0] == '-';
+	bool minus = s.len && s.ptr[0] == '-';
 	int64_t sum = 0;
 
 	if (minus || (s.len && s.ptr[0] == '+'))
@@ -285,7 +286,7 @@ bool cel_time_add(struct cel_value a, struct cel_value b, int sign, struct cel_v
 bool cel_zone_fixed(str zone, int32_t *ret)
 {
 	bool minus = zone.len && zone.ptr[0] == '-';
-	int  h, m;
+	int h, m;
 
 	*ret = 0;
 	if (!zone.len || str_eq(zone, STR("UTC")) || str_eq(zone, STR("Z")))

@@ -30,8 +30,8 @@ const struct cel_type cel_list_dyn = { CEL_T_LIST, { "list", 4 }, dyn_dyn, 1 };
 const struct cel_type cel_map_dyn = { CEL_T_MAP, { "map", 3 }, dyn_dyn, 2 };
 static const struct cel_type map_string_dyn = { CEL_T_MAP, { "map", 3 }, string_dyn, 2 };
 
-#define WRAPPER(id, of) \
-	static const struct cel_type *const id##_of[] = { &(of) }; \
+#define WRAPPER(id, of)                                                                                                          \
+	static const struct cel_type *const id##_of[] = { &(of) };                                                                   \
 	static const struct cel_type id = { CEL_T_WRAPPER, { "wrapper", 7 }, id##_of, 1 }
 WRAPPER(wrapper_bool, cel_bool);
 WRAPPER(wrapper_int, cel_int);
@@ -41,19 +41,39 @@ WRAPPER(wrapper_string, cel_string);
 WRAPPER(wrapper_bytes, cel_bytes);
 
 static const struct {
-	const char            *name;
+	const char *name;
 	const struct cel_type *type;
 } named[] = {
-	{ "dyn", &cel_dyn }, { "null", &cel_null_type }, { "null_type", &cel_null_type }, { "bool", &cel_bool }, { "int", &cel_int },
-	{ "uint", &cel_uint }, { "double", &cel_double }, { "string", &cel_string }, { "bytes", &cel_bytes },
-	{ "timestamp", &cel_timestamp }, { "duration", &cel_duration }, { "type", &cel_type_type }, { "any", &cel_any },
-	{ "list", &cel_list_dyn }, { "map", &cel_map_dyn }, { "enum", &enum_type },
-	{ "google.protobuf.Timestamp", &cel_timestamp }, { "google.protobuf.Duration", &cel_duration }, { "google.protobuf.Any", &cel_any },
-	{ "google.protobuf.Value", &cel_dyn }, { "google.protobuf.Struct", &map_string_dyn }, { "google.protobuf.ListValue", &cel_list_dyn },
-	{ "google.protobuf.BoolValue", &wrapper_bool }, { "google.protobuf.Int32Value", &wrapper_int },
-	{ "google.protobuf.Int64Value", &wrapper_int }, { "google.protobuf.UInt32Value", &wrapper_uint },
-	{ "google.protobuf.UInt64Value", &wrapper_uint }, { "google.protobuf.FloatValue", &wrapper_double },
-	{ "google.protobuf.DoubleValue", &wrapper_double }, { "google.protobuf.StringValue", &wrapper_string },
+	{ "dyn", &cel_dyn },
+	{ "null", &cel_null_type },
+	{ "null_type", &cel_null_type },
+	{ "bool", &cel_bool },
+	{ "int", &cel_int },
+	{ "uint", &cel_uint },
+	{ "double", &cel_double },
+	{ "string", &cel_string },
+	{ "bytes", &cel_bytes },
+	{ "timestamp", &cel_timestamp },
+	{ "duration", &cel_duration },
+	{ "type", &cel_type_type },
+	{ "any", &cel_any },
+	{ "list", &cel_list_dyn },
+	{ "map", &cel_map_dyn },
+	{ "enum", &enum_type },
+	{ "google.protobuf.Timestamp", &cel_timestamp },
+	{ "google.protobuf.Duration", &cel_duration },
+	{ "google.protobuf.Any", &cel_any },
+	{ "google.protobuf.Value", &cel_dyn },
+	{ "google.protobuf.Struct", &map_string_dyn },
+	{ "google.protobuf.ListValue", &cel_list_dyn },
+	{ "google.protobuf.BoolValue", &wrapper_bool },
+	{ "google.protobuf.Int32Value", &wrapper_int },
+	{ "google.protobuf.Int64Value", &wrapper_int },
+	{ "google.protobuf.UInt32Value", &wrapper_uint },
+	{ "google.protobuf.UInt64Value", &wrapper_uint },
+	{ "google.protobuf.FloatValue", &wrapper_double },
+	{ "google.protobuf.DoubleValue", &wrapper_double },
+	{ "google.protobuf.StringValue", &wrapper_string },
 	{ "google.protobuf.BytesValue", &wrapper_bytes },
 };
 
@@ -67,9 +87,10 @@ const struct cel_type *cel_type_named(str name)
 
 /* --- made types --- */
 
-const struct cel_type *cel_type_make(struct arena *a, enum cel_type_kind kind, str name, const struct cel_type *const *params, size_t n)
+const struct cel_type *cel_type_make(struct arena *a, enum cel_type_kind kind, str name, const struct cel_type *const *params,
+									 size_t n)
 {
-	struct cel_type        *t = ARENA_NEW(a, struct cel_type);
+	struct cel_type *t = ARENA_NEW(a, struct cel_type);
 	const struct cel_type **copy = n ? ARENA_ARRAY(a, n, const struct cel_type *) : NULL;
 
 	if (!t || (n && !copy))
@@ -109,7 +130,7 @@ bool cel_type_equal(const struct cel_type *a, const struct cel_type *b)
 	if (a->kind != b->kind || a->n_params != b->n_params)
 		return false;
 	if ((a->kind == CEL_T_MESSAGE || a->kind == CEL_T_ENUM || a->kind == CEL_T_OPAQUE || a->kind == CEL_T_PARAM) &&
-	    !str_eq(a->name, b->name))
+		!str_eq(a->name, b->name))
 		return false;
 	for (size_t i = 0; i < a->n_params; i++)
 		if (!cel_type_equal(a->params[i], b->params[i]))
@@ -151,7 +172,7 @@ void cel_type_print(const struct cel_type *t, struct buf *out)
 
 const char *cel_type_text(struct arena *a, const struct cel_type *t)
 {
-	struct buf  b CLEANUP_BUF = BUF_INIT(TYPE_TEXT_MAX);
+	struct buf b CLEANUP_BUF = BUF_INIT(TYPE_TEXT_MAX);
 	const char *z;
 
 	cel_type_print(t, &b);
@@ -162,11 +183,11 @@ const char *cel_type_text(struct arena *a, const struct cel_type *t)
 /* --- from text --- */
 
 struct reader {
-	struct arena         *arena;
+	struct arena *arena;
 	const struct cel_env *env;
-	str                   text;
-	size_t                at;
-	struct err           *reterr;
+	str text;
+	size_t at;
+	struct err *reterr;
 };
 
 static void skip_blanks(struct reader *r)
@@ -219,11 +240,14 @@ static int bad_type(struct reader *r, str name, const char *why)
 static int applied_type(struct reader *r, str name, const struct cel_type *const *params, size_t n, const struct cel_type **ret)
 {
 	static const struct {
-		const char        *name;
+		const char *name;
 		enum cel_type_kind kind;
-		size_t             n;
-	} generic[] = { { "list", CEL_T_LIST, 1 }, { "map", CEL_T_MAP, 2 }, { "type", CEL_T_TYPE, 1 },
-		            { "optional_type", CEL_T_OPTIONAL, 1 }, { "wrapper", CEL_T_WRAPPER, 1 } };
+		size_t n;
+	} generic[] = { { "list", CEL_T_LIST, 1 },
+					{ "map", CEL_T_MAP, 2 },
+					{ "type", CEL_T_TYPE, 1 },
+					{ "optional_type", CEL_T_OPTIONAL, 1 },
+					{ "wrapper", CEL_T_WRAPPER, 1 } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(generic); i++)
 		if (str_eqz(name, generic[i].name)) {
@@ -253,9 +277,9 @@ static int plain_type(struct reader *r, str name, const struct cel_type **ret)
 static int read_type(struct reader *r, size_t depth, const struct cel_type **ret)
 {
 	const struct cel_type *params[TYPE_PARAMS_MAX];
-	size_t                 n = 0;
-	str                    name = take_name(r);
-	int                    e;
+	size_t n = 0;
+	str name = take_name(r);
+	int e;
 
 	if (!name.len)
 		return bad_type(r, str_sub(r->text, r->at, 20), "stands where a type is expected");
@@ -278,9 +302,9 @@ static int read_type(struct reader *r, size_t depth, const struct cel_type **ret
 
 int cel_type_parse(struct arena *a, const struct cel_env *env, str text, const struct cel_type **ret, struct err *reterr)
 {
-	struct reader          r = { a, env, text, 0, reterr };
+	struct reader r = { a, env, text, 0, reterr };
 	const struct cel_type *t;
-	int                    e;
+	int e;
 
 	if (text.len > TYPE_TEXT_MAX)
 		return err_set(reterr, WEIR_ELIMIT, "a type's text is longer than %d bytes", TYPE_TEXT_MAX);

@@ -1,7 +1,7 @@
 /* cel-unparse.c - a tree as CEL text that parses to the same tree.
  *
- * Macros are written as they were called. Parentheses stand only where precedence needs them, or where a chain of && or || has not
- * the balanced shape that the parser gives it. Recursion is bounded by the tree's height. Any thread. */
+ * Macros are written as they were called. Parentheses stand only where precedence needs them, or where a chain of && or || has
+ * not the balanced shape that the parser gives it. Recursion is bounded by the tree's height. Any thread. */
 #include "base/base.h"
 #include "lang/cel/cel-internal.h"
 
@@ -10,20 +10,20 @@ enum level { LEVEL_TERNARY = 1, LEVEL_OR, LEVEL_AND, LEVEL_RELATION, LEVEL_SUM, 
 
 struct writer {
 	const struct cel_ast *ast;
-	struct buf           *out;
+	struct buf *out;
 };
 
 static void write_at(struct writer *w, const struct cel_expr *e, enum level lowest);
 
 static const struct {
 	const char *function, *text;
-	enum level  level;
+	enum level level;
 } operators[] = {
-	{ "_||_", " || ", LEVEL_OR },        { "_&&_", " && ", LEVEL_AND },       { "_<_", " < ", LEVEL_RELATION },
-	{ "_<=_", " <= ", LEVEL_RELATION },  { "_>_", " > ", LEVEL_RELATION },    { "_>=_", " >= ", LEVEL_RELATION },
-	{ "_==_", " == ", LEVEL_RELATION },  { "_!=_", " != ", LEVEL_RELATION },  { "@in", " in ", LEVEL_RELATION },
-	{ "_+_", " + ", LEVEL_SUM },         { "_-_", " - ", LEVEL_SUM },         { "_*_", " * ", LEVEL_PRODUCT },
-	{ "_/_", " / ", LEVEL_PRODUCT },     { "_%_", " % ", LEVEL_PRODUCT },
+	{ "_||_", " || ", LEVEL_OR },       { "_&&_", " && ", LEVEL_AND },      { "_<_", " < ", LEVEL_RELATION },
+	{ "_<=_", " <= ", LEVEL_RELATION }, { "_>_", " > ", LEVEL_RELATION },   { "_>=_", " >= ", LEVEL_RELATION },
+	{ "_==_", " == ", LEVEL_RELATION }, { "_!=_", " != ", LEVEL_RELATION }, { "@in", " in ", LEVEL_RELATION },
+	{ "_+_", " + ", LEVEL_SUM },        { "_-_", " - ", LEVEL_SUM },        { "_*_", " * ", LEVEL_PRODUCT },
+	{ "_/_", " / ", LEVEL_PRODUCT },    { "_%_", " % ", LEVEL_PRODUCT },
 };
 
 /* Index of the binary operator that e is a call of, or ARRAY_SIZE(operators). */

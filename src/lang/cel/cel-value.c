@@ -44,10 +44,10 @@ struct cel_value cel_type_value(const struct cel_type *t)
 struct cel_value cel_error_value(struct arena *a, const char *fmt, ...)
 {
 	static const struct cel_error no_memory = { { "out of memory", 13 }, 0, 0 };
-	char              text[512];
+	char text[512];
 	struct cel_error *e = ARENA_NEW(a, struct cel_error);
-	va_list           ap;
-	int               n;
+	va_list ap;
+	int n;
 
 	if (!e)
 		return (struct cel_value){ .kind = CEL_ERROR, .error = &no_memory };
@@ -63,7 +63,7 @@ struct cel_value cel_error_value(struct arena *a, const char *fmt, ...)
 struct cel_value cel_unknown_value(struct arena *a, str attribute)
 {
 	struct cel_unknown *u = ARENA_NEW(a, struct cel_unknown);
-	str                *name = ARENA_NEW(a, str);
+	str *name = ARENA_NEW(a, str);
 
 	if (!u || !name)
 		return cel_error_value(a, "out of memory");
@@ -75,8 +75,8 @@ struct cel_value cel_unknown_value(struct arena *a, str attribute)
 static struct cel_value merge_unknowns(struct arena *a, const struct cel_unknown *x, const struct cel_unknown *y)
 {
 	struct cel_unknown *u = ARENA_NEW(a, struct cel_unknown);
-	str                *names = ARENA_ARRAY(a, x->n + y->n, str);
-	size_t              i = 0, j = 0, n = 0;
+	str *names = ARENA_ARRAY(a, x->n + y->n, str);
+	size_t i = 0, j = 0, n = 0;
 
 	if (!u || !names)
 		return cel_error_value(a, "out of memory");
@@ -105,8 +105,8 @@ const struct cel_type *cel_type_of(struct cel_value v)
 	static const struct cel_type optional = { CEL_T_OPTIONAL, { "optional_type", 13 }, NULL, 0 };
 	static const struct cel_type error = { CEL_T_ERROR, { "error", 5 }, NULL, 0 };
 	static const struct cel_type *const kinds[] = {
-		[CEL_NULL] = &cel_null_type, [CEL_BOOL] = &cel_bool, [CEL_INT] = &cel_int, [CEL_UINT] = &cel_uint,
-		[CEL_DOUBLE] = &cel_double, [CEL_STRING] = &cel_string, [CEL_BYTES] = &cel_bytes, [CEL_TIMESTAMP] = &cel_timestamp,
+		[CEL_NULL] = &cel_null_type,    [CEL_BOOL] = &cel_bool,     [CEL_INT] = &cel_int,     [CEL_UINT] = &cel_uint,
+		[CEL_DOUBLE] = &cel_double,     [CEL_STRING] = &cel_string, [CEL_BYTES] = &cel_bytes, [CEL_TIMESTAMP] = &cel_timestamp,
 		[CEL_DURATION] = &cel_duration, [CEL_LIST] = &cel_list_dyn, [CEL_MAP] = &cel_map_dyn, [CEL_TYPE] = &cel_type_type,
 		[CEL_OPTIONAL] = &optional,
 	};
@@ -130,10 +130,11 @@ bool cel_type_is_same(const struct cel_type *a, const struct cel_type *b)
 const char *cel_kind_name(struct cel_value v)
 {
 	static const char *const names[] = {
-		[CEL_NULL] = "null_type", [CEL_BOOL] = "bool", [CEL_INT] = "int", [CEL_UINT] = "uint", [CEL_DOUBLE] = "double",
-		[CEL_STRING] = "string", [CEL_BYTES] = "bytes", [CEL_TIMESTAMP] = "timestamp", [CEL_DURATION] = "duration",
-		[CEL_LIST] = "list", [CEL_MAP] = "map", [CEL_TYPE] = "type", [CEL_OPTIONAL] = "optional_type", [CEL_MESSAGE] = "message",
-		[CEL_OPAQUE] = "opaque", [CEL_ERROR] = "error", [CEL_UNKNOWN] = "unknown",
+		[CEL_NULL] = "null_type",         [CEL_BOOL] = "bool",       [CEL_INT] = "int",       [CEL_UINT] = "uint",
+		[CEL_DOUBLE] = "double",          [CEL_STRING] = "string",   [CEL_BYTES] = "bytes",   [CEL_TIMESTAMP] = "timestamp",
+		[CEL_DURATION] = "duration",      [CEL_LIST] = "list",       [CEL_MAP] = "map",       [CEL_TYPE] = "type",
+		[CEL_OPTIONAL] = "optional_type", [CEL_MESSAGE] = "message", [CEL_OPAQUE] = "opaque", [CEL_ERROR] = "error",
+		[CEL_UNKNOWN] = "unknown",
 	};
 
 	return v.kind < ARRAY_SIZE(names) ? names[v.kind] : "?";
@@ -178,7 +179,7 @@ static int compare_time(struct cel_value a, struct cel_value b)
 int cel_compare(struct cel_value a, struct cel_value b)
 {
 	size_t n;
-	int    c;
+	int c;
 
 	if (cel_is_num(a) && cel_is_num(b))
 		return cel_num_compare(a, b);
@@ -253,7 +254,7 @@ static bool equal(struct cel_value a, struct cel_value b, uint64_t *work, int de
 	case CEL_MAP: return equal_maps(a.map, b.map, work, depth + 1);
 	case CEL_TYPE: return cel_type_is_same(a.type, b.type);
 	case CEL_OPTIONAL: return equal_optionals(a.opt, b.opt, work, depth + 1);
-	case CEL_MESSAGE: return cel_message_equal(a.msg, b.msg);
+	case CEL_MESSAGE: return cel_message_equal_work(a.msg, b.msg, work);
 	case CEL_OPAQUE:
 		return a.opaque->equal == b.opaque->equal && cel_type_is_same(a.opaque->type, b.opaque->type) &&
 			   a.opaque->equal(a.opaque, b.opaque);
@@ -295,8 +296,8 @@ size_t cel_utf8_at(str s, size_t i)
 uint32_t cel_utf8_next(str s, size_t *pos)
 {
 	unsigned char c = (unsigned char)s.ptr[(*pos)++];
-	int           more = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : c >= 0xC0 ? 1 : 0;
-	uint32_t      u = more ? c & (0x3Fu >> more) : c;
+	int more = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : c >= 0xC0 ? 1 : 0;
+	uint32_t u = more ? c & (0x3Fu >> more) : c;
 
 	while (more-- && *pos < s.len)
 		u = u << 6 | ((unsigned char)s.ptr[(*pos)++] & 0x3F);
@@ -337,7 +338,7 @@ struct cel_value cel_take_text(struct arena *a, struct buf *b, enum cel_kind kin
 static int shortest(double d, char digits[32], int *ret_exp)
 {
 	char text[40];
-	int  n = 0;
+	int n = 0;
 
 	for (int p = 0; p < DBL_DECIMAL_DIG; p++) {
 		snprintf(text, sizeof(text), "%.*e", p, d);
@@ -353,6 +354,28 @@ static int shortest(double d, char digits[32], int *ret_exp)
 	return n;
 }
 
+static void add_exponent_form(struct buf *out, const char *digits, int n, int exp)
+{
+	buf_addc(out, digits[0]);
+	if (n > 1)
+		buf_addc(out, '.');
+	buf_add(out, digits + 1, (size_t)n - 1);
+	buf_addf(out, "e%c%02d", exp < 0 ? '-' : '+', abs(exp));
+}
+
+static void add_plain_form(struct buf *out, const char *digits, int n, int exp)
+{
+	if (exp < 0)
+		buf_addz(out, "0.");
+	for (int i = exp; i < -1; i++)
+		buf_addc(out, '0');
+	for (int i = 0; i < n || i <= exp; i++) {
+		if (exp >= 0 && i == exp + 1)
+			buf_addc(out, '.');
+		buf_addc(out, i < n ? digits[i] : '0');
+	}
+}
+
 void cel_add_double(struct buf *out, double d, char form)
 {
 	char digits[32];
@@ -365,21 +388,8 @@ void cel_add_double(struct buf *out, double d, char form)
 	if (signbit(d))
 		buf_addc(out, '-');
 	n = shortest(fabs(d), digits, &exp);
-	if (form == 'g' && (exp < -4 || exp >= 6)) {
-		buf_addc(out, digits[0]);
-		if (n > 1)
-			buf_addc(out, '.');
-		buf_add(out, digits + 1, (size_t)n - 1);
-		buf_addf(out, "e%c%02d", exp < 0 ? '-' : '+', abs(exp));
-		return;
-	}
-	if (exp < 0)
-		buf_addz(out, "0.");
-	for (int i = exp; i < -1; i++)
-		buf_addc(out, '0');
-	for (int i = 0; i < n || i <= exp; i++) {
-		if (exp >= 0 && i == exp + 1)
-			buf_addc(out, '.');
-		buf_addc(out, i < n ? digits[i] : '0');
-	}
+	if (form == 'g' && (exp < -4 || exp >= 6))
+		add_exponent_form(out, digits, n, exp);
+	else
+		add_plain_form(out, digits, n, exp);
 }

@@ -8,16 +8,16 @@
 #include <math.h>
 
 enum {
-	CEL_VALUE_DEPTH_MAX = 1000, /* lists in maps in lists: what compares, prints or hashes them recurses */
-	CEL_MAP_LINEAR_MAX = 8,     /* maps up to this size are searched from the front */
+	CEL_VALUE_DEPTH_MAX = 1000,  /* lists in maps in lists: what compares, prints or hashes them recurses */
+	CEL_MAP_LINEAR_MAX = 8,      /* maps up to this size are searched from the front */
 	CEL_TEXT_OUT_MAX = 64 << 20, /* text that one call may make; the arena's own limit is usually smaller */
 };
 
 struct cel_map {
-	size_t                  n;
+	size_t n;
 	const struct cel_value *keys, *values;
-	const uint32_t         *index; /* NULL: small. Open addressing, entry + 1 or 0 */
-	uint32_t                mask;  /* slots of index - 1 */
+	const uint32_t *index; /* NULL: small. Open addressing, entry + 1 or 0 */
+	uint32_t mask;         /* slots of index - 1 */
 };
 extern const struct cel_map cel_map_empty;
 uint32_t cel_key_hash(struct cel_value key); /* of a key kind; numbers of equal value hash alike */
@@ -29,12 +29,21 @@ struct cel_value cel_list_adopt(struct arena *a, const struct cel_value *items, 
 struct cel_opaque { /* a value of an extension's type */
 	const struct cel_type *type;
 	bool (*equal)(const struct cel_opaque *a, const struct cel_opaque *b); /* of one type */
-	void (*print)(const struct cel_opaque *o, struct buf *out);           /* as a CEL expression */
+	void (*print)(const struct cel_opaque *o, struct buf *out);            /* as a CEL expression */
 };
 
-static inline bool cel_is_num(struct cel_value v) { return v.kind == CEL_INT || v.kind == CEL_UINT || v.kind == CEL_DOUBLE; }
-static inline bool cel_is_bad(struct cel_value v) { return v.kind >= CEL_ERROR; }
-static inline bool cel_is_true(struct cel_value v) { return v.kind == CEL_BOOL && v.b; }
+static inline bool cel_is_num(struct cel_value v)
+{
+	return v.kind == CEL_INT || v.kind == CEL_UINT || v.kind == CEL_DOUBLE;
+}
+static inline bool cel_is_bad(struct cel_value v)
+{
+	return v.kind >= CEL_ERROR;
+}
+static inline bool cel_is_true(struct cel_value v)
+{
+	return v.kind == CEL_BOOL && v.b;
+}
 /* memcmp() == 0 without a call for the short texts that keys and words are: two overlapping loads. */
 static inline bool cel_same_bytes(const char *a, const char *b, size_t n)
 {
@@ -70,13 +79,17 @@ static inline bool cel_same_text(struct cel_value a, struct cel_value b) /* both
 {
 	return a.len == b.len && cel_same_bytes(a.s, b.s, a.len);
 }
-static inline str cel_str(struct cel_value v) { return str_n(v.s, v.len); } /* STRING, BYTES */
+static inline str cel_str(struct cel_value v)
+{
+	return str_n(v.s, v.len);
+} /* STRING, BYTES */
 /* -1, 0, 1, or 2 when NaN takes part. Both numbers. */
 int cel_num_compare(struct cel_value a, struct cel_value b);
 /* Order of two values of one ordered kind (numbers across kinds): -1, 0, 1; 2: unordered (NaN); 3: no such overload. */
 int cel_compare(struct cel_value a, struct cel_value b);
 /* cel_equal with a budget of comparisons; false and *work 0 when it ran out. */
 bool cel_equal_work(struct cel_value a, struct cel_value b, uint64_t *work);
+bool cel_message_equal_work(const struct cel_message *a, const struct cel_message *b, uint64_t *work);
 /* `other` is merged into `one`: unknowns unite, an unknown wins over an error, else the first error stays. Both bad. */
 struct cel_value cel_merge_bad(struct arena *a, struct cel_value one, struct cel_value other);
 struct cel_value cel_type_value(const struct cel_type *t);
@@ -105,7 +118,7 @@ int64_t cel_duration_nanos(struct cel_value d);
 struct cel_value cel_duration_of_nanos(int64_t nanos);
 struct cel_date {
 	int64_t year;
-	int     month, day, yday, wday, hour, minute, second; /* month 1.., day 1.., yday 0.., wday 0 Sunday */
+	int month, day, yday, wday, hour, minute, second; /* month 1.., day 1.., yday 0.., wday 0 Sunday */
 };
 void cel_date_of(int64_t seconds, struct cel_date *ret);
 /* "+01:00", "-02:30", "02:00", "UTC": seconds east of UTC; false: not a fixed zone. */

@@ -24,7 +24,7 @@ static struct cel_value none(void)
 
 static struct cel_value no_such_key(struct vm *v, struct cel_value key)
 {
-	struct buf       b = BUF_INIT(200);
+	struct buf b = BUF_INIT(200);
 	struct cel_value e;
 
 	cel_print(key, &b);
@@ -66,7 +66,7 @@ static int look_field(struct vm *v, struct cel_value from, const struct key *k, 
 struct cel_value vm_field_optional(struct vm *v, struct cel_value from, const struct key *k)
 {
 	struct cel_value x;
-	int              found;
+	int found;
 
 	if (from.kind == CEL_OPTIONAL && !from.opt)
 		return from;
@@ -93,10 +93,10 @@ static COLD const struct ins *field_slowly(struct vm *v, const struct ins *i, co
 /* b is a register of this instruction's own: where the key stood last time. Records of a list have their keys in one order. */
 const struct ins *op_field(struct vm *v, const struct ins *i)
 {
-	struct cel_value        from = v->r[i->a];
-	const struct key       *k = i->p;
+	struct cel_value from = v->r[i->a];
+	const struct key *k = i->p;
 	const struct cel_value *at;
-	uint64_t                hint = v->r[i->b].u;
+	uint64_t hint = v->r[i->b].u;
 
 	if (from.kind == CEL_MAP) {
 		if (hint < from.map->n && from.map->keys[hint].kind == CEL_STRING && cel_same_text(from.map->keys[hint], k->key)) {
@@ -122,7 +122,7 @@ const struct ins *op_field_optional(struct vm *v, const struct ins *i)
 const struct ins *op_has(struct vm *v, const struct ins *i)
 {
 	struct cel_value from = v->r[i->a], x;
-	int              found;
+	int found;
 
 	if (cel_is_bad(from))
 		return vm_set(v, i, from);
@@ -151,7 +151,7 @@ static bool whole_number(struct cel_value k, int64_t *ret)
 static int look_index(struct vm *v, struct cel_value from, struct cel_value key, struct cel_value *ret)
 {
 	const struct cel_value *at;
-	int64_t                 n;
+	int64_t n;
 
 	if (from.kind == CEL_MAP) {
 		if (!(at = cel_map_get(from.map, key)))
@@ -176,7 +176,7 @@ static int look_index(struct vm *v, struct cel_value from, struct cel_value key,
 static struct cel_value index_optional(struct vm *v, struct cel_value from, struct cel_value key)
 {
 	struct cel_value x;
-	int              found;
+	int found;
 
 	if (from.kind == CEL_OPTIONAL && !from.opt)
 		return from;
@@ -238,7 +238,7 @@ static bool list_has(const struct cel_list *l, struct cel_value x, uint64_t *wor
 const struct ins *op_in(struct vm *v, const struct ins *i)
 {
 	struct cel_value x = v->r[i->a], in = v->r[i->b];
-	bool             is;
+	bool is;
 
 	if (!both_good(v, i, x, in))
 		return i + 1;
@@ -314,7 +314,7 @@ const struct ins *op_resolve(struct vm *v, const struct ins *i)
 
 	for (size_t k = 0; k < s->n; k++) {
 		const struct alternative *alt = &s->alternatives[k];
-		struct cel_value          x;
+		struct cel_value x;
 
 		if (!alt->is_constant && is_absent(v, alt->reg))
 			continue;

@@ -11,8 +11,8 @@ enum { WANTS_OUT = 1, WANTS_OUT_KEYS = 2 }; /* b of op_loop_begin */
 const struct ins *op_loop_begin(struct vm *v, const struct ins *i)
 {
 	struct cel_value range = v->r[i->a];
-	struct loop     *l = &v->loops[i->n];
-	uintptr_t        wants = (uintptr_t)i->p;
+	struct loop *l = &v->loops[i->n];
+	uintptr_t wants = (uintptr_t)i->p;
 
 	if (range.kind == CEL_LIST) {
 		*l = (struct loop){ .values = range.list->items, .n = range.list->n };
@@ -124,7 +124,7 @@ const struct ins *op_filter(struct vm *v, const struct ins *i)
 
 const struct ins *op_append(struct vm *v, const struct ins *i)
 {
-	struct loop     *l = &v->loops[i->n];
+	struct loop *l = &v->loops[i->n];
 	struct cel_value x = v->r[i->a];
 
 	if (cel_is_bad(x))
@@ -138,7 +138,7 @@ const struct ins *op_append(struct vm *v, const struct ins *i)
 const struct ins *op_filter_step(struct vm *v, const struct ins *i)
 {
 	struct cel_value x = v->r[i->a];
-	struct loop     *l = &v->loops[i->n];
+	struct loop *l = &v->loops[i->n];
 
 	if (x.kind != CEL_BOOL)
 		v->r[i->dst] = combine(v, i, v->r[i->dst], x, "_?_:_");
@@ -158,7 +158,7 @@ const struct ins *op_list_end(struct vm *v, const struct ins *i)
 
 const struct ins *op_map_insert(struct vm *v, const struct ins *i)
 {
-	struct loop     *l = &v->loops[i->n];
+	struct loop *l = &v->loops[i->n];
 	struct cel_value k = v->r[i->a], x = v->r[i->b];
 
 	if (cel_is_bad(k) || cel_is_bad(x)) {
@@ -173,7 +173,7 @@ const struct ins *op_map_insert(struct vm *v, const struct ins *i)
 
 static bool make_room(struct vm *v, struct loop *l, size_t more)
 {
-	size_t            cap = l->cap * 2 > l->n_out + more ? l->cap * 2 : l->n_out + more;
+	size_t cap = l->cap * 2 > l->n_out + more ? l->cap * 2 : l->n_out + more;
 	struct cel_value *keys, *out;
 
 	if (l->n_out + more <= l->cap)
@@ -195,7 +195,7 @@ static bool make_room(struct vm *v, struct loop *l, size_t more)
 /* transformMapEntry: all entries of the map in a. */
 const struct ins *op_map_merge(struct vm *v, const struct ins *i)
 {
-	struct loop     *l = &v->loops[i->n];
+	struct loop *l = &v->loops[i->n];
 	struct cel_value x = v->r[i->a];
 
 	if (x.kind != CEL_MAP) {

@@ -121,8 +121,7 @@ const struct ins *op_not(struct vm *v, const struct ins *i)
 {
 	struct cel_value a = v->r[i->a];
 
-	if (a.kind == CEL_BOOL)
-		{
+	if (a.kind == CEL_BOOL) {
 		v->r[i->dst] = vm_bools[!a.b];
 		return i + 1;
 	}
@@ -237,7 +236,7 @@ const struct ins *op_matches(struct vm *v, const struct ins *i)
 static COLD const struct ins *slow(struct vm *v, const struct ins *i, char op)
 {
 	const struct cel_value args[] = { v->r[i->a], v->r[i->b] };
-	struct cel_value       x;
+	struct cel_value x;
 
 	if (i->p && !cel_is_bad(args[0]) && !cel_is_bad(args[1])) {
 		x = call(v, i->p, args, 2);
@@ -250,16 +249,16 @@ static COLD const struct ins *slow(struct vm *v, const struct ins *i, char op)
 	return v->call.work ? i + 1 : vm_over(v);
 }
 
-#define INT_OP(name, op, character)                                                       \
-	const struct ins *name(struct vm *v, const struct ins *i)                             \
-	{                                                                                     \
-		struct cel_value a = v->r[i->a], b = v->r[i->b];                                  \
-		int64_t          sum;                                                             \
-		if (a.kind == CEL_INT && b.kind == CEL_INT && !op(a.i, b.i, &sum)) {              \
-			v->r[i->dst] = cel_of_int(sum);                                               \
-			return i + 1;                                                                 \
-		}                                                                                 \
-		return slow(v, i, character);                                                     \
+#define INT_OP(name, op, character)                                                                                              \
+	const struct ins *name(struct vm *v, const struct ins *i)                                                                    \
+	{                                                                                                                            \
+		struct cel_value a = v->r[i->a], b = v->r[i->b];                                                                         \
+		int64_t sum;                                                                                                             \
+		if (a.kind == CEL_INT && b.kind == CEL_INT && !op(a.i, b.i, &sum)) {                                                     \
+			v->r[i->dst] = cel_of_int(sum);                                                                                      \
+			return i + 1;                                                                                                        \
+		}                                                                                                                        \
+		return slow(v, i, character);                                                                                            \
 	}
 INT_OP(op_add, __builtin_add_overflow, '+')
 INT_OP(op_subtract, __builtin_sub_overflow, '-')
@@ -290,8 +289,8 @@ static void add_text_cost(struct vm *v, struct cel_value a, struct cel_value b)
 static COLD const struct ins *equality_of(struct vm *v, const struct ins *i, bool want)
 {
 	const struct cel_value args[] = { v->r[i->a], v->r[i->b] };
-	struct cel_value       bad;
-	bool                   is;
+	struct cel_value bad;
+	bool is;
 
 	if (bad_argument(v, args, 2, &bad))
 		return vm_set(v, i, bad);
@@ -304,7 +303,7 @@ static COLD const struct ins *equality_of(struct vm *v, const struct ins *i, boo
 static inline const struct ins *equality(struct vm *v, const struct ins *i, bool want)
 {
 	struct cel_value a = v->r[i->a], b = v->r[i->b];
-	bool             is;
+	bool is;
 
 	if (a.kind == CEL_STRING && b.kind == CEL_STRING) {
 		v->cost += (a.len < b.len ? a.len : b.len) / 10;
@@ -332,7 +331,7 @@ const struct ins *op_not_equal(struct vm *v, const struct ins *i)
 static COLD int order_of(struct vm *v, const struct ins *i, const char *op, struct cel_value *ret_bad)
 {
 	const struct cel_value args[] = { v->r[i->a], v->r[i->b] };
-	int                    c;
+	int c;
 
 	if (bad_argument(v, args, 2, ret_bad))
 		return 3;
@@ -347,23 +346,23 @@ static COLD int order_of(struct vm *v, const struct ins *i, const char *op, stru
 static COLD const struct ins *order_slowly(struct vm *v, const struct ins *i, const char *op, int from, int to)
 {
 	struct cel_value bad;
-	int              c = order_of(v, i, op, &bad);
+	int c = order_of(v, i, op, &bad);
 
 	return vm_set(v, i, c == 3 ? bad : cel_of_bool(c >= from && c <= to));
 }
 
 /* from, to: the results of a comparison (-1, 0, 1) that make it true. */
-#define ORDER_OP(name, text, op, from, to)                                  \
-	const struct ins *name(struct vm *v, const struct ins *i)               \
-	{                                                                       \
-		struct cel_value a = v->r[i->a], b = v->r[i->b];                    \
-		if (a.kind == CEL_INT && b.kind == CEL_INT)                         \
-			v->r[i->dst] = vm_bools[a.i op b.i];                            \
-		else if (a.kind == CEL_DOUBLE && b.kind == CEL_DOUBLE)              \
-			v->r[i->dst] = vm_bools[a.d op b.d];                            \
-		else                                                                \
-			return order_slowly(v, i, text, from, to);                      \
-		return i + 1;                                                       \
+#define ORDER_OP(name, text, op, from, to)                                                                                       \
+	const struct ins *name(struct vm *v, const struct ins *i)                                                                    \
+	{                                                                                                                            \
+		struct cel_value a = v->r[i->a], b = v->r[i->b];                                                                         \
+		if (a.kind == CEL_INT && b.kind == CEL_INT)                                                                              \
+			v->r[i->dst] = vm_bools[a.i op b.i];                                                                                 \
+		else if (a.kind == CEL_DOUBLE && b.kind == CEL_DOUBLE)                                                                   \
+			v->r[i->dst] = vm_bools[a.d op b.d];                                                                                 \
+		else                                                                                                                     \
+			return order_slowly(v, i, text, from, to);                                                                           \
+		return i + 1;                                                                                                            \
 	}
 ORDER_OP(op_less, "_<_", <, -1, -1)
 ORDER_OP(op_less_equal, "_<=_", <=, -1, 0)
@@ -388,10 +387,10 @@ static bool unwrap(struct vm *v, struct cel_value *x, bool *ret_bad)
 
 const struct ins *op_list(struct vm *v, const struct ins *i)
 {
-	const bool       *optional = i->p;
-	struct cel_value  x, *items;
-	size_t            n = 0;
-	bool              bad;
+	const bool *optional = i->p;
+	struct cel_value x, *items;
+	size_t n = 0;
+	bool bad;
 
 	if (bad_argument(v, v->r + i->a, i->n, &x))
 		return vm_set(v, i, x);
@@ -410,10 +409,10 @@ const struct ins *op_list(struct vm *v, const struct ins *i)
 
 const struct ins *op_map(struct vm *v, const struct ins *i)
 {
-	const bool       *optional = i->p;
+	const bool *optional = i->p;
 	struct cel_value *keys, *values, x;
-	size_t            n = 0;
-	bool              bad;
+	size_t n = 0;
+	bool bad;
 
 	if (bad_argument(v, v->r + i->a, (size_t)i->n * 2, &x))
 		return vm_set(v, i, x);
@@ -437,10 +436,10 @@ const struct ins *op_map(struct vm *v, const struct ins *i)
 const struct ins *op_struct(struct vm *v, const struct ins *i)
 {
 	const struct struct_site *s = i->p;
-	const struct cel_field  **fields;
-	struct cel_value         *values, x;
-	size_t                    n = 0;
-	bool                      bad;
+	const struct cel_field **fields;
+	struct cel_value *values, x;
+	size_t n = 0;
+	bool bad;
 
 	if (!s->type)
 		return vm_set(v, i, cel_error_value(v->call.arena, "unknown type '%.*s'", STR_ARG(s->name)));
@@ -487,17 +486,18 @@ static int finish(const struct vm *v, struct cel_value *ret, uint64_t *ret_cost,
 	if (v->over && v->cost > v->cost_max)
 		return err_set(reterr, WEIR_ELIMIT, "evaluation costs more than %llu", (unsigned long long)v->cost_max);
 	if (v->over || !v->call.work)
-		return err_set(reterr, WEIR_ELIMIT, "evaluation takes more work than a cost of %llu allows", (unsigned long long)v->cost_max);
+		return err_set(reterr, WEIR_ELIMIT, "evaluation takes more work than a cost of %llu allows",
+					   (unsigned long long)v->cost_max);
 	*ret = v->r[v->p->n_regs - 1];
 	return 0;
 }
 
 /* slot(s) of the variables are in place already. */
-static int run_with(struct arena *a, const struct cel_program *p, struct cel_value *regs, struct cel_value *ret, uint64_t *ret_cost,
-					struct err *reterr)
+static int run_with(struct arena *a, const struct cel_program *p, struct cel_value *regs, struct cel_value *ret,
+					uint64_t *ret_cost, struct err *reterr)
 {
 	struct loop loops[STACK_LOOPS];
-	struct vm   v = { .r = regs, .cost_max = p->cost_max, .p = p, .loops = loops };
+	struct vm v = { .r = regs, .cost_max = p->cost_max, .p = p, .loops = loops };
 
 	v.call = (struct cel_call){ .arena = a, .work = p->cost_max * WORK_PER_COST + 1000, .zones = p->zones };
 	if (p->cost_max > UINT64_MAX / WORK_PER_COST - 1000)
@@ -517,8 +517,8 @@ static struct cel_value *registers(struct arena *a, const struct cel_program *p,
 	return regs;
 }
 
-int cel_eval_slots(struct arena *a, const struct cel_program *p, const struct cel_value *slots, struct cel_value *ret, uint64_t *ret_cost,
-				   struct err *reterr)
+int cel_eval_slots(struct arena *a, const struct cel_program *p, const struct cel_value *slots, struct cel_value *ret,
+				   uint64_t *ret_cost, struct err *reterr)
 {
 	struct cel_value stack[STACK_REGS], *regs = registers(a, p, stack);
 

@@ -9,19 +9,25 @@
 #include "lang/cel/cel.h"
 
 struct fixture {
-	struct arena    a;
+	struct arena a;
 	struct cel_env *env;
 	struct cel_ast *ast;
-	struct err      err;
+	struct err err;
 };
 
 static inline int fixture_setup(void **state)
 {
-	static const struct cel_lib *const libs[] = { &cel_lib_strings, &cel_lib_math, &cel_lib_lists, &cel_lib_encoders, &cel_lib_sets,
-												  &cel_lib_bindings, &cel_lib_optionals, &cel_lib_network, &cel_lib_block,
+	static const struct cel_lib *const libs[] = { &cel_lib_strings,        &cel_lib_math,    &cel_lib_lists,
+												  &cel_lib_encoders,       &cel_lib_sets,    &cel_lib_bindings,
+												  &cel_lib_optionals,      &cel_lib_network, &cel_lib_block,
 												  &cel_lib_comprehensions, &cel_lib_protos };
-	static const char *const vars[][2] = { { "x", "dyn" }, { "n", "int" }, { "s", "string" }, { "l", "list(int)" },
-										   { "names", "list(string)" }, { "m", "map(string, int)" }, { "a.b.c", "string" } };
+	static const char *const vars[][2] = { { "x", "dyn" },
+										   { "n", "int" },
+										   { "s", "string" },
+										   { "l", "list(int)" },
+										   { "names", "list(string)" },
+										   { "m", "map(string, int)" },
+										   { "a.b.c", "string" } };
 	struct fixture *f = calloc(1, sizeof(*f));
 	const struct cel_type *t;
 

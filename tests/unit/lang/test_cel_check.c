@@ -15,15 +15,39 @@ static void assert_type(struct fixture *f, const char *text, const char *want)
 static void test_types(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "[1, 'a']", "list(dyn)" }, { "[[], [1]]", "list(list(int))" }, { "[1, null]", "list(dyn)" }, { "{}", "map(dyn, dyn)" },
-		{ "{'a': l}", "map(string, list(int))" }, { "x.y.z", "dyn" }, { "m.a", "int" }, { "m.?a", "optional_type(int)" },
-		{ "l[?0]", "optional_type(int)" }, { "x[0]", "dyn" }, { "a.b.c", "string" }, { "l.map(v, string(v))", "list(string)" },
-		{ "m.map(k, k)", "list(string)" }, { "names.filter(v, v != '')", "list(string)" }, { "l.transformMap(i, v, 'a')", "map(int, string)" },
-		{ "l.transformList(i, v, i + v)", "list(int)" }, { "cel.bind(t, n, [t])", "list(int)" }, { "true ? n : 2", "int" }, { "true ? x : 2", "dyn" },
-		{ "type(n)", "type(int)" }, { "optional.of(n).optMap(v, string(v))", "optional_type(string)" }, { "optional.none().orValue(1)", "int" },
-		{ "[?m.?a, 2]", "list(int)" }, { "{?'a': m.?a}", "map(string, int)" }, { "math.greatest(1, 2)", "int" }, { "math.greatest([1.5])", "double" },
-		{ "ip('::1')", "net.IP" }, { "timestamp('') - timestamp('')", "duration" }, { "n in l && 'a' in m", "bool" }, { "dyn(n) + 1.5", "double" }, { "x + x", "dyn" },
-		{ "size(x) + x.size()", "int" }, { "l.map(x, x.map_key)", "" },
+		{ "[1, 'a']", "list(dyn)" },
+		{ "[[], [1]]", "list(list(int))" },
+		{ "[1, null]", "list(dyn)" },
+		{ "{}", "map(dyn, dyn)" },
+		{ "{'a': l}", "map(string, list(int))" },
+		{ "x.y.z", "dyn" },
+		{ "m.a", "int" },
+		{ "m.?a", "optional_type(int)" },
+		{ "l[?0]", "optional_type(int)" },
+		{ "x[0]", "dyn" },
+		{ "a.b.c", "string" },
+		{ "l.map(v, string(v))", "list(string)" },
+		{ "m.map(k, k)", "list(string)" },
+		{ "names.filter(v, v != '')", "list(string)" },
+		{ "l.transformMap(i, v, 'a')", "map(int, string)" },
+		{ "l.transformList(i, v, i + v)", "list(int)" },
+		{ "cel.bind(t, n, [t])", "list(int)" },
+		{ "true ? n : 2", "int" },
+		{ "true ? x : 2", "dyn" },
+		{ "type(n)", "type(int)" },
+		{ "optional.of(n).optMap(v, string(v))", "optional_type(string)" },
+		{ "optional.none().orValue(1)", "int" },
+		{ "[?m.?a, 2]", "list(int)" },
+		{ "{?'a': m.?a}", "map(string, int)" },
+		{ "math.greatest(1, 2)", "int" },
+		{ "math.greatest([1.5])", "double" },
+		{ "ip('::1')", "net.IP" },
+		{ "timestamp('') - timestamp('')", "duration" },
+		{ "n in l && 'a' in m", "bool" },
+		{ "dyn(n) + 1.5", "double" },
+		{ "x + x", "dyn" },
+		{ "size(x) + x.size()", "int" },
+		{ "l.map(x, x.map_key)", "" },
 	};
 	struct fixture *f = *state;
 
@@ -73,10 +97,10 @@ static void test_problems(void **state)
 
 static void test_problem_list(void **state)
 {
-	struct fixture           *f = *state;
-	struct buf                text CLEANUP_BUF = BUF_INIT(1 << 20), shown CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct fixture *f = *state;
+	struct buf text CLEANUP_BUF = BUF_INIT(1 << 20), shown CLEANUP_BUF = BUF_INIT(1 << 20);
 	const struct cel_problem *p;
-	size_t                    n;
+	size_t n;
 
 	buf_addz(&text, "[one,\n two");
 	for (int i = 0; i < 200; i++)
@@ -96,7 +120,7 @@ static void test_problem_list(void **state)
 static void test_container(void **state)
 {
 	struct fixture *f = *state;
-	struct buf      b CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct buf b CLEANUP_BUF = BUF_INIT(1 << 20);
 
 	cel_env_set_container(f->env, STR("a.b"));
 	assert_ok(cel_env_add_var(f->env, "a.n", &cel_bool, &f->err), &f->err);
@@ -116,17 +140,28 @@ static void test_container(void **state)
 
 static void test_type_text(void **state)
 {
-	static const char *const same[] = { "int", "list(map(string, dyn))", "wrapper(int)", "optional_type(list(bool))", "type(int)", "type",
-										"null", "timestamp", "duration", "any", "net.IP", "A", "set(A, B2)" };
+	static const char *const same[] = { "int",          "list(map(string, dyn))",
+										"wrapper(int)", "optional_type(list(bool))",
+										"type(int)",    "type",
+										"null",         "timestamp",
+										"duration",     "any",
+										"net.IP",       "A",
+										"set(A, B2)" };
 	static const char *const bad[][2] = {
-		{ "", "stands where a type is expected" }, { "list(", "stands where a type is expected" }, { "list(int", "has no closing ')'" },
-		{ "map(int)", "has a wrong number of parameters" }, { "int(int)", "takes no parameters" }, { "nope", "is not a type" },
-		{ "int x", "stands after the end" }, { "t(A,A,A,A,A,A,A,A,A,A,A,A,A,A,A,A,A)", "more than 16 parameters" },
-		{ "list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list("
+		{ "", "stands where a type is expected" },
+		{ "list(", "stands where a type is expected" },
+		{ "list(int", "has no closing ')'" },
+		{ "map(int)", "has a wrong number of parameters" },
+		{ "int(int)", "takes no parameters" },
+		{ "nope", "is not a type" },
+		{ "int x", "stands after the end" },
+		{ "t(A,A,A,A,A,A,A,A,A,A,A,A,A,A,A,A,A)", "more than 16 parameters" },
+		{ "list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list(list("
+		  "list(list(list("
 		  "list(list(list(list(list(list(list(list(int))))))))))))))))))))))))))))))))))",
 		  "nested deeper than 32 levels" },
 	};
-	struct fixture        *f = *state;
+	struct fixture *f = *state;
 	const struct cel_type *t, *again;
 
 	for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
@@ -165,7 +200,7 @@ static void test_declarations(void **state)
 	};
 	static const struct {
 		struct cel_function f;
-		const char         *message;
+		const char *message;
 	} bad[] = {
 		{ { "f", "x", one, CEL_COST_1, NULL }, "expected 'name(types) -> type'" },
 		{ { "f() int", "x", one, CEL_COST_1, NULL }, "expected 'name(types) -> type'" },
@@ -177,7 +212,7 @@ static void test_declarations(void **state)
 		{ { "f(A,A,A,A,A,A,A,A,A,A,A,A,A,A,A,A,A) -> int", "x", one, CEL_COST_1, NULL }, "more than 16 parameters" },
 	};
 	struct fixture *f = *state;
-	char            name[2000];
+	char name[2000];
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
 		assert_ok(cel_env_add_function(f->env, &good[i], &f->err), &f->err);
@@ -206,7 +241,7 @@ static void test_declarations(void **state)
 static void test_large_types(void **state)
 {
 	struct fixture *f = *state;
-	struct buf      b CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct buf b CLEANUP_BUF = BUF_INIT(1 << 20);
 
 	for (int i = 0; i < 60; i++)
 		buf_addf(&b, "cel.bind(v%d, %s%d%s, ", i + 1, i ? "{1: v" : "{1: ", i, i ? "}" : "}");
@@ -236,16 +271,19 @@ static void test_large_types(void **state)
 static void test_memory(void **state)
 {
 	struct fixture *f = *state;
-	bool            whole = false;
+	bool whole = false;
 
-	assert_ok(fixture_parse(f, "[?m.?a, 2].map(v, {'a': v}).exists(w, w.a > n || x.y[0] == w) && l.transformMap(i, v, [i, v]) == {1: [2]}"), &f->err);
+	assert_ok(fixture_parse(
+				  f, "[?m.?a, 2].map(v, {'a': v}).exists(w, w.a > n || x.y[0] == w) && l.transformMap(i, v, [i, v]) == {1: [2]}"),
+			  &f->err);
 	for (size_t max = 0; max < 400000 && !whole; max += 400) {
-		struct arena    a = ARENA_INIT(max), tree = ARENA_INIT(1 << 20);
+		struct arena a = ARENA_INIT(max), tree = ARENA_INIT(1 << 20);
 		struct cel_ast *ast;
-		int             r;
+		int r;
 
-		assert_ok(cel_parse(&tree, f->env, "t", STR("[?m.?a, 2].map(v, {'a': v}).exists(w, w.a > n || x.y[0] == w) && "
-													"l.transformMap(i, v, [i, v]) == {1: [2]}"),
+		assert_ok(cel_parse(&tree, f->env, "t",
+							STR("[?m.?a, 2].map(v, {'a': v}).exists(w, w.a > n || x.y[0] == w) && "
+								"l.transformMap(i, v, [i, v]) == {1: [2]}"),
 							&ast, &f->err),
 				  &f->err);
 		r = cel_check(&a, f->env, ast, &f->err);
@@ -260,8 +298,8 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CEL_TEST(test_types),	  CEL_TEST(test_problems),	   CEL_TEST(test_problem_list), CEL_TEST(test_container),
-		CEL_TEST(test_type_text), CEL_TEST(test_declarations), CEL_TEST(test_large_types),	CEL_TEST(test_memory),
+		CEL_TEST(test_types),     CEL_TEST(test_problems),     CEL_TEST(test_problem_list), CEL_TEST(test_container),
+		CEL_TEST(test_type_text), CEL_TEST(test_declarations), CEL_TEST(test_large_types),  CEL_TEST(test_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* The static estimate: exact for what is known, told sizes, and never below what an evaluation costs (random expressions and values). */
+/* The static estimate: exact for what is known, told sizes, and never below what an evaluation costs (random expressions and
+ * values). */
 #include "cel_fixture.h"
 
 #include "lang/cel/cel.h"
@@ -7,8 +8,9 @@ static uint64_t sizes(void *ctx, str attribute)
 {
 	static const struct {
 		const char *attribute;
-		uint64_t    size;
-	} known[] = { { "s", 100 }, { "l", 7 }, { "names", 5 }, { "names.@items", 20 }, { "m", 3 }, { "m.@keys", 10 }, { "x.list", 4 }, { "x.list.@items", 6 } };
+		uint64_t size;
+	} known[] = { { "s", 100 }, { "l", 7 },        { "names", 5 },  { "names.@items", 20 },
+				  { "m", 3 },   { "m.@keys", 10 }, { "x.list", 4 }, { "x.list.@items", 6 } };
 
 	(void)ctx;
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
@@ -21,7 +23,7 @@ static void test_known(void **state)
 {
 	static const struct {
 		const char *text;
-		uint64_t    min, max;
+		uint64_t min, max;
 	} rows[] = {
 		{ "1", 0, 0 },
 		{ "n + 1", 2, 2 },
@@ -78,19 +80,25 @@ enum kind { INT, BOOL, TEXT, INTS, TEXTS, KINDS };
 static void generate(struct random *r, struct buf *b, enum kind k, int depth)
 {
 	static const char *const leaves[KINDS][4] = {
-		{ "n", "7", "m.a", "l[0]" }, { "true", "n > 2", "'a' in m", "n in l" }, { "s", "'abc'", "names[1]", "string(n)" },
-		{ "l", "[1, n]", "[]", "lists.range(5)" }, { "names", "['x', s]", "m.map(k, k)", "s.split('b')" },
+		{ "n", "7", "m.a", "l[0]" },
+		{ "true", "n > 2", "'a' in m", "n in l" },
+		{ "s", "'abc'", "names[1]", "string(n)" },
+		{ "l", "[1, n]", "[]", "lists.range(5)" },
+		{ "names", "['x', s]", "m.map(k, k)", "s.split('b')" },
 	};
 	static const char *const forms[KINDS][6] = {
 		/* $I $B $T $L $N stand for an expression of each kind */
 		{ "($I + $I)", "size($T)", "size($L)", "($B ? $I : $I)", "cel.bind(t, $T, size(t + t))", "$N.size()" },
-		{ "($B && $B)", "($B || $B)", "($T == $T)", "$L.all(v, v < $I)", "$N.exists(w, w == $T)", "$N.exists_one(w, w.contains($T))" },
+		{ "($B && $B)", "($B || $B)", "($T == $T)", "$L.all(v, v < $I)", "$N.exists(w, w == $T)",
+		  "$N.exists_one(w, w.contains($T))" },
 		{ "($T + $T)", "($B ? $T : $T)", "$T.lowerAscii()", "cel.bind(t, $T, t + t)", "dyn($T)", "optional.of($T).orValue($T)" },
-		{ "($L + $L)", "$L.map(v, v + $I)", "$L.filter(v, $B)", "$N.map(w, size(w + $T))", "[$I, $I]", "$L.transformList(i, v, i + v)" },
-		{ "($N + $N)", "$N.map(w, w + $T)", "$N.filter(w, w != $T)", "[$T, $T]", "$N.transformMap(i, w, $T).map(k, $T)", "$L.map(v, $T)" },
+		{ "($L + $L)", "$L.map(v, v + $I)", "$L.filter(v, $B)", "$N.map(w, size(w + $T))", "[$I, $I]",
+		  "$L.transformList(i, v, i + v)" },
+		{ "($N + $N)", "$N.map(w, w + $T)", "$N.filter(w, w != $T)", "[$T, $T]", "$N.transformMap(i, w, $T).map(k, $T)",
+		  "$L.map(v, $T)" },
 	};
 	static const char letters[] = "IBTLN";
-	const char       *form = depth <= 0 ? leaves[k][below(r, 4)] : forms[k][below(r, 6)];
+	const char *form = depth <= 0 ? leaves[k][below(r, 4)] : forms[k][below(r, 6)];
 
 	for (; *form; form++) {
 		if (*form == '$')
@@ -103,7 +111,7 @@ static void generate(struct random *r, struct buf *b, enum kind k, int depth)
 static struct cel_value text_value(struct fixture *f, struct random *r, unsigned max)
 {
 	unsigned n = below(r, max + 1);
-	char    *p = arena_alloc(&f->a, n + 1);
+	char *p = arena_alloc(&f->a, n + 1);
 
 	for (unsigned i = 0; i < n; i++)
 		p[i] = (char)('a' + below(r, 3));
@@ -112,13 +120,13 @@ static struct cel_value text_value(struct fixture *f, struct random *r, unsigned
 
 static void evaluate(struct fixture *f, struct random *r, const char *text)
 {
-	static const str   names[] = { { "n", 1 }, { "s", 1 }, { "l", 1 }, { "names", 5 }, { "m", 1 }, { "x", 1 } };
-	struct cel_value   items[7], texts[5], values[6], key = cel_of_str(STR("a")), seven = cel_of_int(7);
-	struct cel_vars    vars = { .names = names, .values = values, .n = ARRAY_SIZE(names) };
+	static const str names[] = { { "n", 1 }, { "s", 1 }, { "l", 1 }, { "names", 5 }, { "m", 1 }, { "x", 1 } };
+	struct cel_value items[7], texts[5], values[6], key = cel_of_str(STR("a")), seven = cel_of_int(7);
+	struct cel_vars vars = { .names = names, .values = values, .n = ARRAY_SIZE(names) };
 	struct cel_program *p;
-	struct cel_value   v;
-	struct cel_cost    c;
-	uint64_t           cost;
+	struct cel_value v;
+	struct cel_cost c;
+	uint64_t cost;
 
 	for (size_t i = 0; i < ARRAY_SIZE(items); i++)
 		items[i] = cel_of_int(below(r, 10));
@@ -135,17 +143,18 @@ static void evaluate(struct fixture *f, struct random *r, const char *text)
 	if (cel_eval(&f->a, p, &vars, &v, &cost, &f->err))
 		return; /* over the limit: nothing to compare */
 	if (cost > c.max || cost < c.min)
-		fail_msg("%s costs %llu, estimated %llu to %llu", text, (unsigned long long)cost, (unsigned long long)c.min, (unsigned long long)c.max);
+		fail_msg("%s costs %llu, estimated %llu to %llu", text, (unsigned long long)cost, (unsigned long long)c.min,
+				 (unsigned long long)c.max);
 }
 
 static void test_random(void **state)
 {
 	struct fixture *f = *state;
-	size_t          bounded = 0;
+	size_t bounded = 0;
 
 	for (unsigned seed = 1; seed <= 1500; seed++) {
-		struct random   r = { seed };
-		struct buf      b CLEANUP_BUF = BUF_INIT(1 << 16);
+		struct random r = { seed };
+		struct buf b CLEANUP_BUF = BUF_INIT(1 << 16);
 		struct cel_cost c;
 
 		fixture_teardown(state);

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "doc/doc.h"
 #include "lang/cel/cel-message-internal.h"
+#include "lang/cel/cel-value.h"
 #include "lang/cel/cel-wire.h"
 
 #include <math.h>
@@ -531,6 +532,14 @@ static void test_equality(void **state)
 	assert_true(cel_equal(parse(three, STR("\xa0\x1f\x01\xa8\x1f\x02")), parse(three, STR("\xa8\x1f\x02\xa0\x1f\x01"))));
 	assert_false(cel_equal(parse(three, STR("\xa0\x1f\x01")), none));
 	assert_false(cel_equal(parse(three, STR("\xa0\x1f\x01\xa0\x1f\x02")), parse(three, STR("\xa0\x1f\x02\xa0\x1f\x01"))));
+	/* it is work that counts */
+	const struct cel_value items[] = { cel_of_int(1), cel_of_int(2), cel_of_int(3) };
+	struct cel_value many = make1(three, "many", cel_of_list(&arena, items, 3));
+	uint64_t enough = 10, little = 3;
+
+	assert_true(cel_equal_work(many, many, &enough) && enough == 5);
+	assert_false(cel_equal_work(many, again(many), &little));
+	assert_int_equal(little, 0);
 	assert_true(cel_equal(again(parse(three, STR("\xa0\x1f\x01\xa8\x1f\x02"))), parse(three, STR("\xa0\x1f\x01\xa8\x1f\x02"))));
 }
 

@@ -86,7 +86,7 @@ static void test_switches(void **state)
 static void test_long_line(void **state)
 {
 	struct fixture *f = *state;
-	char            text[2001];
+	char text[2001];
 
 	memset(text, ' ', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
@@ -116,9 +116,10 @@ static void test_depth(void **state)
 	static const struct {
 		const char *before, *middle, *after;
 	} shapes[] = {
-		{ "(", "1", ")" },	{ "[", "1", "]" },	   { "{1:", "1", "}" },	  { "size(", "1", ")" },  { "1+", "1", "" },   { "", "x", ".f" },
-		{ "", "x", "[0]" }, { "", "x", ".f()" }, { "x?1:", "1", "" }, { "x[", "0", "]" },	 { "m{f:", "1", "}" }, { "!(", "x", ")" },
-		{ "-(", "n", ")" }, { "x&&(y||", "z", ")" }, { "x<", "1", "" }, { "", "l", ".map(v, v)" }, { "l.map(v, ", "l", ")" },
+		{ "(", "1", ")" },         { "[", "1", "]" },         { "{1:", "1", "}" }, { "size(", "1", ")" },   { "1+", "1", "" },
+		{ "", "x", ".f" },         { "", "x", "[0]" },        { "", "x", ".f()" }, { "x?1:", "1", "" },     { "x[", "0", "]" },
+		{ "m{f:", "1", "}" },      { "!(", "x", ")" },        { "-(", "n", ")" },  { "x&&(y||", "z", ")" }, { "x<", "1", "" },
+		{ "", "l", ".map(v, v)" }, { "l.map(v, ", "l", ")" },
 	};
 	struct fixture *f = *state;
 
@@ -146,7 +147,7 @@ static void test_long_chains(void **state)
 static void test_text_limit(void **state)
 {
 	struct fixture *f = *state;
-	char           *text = repeat(f, "a", 200000, "", "");
+	char *text = repeat(f, "a", 200000, "", "");
 
 	assert_err(fixture_parse(f, text), WEIR_ELIMIT);
 	assert_message(f, "more than 100000 bytes");
@@ -170,7 +171,8 @@ static void test_exponential_macros(void **state)
 	assert_message(f, "more than 100000 nodes after its macros are expanded");
 	assert_ok(cel_env_new(&f->a, &limits, &small, &f->err), &f->err);
 	assert_ok(cel_parse(&f->a, small, "t", STR("[1, 2].all(x, x > 0)"), &f->ast, &f->err), &f->err);
-	assert_err(cel_parse(&f->a, small, "t", STR("[1, 2].all(x, [3, 4].all(y, [5].all(z, x + y + z > 0 && x != y && y != z)))"), &f->ast, &f->err),
+	assert_err(cel_parse(&f->a, small, "t", STR("[1, 2].all(x, [3, 4].all(y, [5].all(z, x + y + z > 0 && x != y && y != z)))"),
+						 &f->ast, &f->err),
 			   WEIR_ELIMIT);
 	assert_message(f, "more than 40 nodes");
 }
@@ -178,15 +180,17 @@ static void test_exponential_macros(void **state)
 /* Every size of arena gives a tree or a clean error. */
 static void test_memory(void **state)
 {
-	static const char text[] = "l.map(v, v > 1, [v, {'a': 'b\\n', ?s: x}, m{f: 1}]).exists_one(i, i.?f[?0].orValue(1) == `q`) && x.optMap(y, cel.bind(z, y, z))";
+	static const char text[] = "l.map(v, v > 1, [v, {'a': 'b\\n', ?s: x}, m{f: 1}]).exists_one(i, i.?f[?0].orValue(1) == `q`) && "
+							   "x.optMap(y, cel.bind(z, y, z))";
 	struct fixture *f = *state;
-	bool            whole = false;
+	bool whole = false;
 
 	for (size_t max = 0; max < 200000 && !whole; max += 160) {
 		struct arena a = ARENA_INIT(max);
-		int          r = cel_parse(&a, f->env, "t", STR("l.map(v, v > 1, [v, {'a': 'b\\n', ?s: x}, m{f: 1}]).exists_one(i, "
-														 "i.?f[?0].orValue(1) == 2) && x.optMap(y, cel.bind(z, y, z)) || a && b && c"),
-								   &f->ast, &f->err);
+		int r = cel_parse(&a, f->env, "t",
+						  STR("l.map(v, v > 1, [v, {'a': 'b\\n', ?s: x}, m{f: 1}]).exists_one(i, "
+							  "i.?f[?0].orValue(1) == 2) && x.optMap(y, cel.bind(z, y, z)) || a && b && c"),
+						  &f->ast, &f->err);
 
 		assert_true(r == 0 || r == -WEIR_ELIMIT);
 		whole = !r;
@@ -201,14 +205,49 @@ static void test_memory(void **state)
 static void test_unparse(void **state)
 {
 	static const char *const same[] = {
-		"1 + 2 * 3", "(1 + 2) * 3", "1 - (2 - 3)", "1 - 2 - 3", "a && b && c && d", "a && (b && c)", "(a || b) && c", "a ? b : c ? d : e",
-		"(a ? b : c) ? d : e", "a ? b || c : d", "-(1)", "-1", "-x", "-(1.f())", "-(-1)", "!(!x)", "!x.y", "x[0][?1].?a.b", "x.`a-b`", "x.?`in`",
-		"[1, ?x]", "{1: 2, ?\"a\": x}", "a.B{f: 1, ?g: x, `h-i`: 2}", ".a.b(1)", "1 in [1]", "\"a\\n\\\"\\\\\"", "b\"\\x00a\"", "1.5 + 2e+20 - 1e-07",
-		"l.all(v, v > 0)", "has(x.y) && l.map(v, v > 1, v).size() == 0", "cel.bind(t, x, t)", "x.optMap(v, v + 1)", "math.greatest(1, 2, 3)",
-		"(a < b) == (c < d)", "a < b == (c < d)", "1u + 0u", "null", "l.transformMap(k, v, k)", "cel.block([1], cel.index(0))", "x.y.z.w()[1]",
+		"1 + 2 * 3",
+		"(1 + 2) * 3",
+		"1 - (2 - 3)",
+		"1 - 2 - 3",
+		"a && b && c && d",
+		"a && (b && c)",
+		"(a || b) && c",
+		"a ? b : c ? d : e",
+		"(a ? b : c) ? d : e",
+		"a ? b || c : d",
+		"-(1)",
+		"-1",
+		"-x",
+		"-(1.f())",
+		"-(-1)",
+		"!(!x)",
+		"!x.y",
+		"x[0][?1].?a.b",
+		"x.`a-b`",
+		"x.?`in`",
+		"[1, ?x]",
+		"{1: 2, ?\"a\": x}",
+		"a.B{f: 1, ?g: x, `h-i`: 2}",
+		".a.b(1)",
+		"1 in [1]",
+		"\"a\\n\\\"\\\\\"",
+		"b\"\\x00a\"",
+		"1.5 + 2e+20 - 1e-07",
+		"l.all(v, v > 0)",
+		"has(x.y) && l.map(v, v > 1, v).size() == 0",
+		"cel.bind(t, x, t)",
+		"x.optMap(v, v + 1)",
+		"math.greatest(1, 2, 3)",
+		"(a < b) == (c < d)",
+		"a < b == (c < d)",
+		"1u + 0u",
+		"null",
+		"l.transformMap(k, v, k)",
+		"cel.block([1], cel.index(0))",
+		"x.y.z.w()[1]",
 	};
 	struct fixture *f = *state;
-	struct buf      b CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct buf b CLEANUP_BUF = BUF_INIT(1 << 20);
 
 	for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
 		const char *want = strcmp(same[i], "(a < b) == (c < d)") ? same[i] : "a < b == (c < d)";
@@ -223,8 +262,9 @@ static void test_unparse(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CEL_TEST(test_problems),	CEL_TEST(test_switches),   CEL_TEST(test_long_line), CEL_TEST(test_depth),	CEL_TEST(test_long_chains),
-		CEL_TEST(test_text_limit), CEL_TEST(test_exponential_macros), CEL_TEST(test_memory), CEL_TEST(test_unparse),
+		CEL_TEST(test_problems),    CEL_TEST(test_switches),   CEL_TEST(test_long_line),          CEL_TEST(test_depth),
+		CEL_TEST(test_long_chains), CEL_TEST(test_text_limit), CEL_TEST(test_exponential_macros), CEL_TEST(test_memory),
+		CEL_TEST(test_unparse),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
