@@ -7,6 +7,8 @@
 #include "lang/cel/cel-message.h"
 
 enum { NAME_MAX_BYTES = 1024, PARAMS_MAX = 16 };
+/* What an embedder may raise the limits to: passes recurse once per level, ids have 32 bits. */
+enum { TEXT_MOST = 64 << 20, DEPTH_MOST = 1000, NODES_MOST = 10000000 };
 
 /* --- names: a hash table in the arena --- */
 
@@ -91,6 +93,9 @@ int cel_env_new(struct arena *a, const struct cel_limits *limits, struct cel_env
 
 	if (!e)
 		return arena_check(a, "an environment", reterr);
+	if (l.text_max > TEXT_MOST || l.depth_max > DEPTH_MOST || l.nodes_max > NODES_MOST)
+		return err_set(reterr, WEIR_EINVAL, "limits of expressions: text_max is at most %d, depth_max %d, nodes_max %d",
+					   TEXT_MOST, DEPTH_MOST, NODES_MOST);
 	l.text_max = l.text_max ? l.text_max : CEL_TEXT_MAX;
 	l.depth_max = l.depth_max ? l.depth_max : CEL_DEPTH_MAX;
 	l.nodes_max = l.nodes_max ? l.nodes_max : CEL_NODES_MAX;
