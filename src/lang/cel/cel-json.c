@@ -22,7 +22,7 @@ static void write_double(double d, struct buf *out)
 	if (!isfinite(d))
 		buf_addz(out, isnan(d) ? "\"NaN\"" : d < 0 ? "\"-Infinity\"" : "\"Infinity\"");
 	else
-		cel_add_double(out, d, fabs(d) >= 1e21 ? 'g' : 'f');
+		cel_add_double(out, d, fabs(d) >= 1e21 || (d != 0 && fabs(d) < 1e-6) ? 'g' : 'f');
 }
 
 static void write_int(struct cel_value v, struct buf *out)

@@ -142,6 +142,8 @@ static void test_json(void **state)
 	expect_json(cel_of_int(9007199254740992), "9007199254740992");
 	expect_json(cel_of_uint(UINT64_MAX), "\"18446744073709551615\"");
 	expect_json(cel_of_double(1e300), "1e+300");
+	expect_json(cel_of_double(-5e-324), "-5e-324");
+	expect_json(cel_of_double(1e20), "100000000000000000000");
 	expect_json((struct cel_value){ .kind = CEL_DURATION, .i = 90 }, "\"90s\"");
 	assert_err(cel_to_json(cel_error_value(&a, "broken"), &small, &err), WEIR_EINVAL);
 	assert_non_null(strstr(err.msg, "broken"));
