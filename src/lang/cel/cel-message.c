@@ -63,11 +63,12 @@ struct cel_value cel_message_make(struct arena *a, const struct cel_pool *p, con
 {
 	struct err err = { 0 };
 	struct cel_work w = { a, p ? p : t->pool, &err };
-	struct cel_build b = { .w = &w, .type = t, .depth = 1 };
+	struct cel_build b;
 	const struct cel_value *raw;
 	struct cel_value v = { 0 };
 	int r = 0;
 
+	cel_build_init(&b, &w, t, 1);
 	for (size_t i = 0; !r && i < n; i++) {
 		if (values[i].kind == CEL_ERROR || values[i].kind == CEL_UNKNOWN)
 			return values[i];
