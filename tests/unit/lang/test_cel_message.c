@@ -828,7 +828,7 @@ static void test_memory(void **state)
 
 	(void)state;
 	put_types(&set);
-	sweep(whole_pool, buf_str(&set), 500);
+	sweep(whole_pool, buf_str(&set), 96);
 	for (size_t i = 0; i < ARRAY_SIZE(every_json); i++) {
 		buf_clear(&bytes);
 		assert_ok(cel_message_serialize(json(three, every_json[i]).msg, &bytes, &err), &err);
