@@ -207,12 +207,16 @@ static int read_time(struct cel_work *w, const struct cel_message_type *t, const
 /* "fooBar.baz,b" are the paths foo_bar.baz and b. */
 static int read_field_mask(struct cel_work *w, const struct cel_message_type *t, const struct doc_node *n, struct cel_value *ret)
 {
-	struct cel_build b = { .w = w, .type = t, .depth = 1 };
+	struct cel_build b;
 	struct cel_part *part;
 	const struct cel_value *raw;
-	str rest = n->kind == DOC_STR ? n->s : STR_NULL, path;
-	int r = n->kind == DOC_STR ? cel_build_part(&b, &t->fields[0], &part) : wrong(w, n, "a field mask must be text like \"a.b,c\"");
+	str rest = n->s, path;
+	int r;
 
+	if (n->kind != DOC_STR)
+		return wrong(w, n, "a field mask must be text like \"a.b,c\"");
+	cel_build_init(&b, w, t, 1);
+	r = cel_build_part(&b, &t->fields[0], &part);
 	while (!r && rest.len) {
 		str_cut(rest, ',', &path, &rest);
 		char *snake = arena_alloc(w->arena, path.len * 2 + 1), *to = snake;
@@ -233,7 +237,9 @@ static int read_field_mask(struct cel_work *w, const struct cel_message_type *t,
 	return r ? r : cel_build_finish(&b, ret, &raw);
 }
 
-static int read_fields(struct cel_build *b, const struct doc_node *n, const char *skip);
+/* A map as a message; skip: a key that is no field of it, or NULL. */
+static int read_message(struct cel_work *w, const struct cel_message_type *t, const struct doc_node *n, uint32_t depth, const char *skip,
+						struct cel_value *ret, const struct cel_value **ret_raw);
 
 static int read_any(struct cel_work *w, const struct doc_node *n, uint32_t depth, struct cel_value *ret, const struct cel_value **ret_raw)
 {
@@ -253,13 +259,9 @@ static int read_any(struct cel_work *w, const struct doc_node *n, uint32_t depth
 	t = cel_pool_message(w->pool, str_sub(url->s, slash, url->s.len));
 	if (!t)
 		return wrong(w, url, "google.protobuf.Any of a type that is not known");
-	if (t->wkt == CEL_WKT_NONE || t->wkt == CEL_WKT_EMPTY) {
-		struct cel_build b = { .w = w, .type = t, .depth = depth + 1 };
-
-		r = read_fields(&b, n, "@type");
-		if (!r)
-			r = cel_build_finish(&b, &content, &raw);
-	} else if (!value || n->map.n != 2)
+	if (t->wkt == CEL_WKT_NONE || t->wkt == CEL_WKT_EMPTY)
+		r = read_message(w, t, n, depth + 1, "@type", &content, &raw);
+	else if (!value || n->map.n != 2)
 		return wrong(w, n, "google.protobuf.Any of a well-known type takes the keys '@type' and 'value'");
 	else
 		r = read_typed(w, t, value, depth + 1, &content, &raw);
@@ -370,32 +372,30 @@ static int read_field(struct cel_build *b, const struct doc_pair *p)
 	return r;
 }
 
-static int read_fields(struct cel_build *b, const struct doc_node *n, const char *skip)
+static int read_message(struct cel_work *w, const struct cel_message_type *t, const struct doc_node *n, uint32_t depth, const char *skip,
+						struct cel_value *ret, const struct cel_value **ret_raw)
 {
+	struct cel_build b;
 	int r = 0;
 
 	if (n->kind != DOC_MAP)
-		return err_set(b->w->err, WEIR_EINVAL, "%u:%u: %.*s takes a map", n->line, n->col, STR_ARG(b->type->name));
+		return err_set(w->err, WEIR_EINVAL, "%u:%u: %.*s takes a map", n->line, n->col, STR_ARG(t->name));
+	cel_build_init(&b, w, t, depth);
 	for (size_t i = 0; !r && i < n->map.n; i++)
 		if (!skip || !str_eqz(n->map.pairs[i].key, skip))
-			r = read_field(b, &n->map.pairs[i]);
-	return r;
+			r = read_field(&b, &n->map.pairs[i]);
+	return r ? r : cel_build_finish(&b, ret, ret_raw);
 }
 
 static int read_typed(struct cel_work *w, const struct cel_message_type *t, const struct doc_node *n, uint32_t depth,
 					  struct cel_value *ret, const struct cel_value **ret_raw)
 {
-	struct cel_build b = { .w = w, .type = t, .depth = depth };
-	int r;
-
 	*ret_raw = NULL;
 	if (depth > LIMIT_CEL_MESSAGE_DEPTH)
 		return err_set(w->err, WEIR_ELIMIT, "messages nest deeper than %d", LIMIT_CEL_MESSAGE_DEPTH);
 	switch (t->wkt) {
 	case CEL_WKT_NONE:
-	case CEL_WKT_EMPTY:
-		r = read_fields(&b, n, NULL);
-		return r ? r : cel_build_finish(&b, ret, ret_raw);
+	case CEL_WKT_EMPTY: return read_message(w, t, n, depth, NULL, ret, ret_raw);
 	case CEL_WKT_FIELD_MASK: return read_field_mask(w, t, n, ret);
 	case CEL_WKT_TIMESTAMP:
 	case CEL_WKT_DURATION: return read_time(w, t, n, ret);

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "doc/doc.h"
 #include "lang/cel/cel-message-internal.h"
+#include "lang/cel/cel-value.h"
 #include "lang/cel/cel-wire.h"
 
 #include <math.h>
@@ -531,6 +532,14 @@ static void test_equality(void **state)
 	assert_true(cel_equal(parse(three, STR("\xa0\x1f\x01\xa8\x1f\x02")), parse(three, STR("\xa8\x1f\x02\xa0\x1f\x01"))));
 	assert_false(cel_equal(parse(three, STR("\xa0\x1f\x01")), none));
 	assert_false(cel_equal(parse(three, STR("\xa0\x1f\x01\xa0\x1f\x02")), parse(three, STR("\xa0\x1f\x02\xa0\x1f\x01"))));
+	/* it is work that counts */
+	const struct cel_value items[] = { cel_of_int(1), cel_of_int(2), cel_of_int(3) };
+	struct cel_value many = make1(three, "many", cel_of_list(&arena, items, 3));
+	uint64_t enough = 10, little = 3;
+
+	assert_true(cel_equal_work(many, many, &enough) && enough == 5);
+	assert_false(cel_equal_work(many, again(many), &little));
+	assert_int_equal(little, 0);
 	assert_true(cel_equal(again(parse(three, STR("\xa0\x1f\x01\xa8\x1f\x02"))), parse(three, STR("\xa0\x1f\x01\xa8\x1f\x02"))));
 }
 
@@ -719,7 +728,7 @@ static void test_limits(void **state)
 {
 	struct buf deep CLEANUP_BUF = BUF_INIT(1 << 20), json_text CLEANUP_BUF = BUF_INIT(1 << 20), small CLEANUP_BUF = BUF_INIT(4);
 	struct cel_value v, m = cel_message_make(&arena, pool, three, NULL, NULL, 0), l = cel_of_int(1);
-	struct arena little CLEANUP_ARENA = ARENA_INIT(500);
+	struct arena little CLEANUP_ARENA = ARENA_INIT(100);
 	struct doc_node *n;
 
 	(void)state;
@@ -752,6 +761,82 @@ static void test_limits(void **state)
 	assert_err(cel_message_to_json(v.msg, &small, &err), WEIR_ELIMIT);
 	assert_err(cel_message_parse(&arena, pool, three, str_n(deep.ptr, LIMIT_CEL_MESSAGE_BYTES + 1), &v, &err), WEIR_ELIMIT);
 	assert_err(cel_pool_add_descriptors(pool, str_n(deep.ptr, LIMIT_CEL_DESCRIPTORS_BYTES + 1), &err), WEIR_ELIMIT);
+}
+
+static int whole_pool(struct arena *a, const str *in)
+{
+	struct cel_pool *p;
+	const struct cel_lib *lib;
+	int r = cel_pool_new(a, &p, &err);
+
+	r = r ? r : cel_pool_add_descriptors(p, *in, &err);
+	return r ? r : cel_pool_strong_enums(p, &lib, &err);
+}
+
+static int read_bytes(struct arena *a, const str *in)
+{
+	struct cel_value v;
+
+	return cel_message_parse(a, pool, three, *in, &v, &err);
+}
+
+static int read_json(struct arena *a, const str *in)
+{
+	struct cel_value v;
+	struct doc_node *n;
+	int r = doc_parse_json(a, "x", *in, &n, &err);
+
+	return r ? r : cel_message_from_doc(a, pool, three, n, &v, &err);
+}
+
+static int make_all(struct arena *a, const str *in)
+{
+	const struct cel_field *f[] = { cel_message_field(three, STR("any")), cel_message_field(three, STR("json")),
+									cel_message_field(three, STR("any_map")) };
+	struct cel_value all[] = { cel_of_bytes(*in), cel_of_int(INT64_MAX), cel_of_bool(true) }, v[3], m;
+
+	v[0] = cel_of_list(a, all, 2);
+	v[1] = cel_of_list(a, all, 3);
+	v[2] = cel_of_map(a, &all[2], all, 1);
+	m = cel_message_make(a, pool, three, f, v, 3);
+	if (a->failed)
+		return err_set(&err, WEIR_ELIMIT, "failed");
+	assert_int_equal(m.kind, CEL_MESSAGE);
+	return 0;
+}
+
+/* Whatever the memory that is left: a clear end, or the whole thing. */
+static void sweep(int (*f)(struct arena *, const str *), str in, size_t step)
+{
+	size_t max = 0;
+	int r;
+
+	do {
+		struct arena a CLEANUP_ARENA = ARENA_INIT(max);
+
+		r = f(&a, &in);
+		if (r && r != -WEIR_ELIMIT)
+			fail_msg("with %zu bytes: %s: %s", max, err_name(r), err.msg);
+		max += step;
+	} while (r && max < 4 << 20);
+	assert_int_equal(r, 0);
+}
+
+static void test_memory(void **state)
+{
+	struct buf set CLEANUP_BUF = BUF_INIT(1 << 20), bytes CLEANUP_BUF = BUF_INIT(1 << 20);
+
+	(void)state;
+	put_types(&set);
+	sweep(whole_pool, buf_str(&set), 96);
+	for (size_t i = 0; i < ARRAY_SIZE(every_json); i++) {
+		buf_clear(&bytes);
+		assert_ok(cel_message_serialize(json(three, every_json[i]).msg, &bytes, &err), &err);
+		sweep(read_bytes, buf_str(&bytes), 16);
+		sweep(read_json, str_z(every_json[i]), 64);
+	}
+	sweep(read_bytes, STR("\xa0\x1f\x01\xa8\x1f\x02\x5a\x02\x08\x05\x5a\x02\x10\x06\x62\x02\x0a\x00"), 16);
+	sweep(make_all, STR("bytes"), 16);
 }
 
 /* One message type M in a file of its own. */
@@ -956,7 +1041,7 @@ int main(void)
 		cmocka_unit_test(test_assignment),  cmocka_unit_test(test_well_known_literals), cmocka_unit_test(test_any),
 		cmocka_unit_test(test_equality),    cmocka_unit_test(test_wire),        cmocka_unit_test(test_json),
 		cmocka_unit_test(test_json_errors), cmocka_unit_test(test_malformed),   cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_depth), cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_bad_descriptors), cmocka_unit_test(test_editions), cmocka_unit_test(test_delimited), cmocka_unit_test(test_strong_enums),
 	};
 
