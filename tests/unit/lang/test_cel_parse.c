@@ -219,7 +219,7 @@ static void test_memory(void **state)
 	struct fixture *f = *state;
 	bool whole = false;
 
-	for (size_t max = 0; max < 200000 && !whole; max += 160) {
+	for (size_t max = 0; max < 200000 && !whole; max += 16) {
 		struct arena a = ARENA_INIT(max);
 		int r = cel_parse(&a, f->env, "t",
 						  STR("l.map(v, v > 1, [v, {'a': 'b\\n', ?s: x}, m{f: 1}]).exists_one(i, "
