@@ -1,4 +1,5 @@
-/* cel_descriptors.c - runs protoc on a folder of .proto files (see cel_descriptors.h).
+/* cel_descriptors.c - the .proto files of a folder as a pool (see cel_descriptors.h): by the reader of proto_source.c, so that the
+ * suites need no protoc; or by protoc, which the reader is held against.
  *
  * protoc writes its set to a file of an own temporary folder, which is removed again. Main thread of a test program. */
 #include "base/base.h"
@@ -8,6 +9,7 @@
 #include "base/limits.h"
 #include "base/proc.h"
 #include "base/vec.h"
+#include "proto_source.h"
 
 #include <dirent.h>
 
@@ -67,10 +69,25 @@ static int run_protoc(struct names *n, const char *dir, const char *out_file, st
 	return r;
 }
 
-int cel_descriptors_compile(const char *dir, struct buf *out, struct err *reterr)
+static int read_files(struct names *n, const char *dir, struct buf *out, struct err *reterr)
 {
-	struct arena a CLEANUP_ARENA = ARENA_INIT(4 << 20);
-	struct names n = { .arena = &a };
+	struct proto_file *files = ARENA_ARRAY(n->arena, n->paths.n + 1, struct proto_file);
+	int r = files ? 0 : err_set(reterr, WEIR_ENOMEM, "out of memory");
+
+	for (size_t i = 0; !r && i < n->paths.n; i++) {
+		struct buf text CLEANUP_BUF = BUF_INIT(1 << 20);
+		char path[4096];
+
+		r = fs_join(path, sizeof(path), reterr, dir, n->paths.v[i]);
+		if (!r)
+			r = fs_read(path, &text, reterr);
+		files[i] = (struct proto_file){ str_z(n->paths.v[i]), arena_str(n->arena, buf_str(&text)) };
+	}
+	return r ? r : proto_source_compile(n->arena, files, n->paths.n, out, reterr);
+}
+
+static int by_protoc(struct names *n, const char *dir, struct buf *out, struct err *reterr)
+{
 	char temp[256], file[300];
 	int r = fs_temp_dir("weir-cel-", temp, sizeof(temp), reterr);
 
@@ -78,25 +95,38 @@ int cel_descriptors_compile(const char *dir, struct buf *out, struct err *reterr
 		return r;
 	r = fs_join(file, sizeof(file), reterr, temp, "set.bin");
 	if (!r)
-		r = collect(&n, dir, "", 0, reterr);
-	if (!r)
-		r = run_protoc(&n, dir, file, reterr);
+		r = run_protoc(n, dir, file, reterr);
 	if (!r)
 		r = fs_read(file, out, reterr);
-	VEC_FINI(&n.paths);
 	if (fs_remove_tree(temp, NULL) && !r)
 		r = err_set(reterr, WEIR_EIO, "cannot remove %s", temp);
 	return r;
 }
 
-int cel_descriptors_load(struct arena *a, const char *dir, struct cel_pool **ret, struct err *reterr)
+static int load(struct arena *a, const char *dir, int (*compile)(struct names *, const char *, struct buf *, struct err *),
+				struct cel_pool **ret, struct err *reterr)
 {
+	struct arena own CLEANUP_ARENA = ARENA_INIT(16 << 20);
 	struct buf set CLEANUP_BUF = BUF_INIT(LIMIT_CEL_DESCRIPTORS_BYTES);
-	int r = cel_descriptors_compile(dir, &set, reterr);
+	struct names n = { .arena = &own };
+	int r = collect(&n, dir, "", 0, reterr);
 
+	if (!r)
+		r = compile(&n, dir, &set, reterr);
 	if (!r)
 		r = cel_pool_new(a, ret, reterr);
 	if (!r)
 		r = cel_pool_add_descriptors(*ret, buf_str(&set), reterr);
+	VEC_FINI(&n.paths);
 	return r;
+}
+
+int cel_descriptors_load(struct arena *a, const char *dir, struct cel_pool **ret, struct err *reterr)
+{
+	return load(a, dir, read_files, ret, reterr);
+}
+
+int cel_descriptors_protoc(struct arena *a, const char *dir, struct cel_pool **ret, struct err *reterr)
+{
+	return load(a, dir, by_protoc, ret, reterr);
 }

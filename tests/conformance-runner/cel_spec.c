@@ -1,7 +1,7 @@
 /* cel_spec.c - the simple tests of cel-spec: {expr, container?, type_env?, bindings?, disable_macros?, disable_check?, check_only?, and
  * value | eval_error | any_eval_errors | unknown | any_unknowns, deduced_type?, checked_type?}. Each case is parsed, checked
  * (unless it says not to), compiled and evaluated; values must have the same type, static types must be the same when the case
- * has them. Messages come from the .proto files beside the data, compiled by protoc at run time. */
+ * has them. Messages come from the .proto files beside the data. */
 #include "base/base.h"
 #include "conformance.h"
 
@@ -29,16 +29,26 @@ static bool no_pool(struct conf_case *c, const char *why)
 	return false;
 }
 
+/* The folder "proto" beside the data, or that of the suite. */
+static bool proto_dir(struct conf_case *c, char *path, size_t size)
+{
+	const char *slash = strrchr(c->file, '/'), *dir = getenv("WEIR_CONFORMANCE");
+	int         n = snprintf(path, size, "%.*s/proto", slash ? (int)(slash - c->file) : 1, slash ? c->file : ".");
+
+	if (n > 0 && (size_t)n < size && fs_is_dir(path))
+		return true;
+	return dir && !fs_join(path, size, NULL, dir, "cel/proto") && fs_is_dir(path);
+}
+
 static bool need_pool(struct conf_case *c)
 {
-	const char *dir = getenv("WEIR_CONFORMANCE");
-	char        path[PATH_MAX];
-	struct err  err = { 0 };
+	char       path[PATH_MAX];
+	struct err err = { 0 };
 
 	if (strong_enums || pool_missing[0])
 		return strong_enums;
-	if (!dir || fs_join(path, sizeof(path), &err, dir, "cel/proto"))
-		return no_pool(c, "$WEIR_CONFORMANCE, where the message definitions are, is not set");
+	if (!proto_dir(c, path, sizeof(path)))
+		return no_pool(c, "no message definitions: neither a folder proto beside the data nor $WEIR_CONFORMANCE/cel/proto");
 	if (cel_descriptors_load(&pool_arena, path, &int_pool, &err) || cel_descriptors_load(&pool_arena, path, &strong_pool, &err) ||
 		cel_pool_strong_enums(strong_pool, &strong_enums, &err))
 		return no_pool(c, err.msg);

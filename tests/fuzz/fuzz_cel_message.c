@@ -1,6 +1,7 @@
 /* fuzz_cel_message.c - no descriptor set and no message bytes crash the readers, and what was read survives: written and read
  * again it is equal (but for NaN and for what Any cannot unpack), and its JSON is the same.
- * Input: a line with the length of the descriptor set, the set, then the bytes of a message of its first type by name. */
+ * Input: a line with the length of the descriptor set, the set, then the bytes or the JSON ("{...") of a message of its first type
+ * by name. */
 #include "base/base.h"
 #include "lang/cel/cel-message-internal.h"
 
@@ -44,6 +45,15 @@ static void check(struct arena *a, const struct cel_pool *p, struct cel_value v)
 		buf_clear(&json2);
 }
 
+static bool read_message(struct arena *a, const struct cel_pool *p, str in, struct cel_value *ret)
+{
+	struct doc_node *n;
+
+	if (!str_has_prefix(in, STR("{")))
+		return !cel_message_parse(a, p, first_type(p), in, ret, NULL);
+	return !doc_parse_json(a, "fuzz", in, &n, NULL) && !cel_message_from_doc(a, p, first_type(p), n, ret, NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena a CLEANUP_ARENA = ARENA_INIT(16 << 20);
@@ -59,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rest = str_sub(rest, len, rest.len);
 	if (cel_pool_add_descriptors(p, set, NULL) && cel_pool_message(p, STR("google.protobuf.Any")) == NULL)
 		BUG("a set that fails has changed the pool");
-	if (!cel_message_parse(&a, p, first_type(p), rest, &v, NULL) && v.kind == CEL_MESSAGE && !a.failed)
+	if (read_message(&a, p, rest, &v) && v.kind == CEL_MESSAGE && !a.failed)
 		check(&a, p, v);
 	return 0;
 }

@@ -15,6 +15,17 @@ int cel_work_nomem(struct cel_work *w)
 	return r ? r : err_set(w->err, WEIR_ENOMEM, "a message: out of memory");
 }
 
+void cel_build_init(struct cel_build *b, struct cel_work *w, const struct cel_message_type *t, uint32_t depth)
+{
+	b->w = w;
+	b->type = t;
+	b->parts = b->few;
+	b->n = b->n_unknown = b->cap_unknown = 0;
+	b->cap = ARRAY_SIZE(b->few);
+	b->unknown = NULL;
+	b->depth = depth;
+}
+
 /* Index of the part of field number `number`, or where it belongs. */
 static size_t part_index(const struct cel_build *b, int32_t number)
 {

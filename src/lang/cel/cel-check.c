@@ -9,30 +9,11 @@
 
 #include <stdarg.h>
 
-enum { ARGS_MAX = 64, FREE_MAX = CEL_TYPE_PARAMS_MAX, MESSAGE_MAX = 2048 };
-
-struct local { /* a variable of a fold or block */
-	str name;
-	const struct cel_type *type;
-	struct local *outer;
-};
-struct checker {
-	struct arena *arena;
-	const struct cel_env *env;
-	struct cel_ast *ast;
-	struct cel_types types;
-	struct local *locals;                 /* innermost first */
-	struct named_var free_vars[FREE_MAX]; /* type parameters of variables' declarations */
-	size_t n_free;
-	struct cel_problem *problems;
-	size_t n_problems; /* all found; the first CEL_ERRORS_MAX are kept */
-};
-
-static void check(struct checker *c, struct cel_expr *e);
+enum { MESSAGE_MAX = 2048 };
 
 /* --- problems --- */
 
-static void PRINTF(4, 5) problem(struct checker *c, uint32_t line, uint32_t col, const char *fmt, ...)
+void ck_problem(struct checker *c, uint32_t line, uint32_t col, const char *fmt, ...)
 {
 	struct buf b CLEANUP_BUF = BUF_INIT(MESSAGE_MAX);
 	va_list ap;
@@ -47,14 +28,15 @@ static void PRINTF(4, 5) problem(struct checker *c, uint32_t line, uint32_t col,
 	c->problems[c->n_problems - 1] = (struct cel_problem){ line, col, msg ? msg : "out of memory" };
 }
 
-static const char *text_of(struct checker *c, const struct cel_type *t)
+const char *ck_text(struct checker *c, const struct cel_type *t)
 {
-	return cel_type_text(c->arena, cel_types_subst(&c->types, t, true));
+	/* What would not be kept is not made either. */
+	return c->n_problems < CEL_ERRORS_MAX ? cel_type_text(c->arena, cel_types_subst(&c->types, t, true)) : "";
 }
 
-static void undeclared(struct checker *c, const struct cel_expr *e, str name, bool function)
+void ck_undeclared(struct checker *c, const struct cel_expr *e, str name, bool function)
 {
-	str near = cel_env_nearest(c->env, name, function);
+	str near = c->n_problems < CEL_ERRORS_MAX ? cel_env_nearest(c->env, name, function) : STR_NULL;
 	str container = cel_env_container(c->env);
 	char in[128] = "", meant[160] = "";
 
@@ -62,9 +44,8 @@ static void undeclared(struct checker *c, const struct cel_expr *e, str name, bo
 		snprintf(in, sizeof(in), " (in container '%.*s')", (int)(container.len < 90 ? container.len : 90), container.ptr);
 	if (near.len)
 		snprintf(meant, sizeof(meant), "; did you mean '%.*s'?", (int)(near.len < 120 ? near.len : 120), near.ptr);
-	problem(c, e->line, e->col, "%s '%.*s' is not declared%s%s", function ? "function" : "name",
-			(int)(name.len < 200 ? name.len : 200), name.ptr, in, meant);
-	(void)in;
+	ck_problem(c, e->line, e->col, "%s '%.*s' is not declared%s%s", function ? "function" : "name",
+			   (int)(name.len < 200 ? name.len : 200), name.ptr, in, meant);
 }
 
 /* --- names --- */
@@ -105,20 +86,6 @@ static bool resolve_global(struct checker *c, str name, struct resolved *ret)
 	return false;
 }
 
-/* "a.b.c" of selections that may be one name; false when e is something else. */
-static bool qualified_name(const struct cel_expr *e, struct buf *out)
-{
-	if (e->kind == CEL_X_IDENT) {
-		buf_add_str(out, e->ident.name);
-		return !out->failed;
-	}
-	if (e->kind != CEL_X_SELECT || e->select.test_only || !qualified_name(e->select.operand, out))
-		return false;
-	buf_addc(out, '.');
-	buf_add_str(out, e->select.field);
-	return !out->failed;
-}
-
 static const struct cel_expr *first_name(const struct cel_expr *e)
 {
 	while (e->kind == CEL_X_SELECT)
@@ -127,12 +94,12 @@ static const struct cel_expr *first_name(const struct cel_expr *e)
 }
 
 /* The qualified name of e in the arena; false: e is no name, or its first part is a local variable. */
-static bool take_qualified(struct checker *c, const struct cel_expr *e, const char *behind, str *ret)
+bool ck_take_qualified(struct checker *c, const struct cel_expr *e, const char *behind, str *ret)
 {
 	struct buf b CLEANUP_BUF = BUF_INIT(CEL_TEXT_MAX);
 	const struct cel_expr *first = first_name(e);
 
-	if (first->kind != CEL_X_IDENT || local_of(c, first->ident.name) || !qualified_name(e, &b))
+	if (first->kind != CEL_X_IDENT || local_of(c, first->ident.name) || !cel_qualified_name(e, &b))
 		return false;
 	buf_addz(&b, behind);
 	*ret = arena_str(c->arena, buf_str(&b));
@@ -166,8 +133,18 @@ static void check_ident(struct checker *c, struct cel_expr *e)
 		become_ident(c, e, &r);
 	} else {
 		e->type = &cel_error_type;
-		undeclared(c, e, e->ident.name, false);
+		ck_undeclared(c, e, e->ident.name, false);
 	}
+}
+
+void ck_push_local(struct checker *c, str name, const struct cel_type *type)
+{
+	struct local *l = ARENA_NEW(c->arena, struct local);
+
+	if (!l)
+		return;
+	*l = (struct local){ name, type, c->locals };
+	c->locals = l;
 }
 
 /* --- fields --- */
@@ -181,9 +158,9 @@ static const struct cel_type *message_field(struct checker *c, str type_name, st
 	if (f)
 		return cel_field_type(f);
 	if (m)
-		problem(c, line, col, "message %.*s has no field '%.*s'", STR_ARG(type_name), STR_ARG(field));
+		ck_problem(c, line, col, "message %.*s has no field '%.*s'", STR_ARG(type_name), STR_ARG(field));
 	else
-		problem(c, line, col, "message %.*s is not declared", STR_ARG(type_name));
+		ck_problem(c, line, col, "message %.*s is not declared", STR_ARG(type_name));
 	return &cel_error_type;
 }
 
@@ -193,13 +170,12 @@ static const struct cel_type *unwrap_optional(const struct cel_type *t, bool *re
 	return *ret ? t->params[0] : t;
 }
 
-static const struct cel_type *field_type(struct checker *c, struct cel_expr *e, struct cel_expr *operand, str field,
-										 bool optional)
+const struct cel_type *ck_field_type(struct checker *c, struct cel_expr *e, struct cel_expr *operand, str field, bool optional)
 {
 	const struct cel_type *t, *result = &cel_dyn;
 	bool was_optional;
 
-	check(c, operand);
+	ck_node(c, operand);
 	t = unwrap_optional(cel_types_subst(&c->types, operand->type, false), &was_optional);
 	if (t->kind == CEL_T_MAP)
 		result = t->params[1];
@@ -208,7 +184,7 @@ static const struct cel_type *field_type(struct checker *c, struct cel_expr *e, 
 	else if (t->kind == CEL_T_PARAM) /* it could be anything: a later use must not narrow it */
 		(void)cel_types_assignable(&c->types, &cel_dyn, t);
 	else if (!cel_types_is_dyn(t))
-		problem(c, e->line, e->col, "a value of type %s has no fields: '.%.*s'", text_of(c, t), STR_ARG(field));
+		ck_problem(c, e->line, e->col, "a value of type %s has no fields: '.%.*s'", ck_text(c, t), STR_ARG(field));
 	result = cel_types_subst(&c->types, result, false);
 	return optional || was_optional ? cel_types_make(&c->types, CEL_T_OPTIONAL, "optional_type", &result, 1) : result;
 }
@@ -218,229 +194,13 @@ static void check_select(struct checker *c, struct cel_expr *e)
 	struct resolved r;
 	str name;
 
-	if (take_qualified(c, e, "", &name) && resolve_global(c, name, &r)) {
+	if (ck_take_qualified(c, e, "", &name) && resolve_global(c, name, &r)) {
 		become_ident(c, e, &r);
 		return;
 	}
-	e->type = field_type(c, e, e->select.operand, e->select.field, false);
+	e->type = ck_field_type(c, e, e->select.operand, e->select.field, false);
 	if (e->select.test_only)
 		e->type = &cel_bool;
-}
-
-/* --- calls --- */
-
-static bool numeric(const struct cel_type *t)
-{
-	return t->kind == CEL_T_INT || t->kind == CEL_T_UINT || t->kind == CEL_T_DOUBLE;
-}
-
-/* 1 < 2.0, where the embedder switched that off. */
-static bool switched_off(const struct checker *c, const struct cel_overload *o, str function)
-{
-	return (str_eqz(function, "_<_") || str_eqz(function, "_<=_") || str_eqz(function, "_>_") || str_eqz(function, "_>=_")) &&
-		   numeric(o->params[0]) && numeric(o->params[1]) && o->params[0]->kind != o->params[1]->kind &&
-		   !cel_env_on(c->env, CEL_F_MIXED_COMPARISONS);
-}
-
-static bool is_generic(const struct cel_type *t)
-{
-	if (t->kind == CEL_T_PARAM)
-		return true;
-	for (size_t i = 0; i < t->n_params; i++)
-		if (is_generic(t->params[i]))
-			return true;
-	return false;
-}
-
-/* Does o take these arguments? Its result then. */
-static bool fits(struct checker *c, const struct cel_overload *o, const struct cel_type *const *args, size_t n,
-				 const struct cel_type **ret)
-{
-	struct named_var vars[CEL_TYPE_PARAMS_MAX];
-	const struct cel_type *params[ARGS_MAX], *result = o->result;
-	size_t n_vars = 0;
-
-	if (o->n_params != n)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		params[i] = is_generic(o->params[i]) ? cel_types_fresh(&c->types, o->params[i], vars, &n_vars) : o->params[i];
-	if (is_generic(result))
-		result = cel_types_fresh(&c->types, result, vars, &n_vars);
-	if (!cel_types_assignable_all(&c->types, args, params, n))
-		return false;
-	*ret = cel_types_subst(&c->types, result, false);
-	return true;
-}
-
-/* A function as a person writes it: '+' for _+_, '? :' for _?_:_, 'in' for @in. */
-static const char *written(struct checker *c, str function)
-{
-	char text[16];
-	size_t n = 0;
-
-	if (!function.len || !strchr("_@!-", function.ptr[0]) || function.len > sizeof(text))
-		return arena_dup(c->arena, str_sub(function, 0, 200));
-	if (str_eqz(function, "_?_:_"))
-		return "? :";
-	for (size_t i = 0; i < function.len; i++)
-		if (function.ptr[i] != '_' && function.ptr[i] != '@')
-			text[n++] = function.ptr[i];
-	return arena_dup(c->arena, str_n(text, n));
-}
-
-static void no_overload(struct checker *c, const struct cel_expr *e, const struct cel_type *const *args, size_t n)
-{
-	struct buf b CLEANUP_BUF = BUF_INIT(MESSAGE_MAX);
-	size_t first = e->call.target ? 1 : 0;
-
-	for (size_t i = first; i < n; i++)
-		buf_addf(&b, "%s%s", i > first ? ", " : "", text_of(c, args[i]));
-	problem(c, e->line, e->col, "no form of '%s%s%s' takes (%s)", first ? text_of(c, args[0]) : "", first ? "." : "",
-			written(c, e->call.function), b.failed ? "..." : buf_z(&b));
-}
-
-/* Chooses among the overloads of the function, whose arguments are checked. */
-static void resolve_overloads(struct checker *c, struct cel_expr *e, const struct cel_overload *first)
-{
-	const struct cel_type *args[ARGS_MAX], *one, *result = NULL;
-	const struct cel_overload **list;
-	size_t n = 0, n_forms = 0;
-
-	e->type = &cel_error_type;
-	if (e->call.n + 1 > ARGS_MAX) {
-		problem(c, e->line, e->col, "a call has at most %d arguments", ARGS_MAX - 1);
-		return;
-	}
-	if (e->call.target)
-		args[n++] = e->call.target->type;
-	for (size_t i = 0; i < e->call.n; i++)
-		args[n++] = e->call.args[i]->type;
-	for (const struct cel_overload *o = first; o; o = o->next)
-		n_forms++;
-	list = ARENA_ARRAY(c->arena, n_forms, const struct cel_overload *);
-	for (const struct cel_overload *o = first; o && list; o = o->next) {
-		if (o->member != (e->call.target != NULL) || switched_off(c, o, e->call.function) || !fits(c, o, args, n, &one))
-			continue;
-		list[e->call.n_overloads++] = o;
-		if (!result)
-			result = one;
-		else if (!cel_types_is_dyn(result) && !cel_type_equal(result, one))
-			result = &cel_dyn;
-	}
-	e->call.overloads = list;
-	if (result)
-		e->type = result;
-	else
-		no_overload(c, e, args, n);
-}
-
-/* The function in the container; *ret_name gets its full name. */
-static const struct cel_overload *find_function(struct checker *c, str name, str *ret_name)
-{
-	str candidate;
-
-	*ret_name = name;
-	if (name.len && strchr("_@!-", name.ptr[0])) /* operators are in no container */
-		return cel_env_overloads(c->env, name);
-	for (size_t i = 0; cel_env_candidate(c->arena, c->env, name, i, &candidate); i++) {
-		const struct cel_overload *o = cel_env_overloads(c->env, candidate);
-
-		if (o) {
-			*ret_name = candidate;
-			return o;
-		}
-	}
-	return NULL;
-}
-
-static void check_optional_select(struct checker *c, struct cel_expr *e)
-{
-	const struct cel_overload **list = ARENA_ARRAY(c->arena, 1, const struct cel_overload *);
-
-	e->type = field_type(c, e, e->call.args[0], str_n(e->call.args[1]->constant.s, e->call.args[1]->constant.len), true);
-	e->call.args[1]->type = &cel_string;
-	if (!list)
-		return;
-	list[0] = cel_env_overloads(c->env, e->call.function);
-	e->call.overloads = list;
-	e->call.n_overloads = list[0] != NULL;
-	if (!list[0])
-		problem(c, e->line, e->col, "'.?' needs the library 'optionals'");
-}
-
-static void push_local(struct checker *c, str name, const struct cel_type *type)
-{
-	struct local *l = ARENA_NEW(c->arena, struct local);
-
-	if (!l)
-		return;
-	*l = (struct local){ name, type, c->locals };
-	c->locals = l;
-}
-
-/* cel.@block([a, b], result): each item may use those before it as @index0, @index1, which are dyn as in cel-go. */
-static void check_block(struct checker *c, struct cel_expr *e)
-{
-	struct local *outer = c->locals;
-	struct cel_expr *items = e->call.args[0];
-	const struct cel_type *item = &cel_dyn;
-
-	for (size_t i = 0; i < items->list.n; i++) {
-		const char *name = arena_printf(c->arena, "@index%zu", i);
-
-		check(c, items->list.items[i]);
-		push_local(c, str_z(name), &cel_dyn);
-	}
-	items->type = cel_types_make(&c->types, CEL_T_LIST, "list", &item, 1);
-	check(c, e->call.args[1]);
-	c->locals = outer;
-}
-
-static void check_args(struct checker *c, struct cel_expr *e)
-{
-	if (str_eqz(e->call.function, "cel.@block") && e->call.n == 2 && e->call.args[0]->kind == CEL_X_LIST) {
-		check_block(c, e);
-		return;
-	}
-	for (size_t i = 0; i < e->call.n; i++)
-		check(c, e->call.args[i]);
-}
-
-static void check_call(struct checker *c, struct cel_expr *e)
-{
-	const struct cel_overload *o;
-	char behind[260];
-	str name;
-
-	if (str_eqz(e->call.function, "_?._") && !e->call.target && e->call.n == 2 && e->call.args[1]->kind == CEL_X_CONST) {
-		check_optional_select(c, e);
-		return;
-	}
-	check_args(c, e);
-	/* a.b.c(): either a.b.c is a function, or c is a method of a.b. */
-	if (e->call.target && e->call.function.len < sizeof(behind) - 1) {
-		snprintf(behind, sizeof(behind), ".%.*s", STR_ARG(e->call.function));
-		if (take_qualified(c, e->call.target, behind, &name) && (o = find_function(c, name, &name))) {
-			e->call.target = NULL;
-			e->call.function = name;
-			resolve_overloads(c, e, o);
-			return;
-		}
-	}
-	if (e->call.target) {
-		check(c, e->call.target);
-		o = cel_env_overloads(c->env, e->call.function);
-	} else {
-		o = find_function(c, e->call.function, &name);
-		if (o)
-			e->call.function = name;
-	}
-	if (o) {
-		resolve_overloads(c, e, o);
-		return;
-	}
-	e->type = &cel_error_type;
-	undeclared(c, e, e->call.function, true);
 }
 
 /* --- literals of lists, maps and messages --- */
@@ -455,7 +215,7 @@ static const struct cel_type *entry_type(struct checker *c, const struct cel_exp
 		return t;
 	t = unwrap_optional(cel_types_subst(&c->types, t, false), &is_optional);
 	if (!is_optional && !cel_types_is_dyn(t))
-		problem(c, value->line, value->col, "behind '?' an optional is expected, not %s", text_of(c, t));
+		ck_problem(c, value->line, value->col, "behind '?' an optional is expected, not %s", ck_text(c, t));
 	return t;
 }
 
@@ -464,7 +224,7 @@ static void check_list(struct checker *c, struct cel_expr *e)
 	const struct cel_type *item = NULL;
 
 	for (size_t i = 0; i < e->list.n; i++) {
-		check(c, e->list.items[i]);
+		ck_node(c, e->list.items[i]);
 		item = cel_types_join(&c->types, item, entry_type(c, e->list.items[i], e->list.optional && e->list.optional[i]));
 	}
 	if (!item)
@@ -479,9 +239,9 @@ static void check_map(struct checker *c, struct cel_expr *e)
 	for (size_t i = 0; i < e->map.n; i++) {
 		struct cel_entry *entry = &e->map.entries[i];
 
-		check(c, entry->key);
+		ck_node(c, entry->key);
 		params[0] = cel_types_join(&c->types, params[0], entry->key->type);
-		check(c, entry->value);
+		ck_node(c, entry->value);
 		params[1] = cel_types_join(&c->types, params[1], entry_type(c, entry->value, entry->optional));
 	}
 	if (!e->map.n) {
@@ -504,13 +264,13 @@ static void check_fields(struct checker *c, struct cel_expr *e, bool known)
 		struct cel_entry *f = &e->map.entries[i];
 		const struct cel_type *want = &cel_error_type, *seen;
 
-		check(c, f->value);
+		ck_node(c, f->value);
 		if (known)
 			want = message_field(c, e->map.type_name, f->field, f->line, f->col);
 		seen = entry_type(c, f->value, f->optional);
 		if (!cel_types_assignable(&c->types, want, seen))
-			problem(c, f->line, f->col, "field '%.*s' is of type %s, not %s", STR_ARG(f->field), text_of(c, want),
-					text_of(c, seen));
+			ck_problem(c, f->line, f->col, "field '%.*s' is of type %s, not %s", STR_ARG(f->field), ck_text(c, want),
+					   ck_text(c, seen));
 	}
 }
 
@@ -521,11 +281,11 @@ static void check_struct(struct checker *c, struct cel_expr *e)
 
 	e->type = &cel_error_type;
 	if (!resolve_global(c, e->map.type_name, &r)) {
-		undeclared(c, e, e->map.type_name, false);
+		ck_undeclared(c, e, e->map.type_name, false);
 	} else if (r.type->kind != CEL_T_TYPE || !r.type->n_params) {
-		problem(c, e->line, e->col, "'%.*s' is no type but a value of type %s", STR_ARG(r.name), text_of(c, r.type));
+		ck_problem(c, e->line, e->col, "'%.*s' is no type but a value of type %s", STR_ARG(r.name), ck_text(c, r.type));
 	} else if (!is_message_name(c, r.name)) {
-		problem(c, e->line, e->col, "type '%.*s' is no message", STR_ARG(r.name));
+		ck_problem(c, e->line, e->col, "type '%.*s' is no message", STR_ARG(r.name));
 	} else {
 		known = true;
 		e->map.type_name = r.name;
@@ -551,7 +311,7 @@ static void range_types(struct checker *c, const struct cel_expr *range, bool tw
 	} else if (cel_types_is_dyn(t) || t->kind == CEL_T_PARAM) {
 		(void)cel_types_assignable(&c->types, &cel_dyn, t);
 	} else {
-		problem(c, range->line, range->col, "a macro goes over lists and maps, not over %s", text_of(c, t));
+		ck_problem(c, range->line, range->col, "a macro goes over lists and maps, not over %s", ck_text(c, t));
 		*ret_a = *ret_b = &cel_error_type;
 	}
 }
@@ -559,7 +319,7 @@ static void range_types(struct checker *c, const struct cel_expr *range, bool tw
 static void want_type(struct checker *c, const struct cel_expr *e, const struct cel_type *want)
 {
 	if (!cel_types_assignable(&c->types, want, e->type))
-		problem(c, e->line, e->col, "%s is expected here, not %s", text_of(c, want), text_of(c, e->type));
+		ck_problem(c, e->line, e->col, "%s is expected here, not %s", ck_text(c, want), ck_text(c, e->type));
 }
 
 static void check_fold(struct checker *c, struct cel_expr *e)
@@ -568,20 +328,20 @@ static void check_fold(struct checker *c, struct cel_expr *e)
 	struct local *outer = c->locals, *with_accu;
 	const struct cel_type *a, *b;
 
-	check(c, f->range);
-	check(c, f->init);
+	ck_node(c, f->range);
+	ck_node(c, f->init);
 	range_types(c, f->range, f->var2.len > 0, &a, &b);
-	push_local(c, f->accu, f->init->type);
+	ck_push_local(c, f->accu, f->init->type);
 	with_accu = c->locals;
-	push_local(c, f->var, a);
+	ck_push_local(c, f->var, a);
 	if (f->var2.len)
-		push_local(c, f->var2, b);
-	check(c, f->condition);
+		ck_push_local(c, f->var2, b);
+	ck_node(c, f->condition);
 	want_type(c, f->condition, &cel_bool);
-	check(c, f->step);
+	ck_node(c, f->step);
 	want_type(c, f->step, f->init->type);
 	c->locals = with_accu;
-	check(c, f->result);
+	ck_node(c, f->result);
 	c->locals = outer;
 	e->type = cel_types_subst(&c->types, f->result->type, false);
 }
@@ -602,13 +362,13 @@ static const struct cel_type *constant_type(const struct cel_expr *e)
 	}
 }
 
-static void check(struct checker *c, struct cel_expr *e)
+void ck_node(struct checker *c, struct cel_expr *e)
 {
 	switch (e->kind) {
 	case CEL_X_CONST: e->type = constant_type(e); break;
 	case CEL_X_IDENT: check_ident(c, e); break;
 	case CEL_X_SELECT: check_select(c, e); break;
-	case CEL_X_CALL: check_call(c, e); break;
+	case CEL_X_CALL: ck_call(c, e); break;
 	case CEL_X_LIST: check_list(c, e); break;
 	case CEL_X_MAP: check_map(c, e); break;
 	case CEL_X_STRUCT: check_struct(c, e); break;
@@ -669,7 +429,7 @@ int cel_check(struct arena *a, const struct cel_env *e, struct cel_ast *ast, str
 	c.problems = ARENA_ARRAY(a, CEL_ERRORS_MAX, struct cel_problem);
 	if (!c.problems)
 		return arena_check(a, "checking the types", reterr);
-	check(&c, ast->root);
+	ck_node(&c, ast->root);
 	if (!c.types.failed && !c.n_problems)
 		settle(&c, ast->root);
 	if (a->failed)

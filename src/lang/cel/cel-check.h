@@ -45,4 +45,34 @@ static inline bool cel_types_is_dyn(const struct cel_type *t)
 	return t->kind == CEL_T_DYN || t->kind == CEL_T_ANY || t->kind == CEL_T_ERROR;
 }
 
+struct local { /* a variable of a fold or block */
+	str name;
+	const struct cel_type *type;
+	struct local *outer;
+};
+struct checker {
+	struct arena *arena;
+	const struct cel_env *env;
+	struct cel_ast *ast;
+	struct cel_types types;
+	struct local *locals;                            /* innermost first */
+	struct named_var free_vars[CEL_TYPE_PARAMS_MAX]; /* type parameters of variables' declarations */
+	size_t n_free;
+	struct cel_problem *problems;
+	size_t n_problems; /* all found; the first CEL_ERRORS_MAX are kept */
+};
+
+/* cel-check.c */
+void ck_node(struct checker *c, struct cel_expr *e); /* gives e and what is below its type */
+void ck_problem(struct checker *c, uint32_t line, uint32_t col, const char *fmt, ...) PRINTF(4, 5);
+void ck_undeclared(struct checker *c, const struct cel_expr *e, str name, bool function);
+const char *ck_text(struct checker *c, const struct cel_type *t);
+/* The qualified name of e, with `behind` at its end, in the arena; false: e is no name, or its first part is a local variable. */
+bool ck_take_qualified(struct checker *c, const struct cel_expr *e, const char *behind, str *ret);
+/* Checks the operand; the type of its field, an optional when either is one. */
+const struct cel_type *ck_field_type(struct checker *c, struct cel_expr *e, struct cel_expr *operand, str field, bool optional);
+void ck_push_local(struct checker *c, str name, const struct cel_type *type);
+/* cel-check-call.c */
+void ck_call(struct checker *c, struct cel_expr *e);
+
 #endif

@@ -149,10 +149,33 @@ static int read_field_record(struct reader *r, str bytes, struct field_record *r
 	return 0;
 }
 
+static bool is_message_kind(enum cel_field_kind k) { return k == CEL_FIELD_MESSAGE || k == CEL_FIELD_GROUP; }
+
+/* Does the field know "set to its default" from "not set"? */
+static bool has_presence(const struct cel_field *f, const struct field_record *d, struct features feat)
+{
+	return f->shape == CEL_SINGULAR && (!feat.implicit || d->in_oneof || d->optional3 || is_message_kind(f->kind) || f->extension);
+}
+
+static int name_field(struct reader *r, str scope, const struct field_record *d, struct cel_field *f)
+{
+	int e = 0;
+
+	f->name = d->name;
+	f->json_name = d->json_name;
+	if (f->extension) {
+		e = full_name(r, scope, d->name, &f->name);
+		f->json_name = e ? STR_NULL : str_z(arena_printf(r->arena, "[%.*s]", STR_ARG(f->name)));
+	} else if (!d->name.len || !str_utf8_valid(d->name) || !str_utf8_valid(d->json_name))
+		e = malformed(r, "name");
+	else if (!d->json_name.len)
+		e = camel(r, d->name, &f->json_name);
+	return e ? e : f->json_name.ptr ? 0 : no_room(r);
+}
+
 static int read_field(struct reader *r, str scope, struct features feat, str bytes, struct cel_field *f)
 {
 	struct field_record d;
-	str own = scope;
 	int e = read_field_record(r, bytes, &d);
 
 	if (!e)
@@ -163,25 +186,15 @@ static int read_field(struct reader *r, str scope, struct features feat, str byt
 	f->extension = d.extendee.len;
 	f->shape = d.label == 3 ? CEL_REPEATED : CEL_SINGULAR;
 	f->type_name = absolute(d.type_name);
-	f->owner_name = f->extension ? absolute(d.extendee) : own;
+	f->owner_name = f->extension ? absolute(d.extendee) : scope;
 	f->default_text = d.default_text;
 	f->packed = option_bool(d.options, 2, feat.packed);
 	if (f->kind == CEL_FIELD_MESSAGE && feat.delimited)
 		f->kind = CEL_FIELD_GROUP;
-	bool is_message = f->kind == CEL_FIELD_MESSAGE || f->kind == CEL_FIELD_GROUP;
-
-	f->presence = f->shape == CEL_SINGULAR && (!feat.implicit || d.in_oneof || d.optional3 || is_message || f->extension);
+	f->presence = has_presence(f, &d, feat);
 	if (d.in_oneof && !d.optional3 && !f->extension)
 		f->oneof = (int32_t)d.oneof;
-	if (!f->extension) {
-		f->name = d.name;
-		f->json_name = d.json_name;
-		return d.name.len && str_utf8_valid(d.name) && str_utf8_valid(d.json_name) ? d.json_name.len ? 0 : camel(r, d.name, &f->json_name)
-																				   : malformed(r, "name");
-	}
-	e = full_name(r, scope, d.name, &f->name);
-	f->json_name = e ? STR_NULL : str_z(arena_printf(r->arena, "[%.*s]", STR_ARG(f->name)));
-	return e ? e : f->json_name.ptr ? 0 : no_room(r);
+	return name_field(r, scope, &d, f);
 }
 
 static int read_extension(struct reader *r, str scope, struct features feat, str bytes)

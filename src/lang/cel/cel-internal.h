@@ -145,6 +145,9 @@ struct cel_expr *cel_x_copy(struct cel_expander *x, const struct cel_expr *e);  
 MUST_CHECK int cel_x_error(struct cel_expander *x, const struct cel_expr *at, struct err *reterr, const char *fmt, ...) PRINTF(4, 5);
 #define CEL_ACCU "@result"
 
+/* "a.b.c" of a name or of selections from one; false: e is something else, or the buf is full. */
+bool cel_qualified_name(const struct cel_expr *e, struct buf *out);
+
 /* Messages with a caret (cel-text.c): appends "FILE:LINE:COL: what\n | the line\n | ..^" to out. */
 void cel_caret(struct buf *out, const char *file, str text, uint32_t line, uint32_t col, const char *what);
 

@@ -378,19 +378,6 @@ EXPAND(expand_least)
 
 /* --- extensions of messages --- */
 
-static bool qualified_name(const struct cel_expr *e, struct buf *out)
-{
-	if (e->kind == CEL_X_IDENT) {
-		buf_add_str(out, e->ident.name);
-		return true;
-	}
-	if (e->kind != CEL_X_SELECT || e->select.test_only || !qualified_name(e->select.operand, out))
-		return false;
-	buf_addc(out, '.');
-	buf_add_str(out, e->select.field);
-	return true;
-}
-
 static int expand_ext(struct cel_expander *x, struct cel_expr *target, struct cel_expr **args, bool test, struct cel_expr **ret,
 					  struct err *reterr)
 {
@@ -399,7 +386,7 @@ static int expand_ext(struct cel_expander *x, struct cel_expr *target, struct ce
 
 	if (!in_namespace(target, "proto"))
 		return 0;
-	if (!qualified_name(args[1], &name))
+	if (!cel_qualified_name(args[1], &name))
 		return cel_x_error(x, args[1], reterr, "proto.%s() needs the full name of an extension here", test ? "hasExt" : "getExt");
 	copy = arena_str(x->arena, buf_str(&name));
 	if (!copy.ptr)

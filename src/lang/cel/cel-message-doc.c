@@ -150,34 +150,36 @@ static int read_scalar(struct cel_work *w, const struct cel_field *f, const stru
 
 /* --- well-known types --- */
 
-int cel_json_value_of_doc(struct cel_work *w, const struct doc_node *n, struct cel_value *ret)
+static int json_items(struct cel_work *w, const struct doc_node *n, struct cel_value *ret)
 {
+	bool map = n->kind == DOC_MAP;
 	size_t len = doc_len(n);
-	struct cel_value *keys = NULL, *values = len ? ARENA_ARRAY(w->arena, len, struct cel_value) : NULL;
-	int r = 0;
+	struct cel_value *keys = map ? ARENA_ARRAY(w->arena, len, struct cel_value) : NULL,
+					 *values = ARENA_ARRAY(w->arena, len, struct cel_value);
+	int r = w->arena->failed ? cel_work_nomem(w) : 0;
 
-	*ret = cel_of_null();
-	if (n->kind == DOC_BOOL)
-		*ret = cel_of_bool(n->b);
-	else if (n->kind == DOC_INT || n->kind == DOC_REAL)
-		*ret = cel_of_double(n->kind == DOC_INT ? (double)n->i : n->d);
-	else if (n->kind == DOC_STR)
-		*ret = cel_of_str(n->s);
-	if (n->kind != DOC_SEQ && n->kind != DOC_MAP)
-		return 0;
-	if (n->kind == DOC_MAP && len)
-		keys = ARENA_ARRAY(w->arena, len, struct cel_value);
-	if (w->arena->failed)
-		return cel_work_nomem(w);
 	for (size_t i = 0; !r && i < len; i++) {
-		if (keys)
+		if (map)
 			keys[i] = cel_of_str(n->map.pairs[i].key);
-		r = cel_json_value_of_doc(w, keys ? n->map.pairs[i].value : n->seq.items[i], &values[i]);
+		r = cel_json_value_of_doc(w, map ? n->map.pairs[i].value : n->seq.items[i], &values[i]);
 	}
 	if (r)
 		return r;
-	*ret = n->kind == DOC_MAP ? cel_of_map(w->arena, keys, values, len) : cel_of_list(w->arena, values, len);
+	*ret = map ? cel_of_map(w->arena, keys, values, len) : cel_of_list(w->arena, values, len);
 	return w->arena->failed ? cel_work_nomem(w) : 0;
+}
+
+int cel_json_value_of_doc(struct cel_work *w, const struct doc_node *n, struct cel_value *ret)
+{
+	switch (n->kind) {
+	case DOC_BOOL: *ret = cel_of_bool(n->b); return 0;
+	case DOC_INT: *ret = cel_of_double((double)n->i); return 0;
+	case DOC_REAL: *ret = cel_of_double(n->d); return 0;
+	case DOC_STR: *ret = cel_of_str(n->s); return 0;
+	case DOC_SEQ:
+	case DOC_MAP: return json_items(w, n, ret);
+	default: *ret = cel_of_null(); return 0;
+	}
 }
 
 static int read_json(struct cel_work *w, const struct cel_message_type *t, const struct doc_node *n, struct cel_value *ret)
@@ -205,12 +207,16 @@ static int read_time(struct cel_work *w, const struct cel_message_type *t, const
 /* "fooBar.baz,b" are the paths foo_bar.baz and b. */
 static int read_field_mask(struct cel_work *w, const struct cel_message_type *t, const struct doc_node *n, struct cel_value *ret)
 {
-	struct cel_build b = { .w = w, .type = t, .depth = 1 };
+	struct cel_build b;
 	struct cel_part *part;
 	const struct cel_value *raw;
-	str rest = n->kind == DOC_STR ? n->s : STR_NULL, path;
-	int r = n->kind == DOC_STR ? cel_build_part(&b, &t->fields[0], &part) : wrong(w, n, "a field mask must be text like \"a.b,c\"");
+	str rest = n->s, path;
+	int r;
 
+	if (n->kind != DOC_STR)
+		return wrong(w, n, "a field mask must be text like \"a.b,c\"");
+	cel_build_init(&b, w, t, 1);
+	r = cel_build_part(&b, &t->fields[0], &part);
 	while (!r && rest.len) {
 		str_cut(rest, ',', &path, &rest);
 		char *snake = arena_alloc(w->arena, path.len * 2 + 1), *to = snake;
@@ -231,7 +237,9 @@ static int read_field_mask(struct cel_work *w, const struct cel_message_type *t,
 	return r ? r : cel_build_finish(&b, ret, &raw);
 }
 
-static int read_fields(struct cel_build *b, const struct doc_node *n, const char *skip);
+/* A map as a message; skip: a key that is no field of it, or NULL. */
+static int read_message(struct cel_work *w, const struct cel_message_type *t, const struct doc_node *n, uint32_t depth, const char *skip,
+						struct cel_value *ret, const struct cel_value **ret_raw);
 
 static int read_any(struct cel_work *w, const struct doc_node *n, uint32_t depth, struct cel_value *ret, const struct cel_value **ret_raw)
 {
@@ -251,13 +259,9 @@ static int read_any(struct cel_work *w, const struct doc_node *n, uint32_t depth
 	t = cel_pool_message(w->pool, str_sub(url->s, slash, url->s.len));
 	if (!t)
 		return wrong(w, url, "google.protobuf.Any of a type that is not known");
-	if (t->wkt == CEL_WKT_NONE || t->wkt == CEL_WKT_EMPTY) {
-		struct cel_build b = { .w = w, .type = t, .depth = depth + 1 };
-
-		r = read_fields(&b, n, "@type");
-		if (!r)
-			r = cel_build_finish(&b, &content, &raw);
-	} else if (!value || n->map.n != 2)
+	if (t->wkt == CEL_WKT_NONE || t->wkt == CEL_WKT_EMPTY)
+		r = read_message(w, t, n, depth + 1, "@type", &content, &raw);
+	else if (!value || n->map.n != 2)
 		return wrong(w, n, "google.protobuf.Any of a well-known type takes the keys '@type' and 'value'");
 	else
 		r = read_typed(w, t, value, depth + 1, &content, &raw);
@@ -368,32 +372,30 @@ static int read_field(struct cel_build *b, const struct doc_pair *p)
 	return r;
 }
 
-static int read_fields(struct cel_build *b, const struct doc_node *n, const char *skip)
+static int read_message(struct cel_work *w, const struct cel_message_type *t, const struct doc_node *n, uint32_t depth, const char *skip,
+						struct cel_value *ret, const struct cel_value **ret_raw)
 {
+	struct cel_build b;
 	int r = 0;
 
 	if (n->kind != DOC_MAP)
-		return err_set(b->w->err, WEIR_EINVAL, "%u:%u: %.*s takes a map", n->line, n->col, STR_ARG(b->type->name));
+		return err_set(w->err, WEIR_EINVAL, "%u:%u: %.*s takes a map", n->line, n->col, STR_ARG(t->name));
+	cel_build_init(&b, w, t, depth);
 	for (size_t i = 0; !r && i < n->map.n; i++)
 		if (!skip || !str_eqz(n->map.pairs[i].key, skip))
-			r = read_field(b, &n->map.pairs[i]);
-	return r;
+			r = read_field(&b, &n->map.pairs[i]);
+	return r ? r : cel_build_finish(&b, ret, ret_raw);
 }
 
 static int read_typed(struct cel_work *w, const struct cel_message_type *t, const struct doc_node *n, uint32_t depth,
 					  struct cel_value *ret, const struct cel_value **ret_raw)
 {
-	struct cel_build b = { .w = w, .type = t, .depth = depth };
-	int r;
-
 	*ret_raw = NULL;
 	if (depth > LIMIT_CEL_MESSAGE_DEPTH)
 		return err_set(w->err, WEIR_ELIMIT, "messages nest deeper than %d", LIMIT_CEL_MESSAGE_DEPTH);
 	switch (t->wkt) {
 	case CEL_WKT_NONE:
-	case CEL_WKT_EMPTY:
-		r = read_fields(&b, n, NULL);
-		return r ? r : cel_build_finish(&b, ret, ret_raw);
+	case CEL_WKT_EMPTY: return read_message(w, t, n, depth, NULL, ret, ret_raw);
 	case CEL_WKT_FIELD_MASK: return read_field_mask(w, t, n, ret);
 	case CEL_WKT_TIMESTAMP:
 	case CEL_WKT_DURATION: return read_time(w, t, n, ret);

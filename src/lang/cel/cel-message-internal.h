@@ -172,7 +172,9 @@ struct cel_build {
 	struct cel_record            *unknown;
 	size_t                        n_unknown, cap_unknown;
 	uint32_t                      depth; /* of this message in what is built from outside: the first is 1 */
+	struct cel_part               few[4]; /* parts at first: most messages are small, and many may be */
 };
+void cel_build_init(struct cel_build *b, struct cel_work *w, const struct cel_message_type *t, uint32_t depth);
 MUST_CHECK int cel_build_part(struct cel_build *b, const struct cel_field *f, struct cel_part **ret); /* found or made; ends others of its oneof */
 void cel_build_drop(struct cel_build *b, const struct cel_field *f);
 MUST_CHECK int cel_items_add(struct cel_work *w, struct cel_items *items, const struct cel_value *key, struct cel_value v,

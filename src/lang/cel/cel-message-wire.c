@@ -166,14 +166,16 @@ static int read_records(struct cel_build *b, str bytes)
 /* A pair of a map: a small message with key (1) and value (2), either of which may be left out. It is no level of depth. */
 static int read_entry(struct cel_build *b, const struct cel_field *f, struct cel_part *p, str bytes)
 {
-	struct cel_build entry = { .w = b->w, .type = f->msg, .depth = b->depth };
+	struct cel_build entry;
 	struct cel_value pair[2] = { f->msg->fields[0].unset, f->msg->fields[1].unset };
 	const struct cel_value *raws[2] = { NULL, NULL };
 	const struct cel_field *value = &f->msg->fields[1];
 	struct cel_value m;
 	const struct cel_value *none;
-	int r = read_records(&entry, bytes);
+	int r;
 
+	cel_build_init(&entry, b->w, f->msg, b->depth);
+	r = read_records(&entry, bytes);
 	if (!r)
 		r = cel_build_finish(&entry, &m, &none);
 	if (r)
@@ -198,11 +200,12 @@ static int read_entry(struct cel_build *b, const struct cel_field *f, struct cel
 int cel_parse_bytes(struct cel_work *w, const struct cel_message_type *t, str bytes, uint32_t depth, struct cel_value *ret,
 					const struct cel_value **ret_raw)
 {
-	struct cel_build b = { .w = w, .type = t, .depth = depth };
+	struct cel_build b;
 	int r;
 
 	if (depth > LIMIT_CEL_MESSAGE_DEPTH)
 		return err_set(w->err, WEIR_ELIMIT, "messages nest deeper than %d", LIMIT_CEL_MESSAGE_DEPTH);
+	cel_build_init(&b, w, t, depth);
 	r = read_records(&b, bytes);
 	return r ? r : cel_build_finish(&b, ret, ret_raw);
 }

@@ -4,6 +4,8 @@
 #include "base/base.h"
 #include "lang/cel/cel-message-internal.h"
 
+#include "lang/cel/cel-value.h"
+
 static int set_items(struct cel_work *w, const struct cel_field *f, struct cel_value in, struct cel_items *items)
 {
 	bool map = f->shape == CEL_MAPPED;
@@ -61,11 +63,12 @@ struct cel_value cel_message_make(struct arena *a, const struct cel_pool *p, con
 {
 	struct err err = { 0 };
 	struct cel_work w = { a, p ? p : t->pool, &err };
-	struct cel_build b = { .w = &w, .type = t, .depth = 1 };
+	struct cel_build b;
 	const struct cel_value *raw;
 	struct cel_value v = { 0 };
 	int r = 0;
 
+	cel_build_init(&b, &w, t, 1);
 	for (size_t i = 0; !r && i < n; i++) {
 		if (values[i].kind == CEL_ERROR || values[i].kind == CEL_UNKNOWN)
 			return values[i];
@@ -106,26 +109,38 @@ bool cel_message_has(const struct cel_message *m, const struct cel_field *f) { r
 const struct cel_message_type *cel_message_type_of(const struct cel_message *m) { return m->type; }
 
 /* By content where both can be unpacked, else byte by byte. */
-static bool any_equal(const struct cel_any *a, const struct cel_any *b)
+static bool any_equal(const struct cel_any *a, const struct cel_any *b, uint64_t *work)
 {
 	if (a->type && a->type == b->type && a->content.kind != CEL_ERROR && b->content.kind != CEL_ERROR)
-		return a->raw && b->raw ? cel_equal(*a->raw, *b->raw) : cel_equal(a->content, b->content);
+		return a->raw && b->raw ? cel_equal_work(*a->raw, *b->raw, work) : cel_equal_work(a->content, b->content, work);
 	return str_eq(a->url, b->url) && a->bytes.ptr && b->bytes.ptr && str_eq(a->bytes, b->bytes);
 }
 
-bool cel_message_equal(const struct cel_message *a, const struct cel_message *b)
+static bool equal(const struct cel_message *a, const struct cel_message *b, uint64_t *work)
 {
-	if (a->type != b->type && !str_eq(a->type->name, b->type->name))
-		return false;
-	if (a->type->wkt == CEL_WKT_ANY)
-		return any_equal((const struct cel_any *)a, (const struct cel_any *)b);
 	if (a->n != b->n || !str_eq(a->unknown, b->unknown))
 		return false;
 	for (uint32_t i = 0; i < a->n; i++) {
 		const struct cel_slot *x = &a->slots[i], *y = &b->slots[i];
 
-		if (x->f->number != y->f->number || !cel_equal(x->raw ? *x->raw : x->v, y->raw ? *y->raw : y->v))
+		if (x->f->number != y->f->number || !cel_equal_work(x->raw ? *x->raw : x->v, y->raw ? *y->raw : y->v, work))
 			return false;
 	}
 	return true;
+}
+
+bool cel_message_equal_work(const struct cel_message *a, const struct cel_message *b, uint64_t *work)
+{
+	if (a->type != b->type && !str_eq(a->type->name, b->type->name))
+		return false;
+	if (a->type->wkt == CEL_WKT_ANY)
+		return any_equal((const struct cel_any *)a, (const struct cel_any *)b, work);
+	return equal(a, b, work);
+}
+
+bool cel_message_equal(const struct cel_message *a, const struct cel_message *b)
+{
+	uint64_t work = UINT64_MAX;
+
+	return cel_message_equal_work(a, b, &work);
 }

@@ -139,6 +139,19 @@ struct cel_expr *cel_x_calln(struct cel_expander *x, struct cel_expr *target, st
 	return cel_x_done(x, e);
 }
 
+bool cel_qualified_name(const struct cel_expr *e, struct buf *out)
+{
+	if (e->kind == CEL_X_IDENT) {
+		buf_add_str(out, e->ident.name);
+		return !out->failed;
+	}
+	if (e->kind != CEL_X_SELECT || e->select.test_only || !cel_qualified_name(e->select.operand, out))
+		return false;
+	buf_addc(out, '.');
+	buf_add_str(out, e->select.field);
+	return !out->failed;
+}
+
 /* --- for macros --- */
 
 struct cel_expr *cel_x_const(struct cel_expander *x, struct cel_value v)

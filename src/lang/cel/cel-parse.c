@@ -382,22 +382,12 @@ static struct cel_expr *parse_primary(struct cel_expander *x, bool *ret_chain)
 
 /* --- selections, calls of methods, indexes --- */
 
-static bool dotted_name(struct cel_expander *x, const struct cel_expr *e, struct buf *out)
-{
-	if (e->kind == CEL_X_SELECT && !dotted_name(x, e->select.operand, out))
-		return false;
-	if (e->kind == CEL_X_SELECT)
-		buf_addc(out, '.');
-	buf_add_str(out, e->kind == CEL_X_SELECT ? e->select.field : e->ident.name);
-	return true;
-}
-
 static struct cel_expr *parse_message(struct cel_expander *x, const struct cel_expr *type_name, const struct cel_token *t)
 {
 	struct buf name CLEANUP_BUF = BUF_INIT(1 << 20);
 	str copy;
 
-	if (!dotted_name(x, type_name, &name) || name.failed || !(copy = arena_str(x->arena, buf_str(&name))).ptr)
+	if (!cel_qualified_name(type_name, &name) || !(copy = arena_str(x->arena, buf_str(&name))).ptr)
 		return cel_x_no_memory(x);
 	return step(x) ? parse_entries(x, CEL_X_STRUCT, copy, t) : NULL;
 }

@@ -254,7 +254,7 @@ static bool equal(struct cel_value a, struct cel_value b, uint64_t *work, int de
 	case CEL_MAP: return equal_maps(a.map, b.map, work, depth + 1);
 	case CEL_TYPE: return cel_type_is_same(a.type, b.type);
 	case CEL_OPTIONAL: return equal_optionals(a.opt, b.opt, work, depth + 1);
-	case CEL_MESSAGE: return cel_message_equal(a.msg, b.msg);
+	case CEL_MESSAGE: return cel_message_equal_work(a.msg, b.msg, work);
 	case CEL_OPAQUE:
 		return a.opaque->equal == b.opaque->equal && cel_type_is_same(a.opaque->type, b.opaque->type) &&
 			   a.opaque->equal(a.opaque, b.opaque);

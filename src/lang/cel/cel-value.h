@@ -89,6 +89,7 @@ int cel_num_compare(struct cel_value a, struct cel_value b);
 int cel_compare(struct cel_value a, struct cel_value b);
 /* cel_equal with a budget of comparisons; false and *work 0 when it ran out. */
 bool cel_equal_work(struct cel_value a, struct cel_value b, uint64_t *work);
+bool cel_message_equal_work(const struct cel_message *a, const struct cel_message *b, uint64_t *work);
 /* `other` is merged into `one`: unknowns unite, an unknown wins over an error, else the first error stays. Both bad. */
 struct cel_value cel_merge_bad(struct arena *a, struct cel_value one, struct cel_value other);
 struct cel_value cel_type_value(const struct cel_type *t);

@@ -4,9 +4,9 @@
  * Everything made lives in the caller's arena: an environment, tree or program in the one it was made with, a result in the one
  * given to cel_eval (it may also borrow from the program and from the variables). The arena's max is the limit on memory;
  * struct cel_limits has the others.
- * Two kinds of failure: what is wrong with the text is a struct err (all problems found, each "file:line:col: what" with the line
- * and a caret below); what goes wrong in an evaluation is a value of kind CEL_ERROR, since errors are part of the language
- * (true || 1/0 > 0 is true). cel_eval itself fails only on limits. */
+ * Two kinds of failure: what is wrong with the text is a struct err ("file:line:col: what" with the line and a caret below; the
+ * first problem, cel_check keeps the others too); what goes wrong in an evaluation is a value of kind CEL_ERROR, since errors are
+ * part of the language (true || 1/0 > 0 is true). cel_eval itself fails only on limits. */
 #ifndef WEIR_LANG_CEL_H
 #define WEIR_LANG_CEL_H
 
@@ -138,9 +138,9 @@ extern const struct cel_lib cel_lib_standard, cel_lib_strings, cel_lib_math, cel
 	cel_lib_protos /* getExt, hasExt */;
 
 struct cel_limits { /* 0: the default in brackets. Each has a message that names the number */
-	size_t   text_max;      /* bytes of text [100,000] */
-	size_t   depth_max;     /* nesting [250] */
-	size_t   nodes_max;     /* tree nodes after macro expansion [100,000] */
+	size_t   text_max;      /* bytes of text [100,000], at most 64 MiB */
+	size_t   depth_max;     /* nesting [250], at most 1,000: passes recurse */
+	size_t   nodes_max;     /* tree nodes after macro expansion [100,000], at most 10,000,000 */
 	uint64_t cost_max;      /* of one evaluation, in units of cel-go's run-time cost [10,000,000] */
 };
 

@@ -149,26 +149,23 @@ static void evaluate(struct fixture *f, struct random *r, const char *text)
 
 static void test_random(void **state)
 {
-	struct fixture *f = *state;
+	struct fixture *whole = *state;
 	size_t bounded = 0;
 
 	for (unsigned seed = 1; seed <= 1500; seed++) {
+		struct fixture f = { .env = whole->env, .a = ARENA_INIT(64 << 20) }; /* one environment, memory per expression */
 		struct random r = { seed };
 		struct buf b CLEANUP_BUF = BUF_INIT(1 << 16);
 		struct cel_cost c;
 
-		fixture_teardown(state);
-		fixture_setup(state);
-		f = *state;
 		generate(&r, &b, (enum kind)below(&r, KINDS), 4);
-		if (cel_parse(&f->a, f->env, "t", buf_str(&b), &f->ast, &f->err))
-			fail_msg("seed %u: %s", seed, f->err.msg);
-		if (cel_check(&f->a, f->env, f->ast, &f->err))
-			fail_msg("seed %u: %s", seed, f->err.msg);
-		assert_ok(cel_cost_estimate(f->ast, sizes, NULL, &c, &f->err), &f->err);
+		if (fixture_parse(&f, buf_z(&b)) || cel_check(&f.a, f.env, f.ast, &f.err))
+			fail_msg("seed %u: %s", seed, f.err.msg);
+		assert_ok(cel_cost_estimate(f.ast, sizes, NULL, &c, &f.err), &f.err);
 		bounded += c.max != UINT64_MAX;
 		for (int i = 0; i < 3; i++)
-			evaluate(f, &r, buf_z(&b));
+			evaluate(&f, &r, buf_z(&b));
+		arena_fini(&f.a);
 	}
 	assert_true(bounded > 1000);
 }

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "doc/doc.h"
 #include "lang/cel/cel-message-internal.h"
+#include "lang/cel/cel-value.h"
 #include "lang/cel/cel-wire.h"
 
 #include <math.h>
@@ -172,6 +173,7 @@ static void put_types(struct buf *set)
 	put_text(&inner, 8, STR("\x0a\x04_opt"));
 	put_message(&parts, 4, "Three", three, buf_str(&inner));
 	put_enum(&parts, 5, "Color", colors, color_numbers);
+	put_enum(&parts, 5, "Shade", colors, color_numbers);
 	put_file(set, "three.proto", "t", "proto3", buf_str(&parts));
 	buf_clear(&parts);
 	buf_clear(&inner);
@@ -460,6 +462,11 @@ static void test_well_known_literals(void **state)
 	assert_error(make1(time, "nanos", cel_of_int(-1)), "range");
 	assert_int_equal(make1(span, "nanos", cel_of_int(-1)).nanos, -1);
 	assert_error(make1(span, "seconds", cel_of_int(INT64_C(9223372037))), "range");
+	const struct cel_field *parts[] = { cel_message_field(span, STR("seconds")), cel_message_field(span, STR("nanos")) };
+	const struct cel_value signs[][2] = { { cel_of_int(-1), cel_of_int(1) }, { cel_of_int(1), cel_of_int(-1) } };
+
+	for (size_t i = 0; i < 2; i++)
+		assert_error(cel_message_make(&arena, pool, span, parts, signs[i], 2), "range");
 	assert_error(cel_message_make(&arena, pool, any, NULL, NULL, 0), "conversion");
 	assert_error(make1(any, "type_url", text("x/no.Such")), "unknown type 'no.Such'");
 	assert_int_equal(make1(any, "type_url", text("x/t.Three")).kind, CEL_MESSAGE);
@@ -525,6 +532,14 @@ static void test_equality(void **state)
 	assert_true(cel_equal(parse(three, STR("\xa0\x1f\x01\xa8\x1f\x02")), parse(three, STR("\xa8\x1f\x02\xa0\x1f\x01"))));
 	assert_false(cel_equal(parse(three, STR("\xa0\x1f\x01")), none));
 	assert_false(cel_equal(parse(three, STR("\xa0\x1f\x01\xa0\x1f\x02")), parse(three, STR("\xa0\x1f\x02\xa0\x1f\x01"))));
+	/* it is work that counts */
+	const struct cel_value items[] = { cel_of_int(1), cel_of_int(2), cel_of_int(3) };
+	struct cel_value many = make1(three, "many", cel_of_list(&arena, items, 3));
+	uint64_t enough = 10, little = 3;
+
+	assert_true(cel_equal_work(many, many, &enough) && enough == 5);
+	assert_false(cel_equal_work(many, again(many), &little));
+	assert_int_equal(little, 0);
 	assert_true(cel_equal(again(parse(three, STR("\xa0\x1f\x01\xa8\x1f\x02"))), parse(three, STR("\xa0\x1f\x01\xa8\x1f\x02"))));
 }
 
@@ -572,6 +587,7 @@ static const char *const every_json[] = {
 	"{\"anyMap\":{\"true\":{\"@type\":\"x/google.protobuf.Duration\",\"value\":\"1s\"},\"false\":{\"@type\":\"x/t.Two\",\"num\":1}}}",
 	"{\"f32\":\"-Infinity\",\"d\":\"NaN\"}",
 	"{\"f32\":0.1,\"color\":77,\"d\":0.1}",
+	"{\"f32\":16777216,\"d\":0.30000000000000004}",
 	"{\"colors\":[\"RED\",\"BLUE\",5],\"colorMap\":{\"1\":\"GREEN\",\"-2\":\"RED\"}}",
 };
 
@@ -669,11 +685,50 @@ static void nest(struct buf *out, int levels)
 	}
 }
 
+/* Far deeper than a stack has room for: the innermost message is written first, backwards. */
+static void test_depth(void **state)
+{
+	enum { LEVELS = 200000 };
+	struct buf groups CLEANUP_BUF = BUF_INIT(1000);
+	char *bytes = malloc(LEVELS * 6), *p = bytes + LEVELS * 6;
+	struct cel_value v, m = cel_message_make(&arena, pool, three, NULL, NULL, 0);
+
+	(void)state;
+	assert_non_null(bytes);
+	for (int i = 0; i < LEVELS; i++) {
+		struct buf head CLEANUP_BUF = BUF_INIT(16);
+
+		cel_wire_put_tag(&head, 11, CEL_WIRE_BYTES);
+		cel_wire_put_varint(&head, (uint64_t)(bytes + LEVELS * 6 - p));
+		p -= head.len;
+		memcpy(p, head.ptr, head.len);
+	}
+	assert_err(cel_message_parse(&arena, pool, three, str_n(p, (size_t)(bytes + LEVELS * 6 - p)), &v, &err), WEIR_ELIMIT);
+	free(bytes);
+	/* groups, which nobody knows */
+	for (int i = 0; i < LIMIT_CEL_MESSAGE_DEPTH; i++)
+		cel_wire_put_tag(&groups, 15, CEL_WIRE_START);
+	for (int i = 0; i < LIMIT_CEL_MESSAGE_DEPTH; i++)
+		cel_wire_put_tag(&groups, 15, CEL_WIRE_END);
+	assert_int_equal(parse(two, buf_str(&groups)).msg->unknown.len, groups.len);
+	buf_clear(&groups);
+	for (int i = 0; i <= LIMIT_CEL_MESSAGE_DEPTH; i++)
+		cel_wire_put_tag(&groups, 15, CEL_WIRE_START);
+	for (int i = 0; i <= LIMIT_CEL_MESSAGE_DEPTH; i++)
+		cel_wire_put_tag(&groups, 15, CEL_WIRE_END);
+	assert_err(cel_message_parse(&arena, pool, two, buf_str(&groups), &v, &err), WEIR_EPARSE);
+	/* a list of messages is no level */
+	for (int i = 1; i < LIMIT_CEL_MESSAGE_DEPTH; i++)
+		m = make1(three, "subs", list1(m));
+	assert_true(cel_equal(again(m), m));
+	assert_error(make1(three, "subs", list1(m)), "deeper than 100");
+}
+
 static void test_limits(void **state)
 {
 	struct buf deep CLEANUP_BUF = BUF_INIT(1 << 20), json_text CLEANUP_BUF = BUF_INIT(1 << 20), small CLEANUP_BUF = BUF_INIT(4);
 	struct cel_value v, m = cel_message_make(&arena, pool, three, NULL, NULL, 0), l = cel_of_int(1);
-	struct arena little CLEANUP_ARENA = ARENA_INIT(500);
+	struct arena little CLEANUP_ARENA = ARENA_INIT(100);
 	struct doc_node *n;
 
 	(void)state;
@@ -706,6 +761,82 @@ static void test_limits(void **state)
 	assert_err(cel_message_to_json(v.msg, &small, &err), WEIR_ELIMIT);
 	assert_err(cel_message_parse(&arena, pool, three, str_n(deep.ptr, LIMIT_CEL_MESSAGE_BYTES + 1), &v, &err), WEIR_ELIMIT);
 	assert_err(cel_pool_add_descriptors(pool, str_n(deep.ptr, LIMIT_CEL_DESCRIPTORS_BYTES + 1), &err), WEIR_ELIMIT);
+}
+
+static int whole_pool(struct arena *a, const str *in)
+{
+	struct cel_pool *p;
+	const struct cel_lib *lib;
+	int r = cel_pool_new(a, &p, &err);
+
+	r = r ? r : cel_pool_add_descriptors(p, *in, &err);
+	return r ? r : cel_pool_strong_enums(p, &lib, &err);
+}
+
+static int read_bytes(struct arena *a, const str *in)
+{
+	struct cel_value v;
+
+	return cel_message_parse(a, pool, three, *in, &v, &err);
+}
+
+static int read_json(struct arena *a, const str *in)
+{
+	struct cel_value v;
+	struct doc_node *n;
+	int r = doc_parse_json(a, "x", *in, &n, &err);
+
+	return r ? r : cel_message_from_doc(a, pool, three, n, &v, &err);
+}
+
+static int make_all(struct arena *a, const str *in)
+{
+	const struct cel_field *f[] = { cel_message_field(three, STR("any")), cel_message_field(three, STR("json")),
+									cel_message_field(three, STR("any_map")) };
+	struct cel_value all[] = { cel_of_bytes(*in), cel_of_int(INT64_MAX), cel_of_bool(true) }, v[3], m;
+
+	v[0] = cel_of_list(a, all, 2);
+	v[1] = cel_of_list(a, all, 3);
+	v[2] = cel_of_map(a, &all[2], all, 1);
+	m = cel_message_make(a, pool, three, f, v, 3);
+	if (a->failed)
+		return err_set(&err, WEIR_ELIMIT, "failed");
+	assert_int_equal(m.kind, CEL_MESSAGE);
+	return 0;
+}
+
+/* Whatever the memory that is left: a clear end, or the whole thing. */
+static void sweep(int (*f)(struct arena *, const str *), str in, size_t step)
+{
+	size_t max = 0;
+	int r;
+
+	do {
+		struct arena a CLEANUP_ARENA = ARENA_INIT(max);
+
+		r = f(&a, &in);
+		if (r && r != -WEIR_ELIMIT)
+			fail_msg("with %zu bytes: %s: %s", max, err_name(r), err.msg);
+		max += step;
+	} while (r && max < 4 << 20);
+	assert_int_equal(r, 0);
+}
+
+static void test_memory(void **state)
+{
+	struct buf set CLEANUP_BUF = BUF_INIT(1 << 20), bytes CLEANUP_BUF = BUF_INIT(1 << 20);
+
+	(void)state;
+	put_types(&set);
+	sweep(whole_pool, buf_str(&set), 96);
+	for (size_t i = 0; i < ARRAY_SIZE(every_json); i++) {
+		buf_clear(&bytes);
+		assert_ok(cel_message_serialize(json(three, every_json[i]).msg, &bytes, &err), &err);
+		sweep(read_bytes, buf_str(&bytes), 16);
+		sweep(read_json, str_z(every_json[i]), 64);
+	}
+	sweep(read_bytes, STR("\xa0\x1f\x01\xa8\x1f\x02\x5a\x02\x08\x05\x5a\x02\x10\x06\x62\x02\x0a\x00"), 16);
+	sweep(make_all, STR("bytes"), 16);
 }
 
 /* One message type M in a file of its own. */
@@ -807,6 +938,31 @@ static void test_editions(void **state)
 	assert_false(cel_message_has(cel_message_make(&arena, p, f->owner, &f, &one, 1).msg, f));
 }
 
+/* message_encoding DELIMITED makes groups of message fields, but for maps and what is in them. */
+static void test_delimited(void **state)
+{
+	static const struct field m[] = { { "sub", 1, OPTIONAL, CEL_FIELD_MESSAGE, ".D" }, { "map", 2, REPEATED, CEL_FIELD_MESSAGE, ".D.MapEntry" }, { 0 } };
+	static const struct field entry[] = { { "key", 1, OPTIONAL, CEL_FIELD_INT32 }, { "value", 2, OPTIONAL, CEL_FIELD_MESSAGE, ".D" }, { 0 } };
+	struct buf set CLEANUP_BUF = BUF_INIT(1 << 20), parts CLEANUP_BUF = BUF_INIT(1 << 20), inner CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct cel_pool *p = new_pool();
+	const struct cel_message_type *t;
+	struct cel_value v;
+
+	(void)state;
+	put_message(&inner, 3, "MapEntry", entry, STR("\x3a\x02\x38\x01"));
+	put_message(&parts, 4, "D", m, buf_str(&inner));
+	put_text(&parts, 8, STR("\x92\x03\x02\x28\x02"));
+	put_file(&set, "d.proto", "", "editions", buf_str(&parts));
+	assert_ok(cel_pool_add_descriptors(p, buf_str(&set), &err), &err);
+	t = cel_pool_message(p, STR("D"));
+	assert_int_equal(cel_message_field(t, STR("sub"))->kind, CEL_FIELD_GROUP);
+	assert_int_equal(cel_message_field(t, STR("map"))->kind, CEL_FIELD_MESSAGE);
+	assert_ok(cel_message_parse(&arena, p, t, STR("\x0b\x0c\x12\x06\x08\x01\x12\x02\x0b\x0c"), &v, &err), &err);
+	assert_int_equal(v.msg->n, 2);
+	assert_int_equal(v.msg->unknown.len, 0);
+	assert_true(has(*cel_map_get(get(v, "map").map, cel_of_int(1)), "sub"));
+}
+
 static const char *printed(struct cel_value v)
 {
 	struct buf out CLEANUP_BUF = BUF_INIT(1000);
@@ -861,6 +1017,9 @@ static void test_strong_enums(void **state)
 	assert_true(cel_equal(get(cel_message_make(&arena, p, t2, NULL, NULL, 0), "color"), blue)); /* its default */
 	assert_true(cel_equal(get(parse(t, STR("\x30\x32")), "color"), odd));
 	assert_int_equal(get(m, "nothing").kind, CEL_INT);
+	m = cel_enum_of(&arena, p, STR("t.Shade"), 1);
+	assert_false(cel_equal(m, cel_enum_of(&arena, p, STR("t.Color"), 1)));
+	assert_error(cel_message_make(&arena, p, t, &color, &m, 1), "takes int, not t.Shade");
 	m = parse(t, STR("\xaa\x02\x02\x00\x05\xb2\x02\x04\x08\x01\x10\x01\xb2\x02\x02\x08\x02")); /* in a map, once left out */
 	assert_string_equal(printed(get(m, "colors")), "[t.Color.RED, t.Color(5)]");
 	assert_string_equal(to_json(m), "{\"colors\":[\"RED\",5],\"colorMap\":{\"1\":\"GREEN\",\"2\":\"RED\"}}");
@@ -882,7 +1041,8 @@ int main(void)
 		cmocka_unit_test(test_assignment),  cmocka_unit_test(test_well_known_literals), cmocka_unit_test(test_any),
 		cmocka_unit_test(test_equality),    cmocka_unit_test(test_wire),        cmocka_unit_test(test_json),
 		cmocka_unit_test(test_json_errors), cmocka_unit_test(test_malformed),   cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_bad_descriptors), cmocka_unit_test(test_editions), cmocka_unit_test(test_strong_enums),
+		cmocka_unit_test(test_depth), cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_bad_descriptors), cmocka_unit_test(test_editions), cmocka_unit_test(test_delimited), cmocka_unit_test(test_strong_enums),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -6,6 +6,7 @@
 #include "base/proc.h"
 #include "conformance-runner/cel_descriptors.h"
 #include "doc/doc.h"
+#include "lang/cel/cel-message-internal.h"
 
 static struct arena arena = ARENA_INIT(256 << 20);
 static struct err err;
@@ -90,26 +91,78 @@ static void walk(const struct doc_node *n)
 		walk(n->seq.items[i]);
 }
 
-static void test_values(void **state)
+/* The folder of the suite, and the types as protoc has them; skips when either is missing. */
+static const char *need_protoc(void)
 {
 	const char *data = test_conformance_dir();
-	struct buf text CLEANUP_BUF = BUF_INIT(64 << 20);
-	char path[4096];
-	str rest, line;
 	int r;
 
-	(void)state;
 	if (!data) {
 		print_message("skipped: WEIR_CONFORMANCE is not set\n");
 		skip();
 	}
 	assert_ok(fs_join(proto_dir, sizeof(proto_dir), &err, data, "cel/proto"), &err);
-	r = cel_descriptors_load(&arena, proto_dir, &pool, &err);
+	r = cel_descriptors_protoc(&arena, proto_dir, &pool, &err);
 	if (r == -WEIR_ENOENT) {
 		print_message("skipped: %s\n", err.msg);
 		skip();
 	}
 	assert_ok(r, &err);
+	return data;
+}
+
+static const char *field_text(const struct cel_field *f)
+{
+	struct buf b CLEANUP_BUF = BUF_INIT(10000);
+
+	buf_addf(&b, "%.*s %.*s %.*s %d kind %d shape %d oneof %d packed %d presence %d ", STR_ARG(f->owner->name), STR_ARG(f->name),
+			 STR_ARG(f->json_name), f->number, f->kind, f->shape, f->oneof, f->packed, f->presence);
+	cel_type_print(f->type, &b);
+	buf_addc(&b, ' ');
+	cel_print(f->unset, &b);
+	return arena_dup(&arena, buf_str(&b));
+}
+
+/* The suites read the .proto files without protoc: it must come to the same. */
+static void test_reader(void **state)
+{
+	struct cel_pool *own;
+	size_t n = 0;
+
+	(void)state;
+	(void)need_protoc();
+	assert_ok(cel_descriptors_load(&arena, proto_dir, &own, &err), &err);
+	assert_int_equal(own->n_types, pool->n_types);
+	assert_int_equal(own->n_enums, pool->n_enums);
+	assert_int_equal(own->n_extensions, pool->n_extensions);
+	for (size_t i = 0; i < pool->n_types; i++) {
+		assert_true(str_eq(own->types[i]->name, pool->types[i]->name));
+		assert_int_equal(own->types[i]->n_fields, pool->types[i]->n_fields);
+		assert_int_equal(own->types[i]->map_entry, pool->types[i]->map_entry);
+		for (size_t j = 0; j < pool->types[i]->n_fields; j++, n++)
+			assert_string_equal(field_text(&own->types[i]->fields[j]), field_text(&pool->types[i]->fields[j]));
+	}
+	for (size_t i = 0; i < pool->n_extensions; i++)
+		assert_string_equal(field_text(own->extensions[i]), field_text(pool->extensions[i]));
+	for (size_t i = 0; i < pool->n_enums; i++) {
+		assert_int_equal(own->enums[i]->n, pool->enums[i]->n);
+		for (size_t j = 0; j < pool->enums[i]->n; j++)
+			assert_true(str_eq(own->enums[i]->values[j].name, pool->enums[i]->values[j].name) &&
+						own->enums[i]->values[j].number == pool->enums[i]->values[j].number);
+	}
+	print_message("%zu fields\n", n);
+	assert_true(n > 500);
+	arena_fini(&arena);
+}
+
+static void test_values(void **state)
+{
+	const char *data = need_protoc();
+	struct buf text CLEANUP_BUF = BUF_INIT(64 << 20);
+	char path[4096];
+	str rest, line;
+
+	(void)state;
 	assert_ok(fs_join(path, sizeof(path), &err, data, "cel/cel-spec.jsonl"), &err);
 	assert_ok(fs_read(path, &text, &err), &err);
 	for (rest = buf_str(&text); rest.len;) {
@@ -128,7 +181,7 @@ static void test_values(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_values) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_reader), cmocka_unit_test(test_values) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -144,6 +144,34 @@ static void test_long_chains(void **state)
 	assert_ok(fixture_parse(f, repeat(f, "-", 50001, "n", "")), &f->err);
 }
 
+/* The deepest nesting that an embedder may ask for goes through every pass. */
+static void test_deepest(void **state)
+{
+	static const char *const shapes[][3] = {
+		{ "[", "1", "]" }, { "1 + ", "1", "" }, { "size([", "1", "]) + 1" }, { "true ? 1 : ", "2", "" }, { "", "x", ".f" }
+	};
+	struct fixture *f = *state;
+	struct cel_limits limits = { .depth_max = 1000 },
+					  bad[] = { { .depth_max = 1001 }, { .nodes_max = 10000001 }, { .text_max = (64 << 20) + 1 } };
+	struct cel_program *p;
+	struct cel_cost cost;
+	struct buf b CLEANUP_BUF = BUF_INIT(1 << 20);
+
+	assert_ok(cel_env_new(&f->a, &limits, &f->env, &f->err), &f->err);
+	assert_ok(cel_env_add_var(f->env, "x", &cel_dyn, &f->err), &f->err);
+	for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
+		assert_ok(fixture_check(f, repeat(f, shapes[i][0], i == 2 ? 330 : 990, shapes[i][1], shapes[i][2])), &f->err);
+		buf_clear(&b);
+		cel_unparse(f->ast, &b);
+		assert_false(b.failed);
+		assert_ok(cel_cost_estimate(f->ast, NULL, NULL, &cost, &f->err), &f->err);
+		assert_ok(cel_compile(&f->a, f->env, f->ast, &p, &f->err), &f->err);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_err(cel_env_new(&f->a, &bad[i], &f->env, &f->err), WEIR_EINVAL);
+	assert_message(f, "depth_max 1000");
+}
+
 static void test_text_limit(void **state)
 {
 	struct fixture *f = *state;
@@ -262,9 +290,9 @@ static void test_unparse(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CEL_TEST(test_problems),    CEL_TEST(test_switches),   CEL_TEST(test_long_line),          CEL_TEST(test_depth),
-		CEL_TEST(test_long_chains), CEL_TEST(test_text_limit), CEL_TEST(test_exponential_macros), CEL_TEST(test_memory),
-		CEL_TEST(test_unparse),
+		CEL_TEST(test_problems),    CEL_TEST(test_switches),   CEL_TEST(test_long_line), CEL_TEST(test_depth),
+		CEL_TEST(test_long_chains), CEL_TEST(test_text_limit), CEL_TEST(test_deepest),   CEL_TEST(test_exponential_macros),
+		CEL_TEST(test_memory),      CEL_TEST(test_unparse),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
