@@ -16,7 +16,8 @@ static bool numeric(const struct cel_type *t)
 /* 1 < 2.0, where the embedder switched that off. */
 static bool switched_off(const struct checker *c, const struct cel_overload *o, str function)
 {
-	return (str_eqz(function, "_<_") || str_eqz(function, "_<=_") || str_eqz(function, "_>_") || str_eqz(function, "_>=_")) &&
+	return o->n_params == 2 &&
+		   (str_eqz(function, "_<_") || str_eqz(function, "_<=_") || str_eqz(function, "_>_") || str_eqz(function, "_>=_")) &&
 		   numeric(o->params[0]) && numeric(o->params[1]) && o->params[0]->kind != o->params[1]->kind &&
 		   !cel_env_on(c->env, CEL_F_MIXED_COMPARISONS);
 }
@@ -78,22 +79,31 @@ static void no_overload(struct checker *c, const struct cel_expr *e, const struc
 			   written(c, e->call.function), b.failed ? "..." : buf_z(&b));
 }
 
+/* The types of receiver and arguments; false: too many. */
+static bool argument_types(struct checker *c, const struct cel_expr *e, const struct cel_type **args, size_t *n)
+{
+	*n = 0;
+	if (e->call.n + 1 > ARGS_MAX) {
+		ck_problem(c, e->line, e->col, "a call has at most %d arguments", ARGS_MAX - 1);
+		return false;
+	}
+	if (e->call.target)
+		args[(*n)++] = e->call.target->type;
+	for (size_t i = 0; i < e->call.n; i++)
+		args[(*n)++] = e->call.args[i]->type;
+	return true;
+}
+
 /* Chooses among the overloads of the function, whose arguments are checked. */
 static void resolve_overloads(struct checker *c, struct cel_expr *e, const struct cel_overload *first)
 {
 	const struct cel_type *args[ARGS_MAX], *one, *result = NULL;
 	const struct cel_overload **list;
-	size_t n = 0, n_forms = 0;
+	size_t n, n_forms = 0;
 
 	e->type = &cel_error_type;
-	if (e->call.n + 1 > ARGS_MAX) {
-		ck_problem(c, e->line, e->col, "a call has at most %d arguments", ARGS_MAX - 1);
+	if (!argument_types(c, e, args, &n))
 		return;
-	}
-	if (e->call.target)
-		args[n++] = e->call.target->type;
-	for (size_t i = 0; i < e->call.n; i++)
-		args[n++] = e->call.args[i]->type;
 	for (const struct cel_overload *o = first; o; o = o->next)
 		n_forms++;
 	list = ARENA_ARRAY(c->arena, n_forms, const struct cel_overload *);

@@ -156,6 +156,19 @@ static bool takes_null(const struct cel_type *t)
 	}
 }
 
+static bool no_more_specific(struct cel_types *t, const struct cel_type *a, const struct cel_type *b);
+
+static bool params_no_more_specific(struct cel_types *t, const struct cel_type *a, const struct cel_type *b)
+{
+	if (a->n_params != b->n_params || !str_eq(a->name, b->name))
+		return false;
+	for (size_t i = 0; i < a->n_params; i++)
+		if (!no_more_specific(t, a->params[i], b->params[i]))
+			return false;
+	return true;
+}
+
+/* Does a stand for all that b does? */
 static bool no_more_specific(struct cel_types *t, const struct cel_type *a, const struct cel_type *b)
 {
 	if (cel_types_is_dyn(a) || a->kind == CEL_T_PARAM)
@@ -166,20 +179,13 @@ static bool no_more_specific(struct cel_types *t, const struct cel_type *a, cons
 		return takes_null(a);
 	if (a->kind == CEL_T_WRAPPER && a->n_params && b->kind != CEL_T_WRAPPER) /* it holds b, or null */
 		return exact(t, a->params[0], b);
-	if (a->kind != b->kind)
-		return false;
-	switch (a->kind) {
+	switch (a->kind == b->kind ? a->kind : CEL_T_ERROR) {
+	case CEL_T_ERROR: return false;
 	case CEL_T_TYPE: return true;
 	case CEL_T_OPAQUE:
 	case CEL_T_OPTIONAL:
 	case CEL_T_LIST:
-	case CEL_T_MAP:
-		if (a->n_params != b->n_params || !str_eq(a->name, b->name))
-			return false;
-		for (size_t i = 0; i < a->n_params; i++)
-			if (!no_more_specific(t, a->params[i], b->params[i]))
-				return false;
-		return true;
+	case CEL_T_MAP: return params_no_more_specific(t, a, b);
 	default: return exact(t, a, b);
 	}
 }

@@ -159,39 +159,48 @@ static size_t last_dot(str s)
 	return s.len;
 }
 
+/* Index behind the last "->", or 0. */
+static size_t behind_arrow(str text)
+{
+	for (size_t i = text.len; i >= 2; i--)
+		if (text.ptr[i - 2] == '-' && text.ptr[i - 1] == '>')
+			return i;
+	return 0;
+}
+
+/* "math.greatest" is a name, "string.size" a method, pkg.Message.Enum a conversion: what stands before the dot is a type or not.
+ */
+static bool is_method(const struct cel_env *e, str head, str before)
+{
+	bool param = before.len == 1 && before.ptr[0] >= 'A' && before.ptr[0] <= 'Z';
+
+	if (e->pool && cel_pool_enum(e->pool, head))
+		return false;
+	return before.ptr[before.len - 1] == ')' || param || cel_env_type(e, before);
+}
+
 static bool split(const struct cel_env *e, str text, struct signature *ret)
 {
-	size_t arrow, close, open, dot;
+	size_t arrow = behind_arrow(text), open, dot;
 	str head;
 
-	for (arrow = text.len; arrow >= 2 && !(text.ptr[arrow - 2] == '-' && text.ptr[arrow - 1] == '>'); arrow--)
-		;
-	if (arrow < 2)
+	if (!arrow)
 		return false;
 	ret->result = str_trim(str_sub(text, arrow, text.len));
 	text = str_trim(str_sub(text, 0, arrow - 2));
 	if (!text.len || text.ptr[text.len - 1] != ')')
 		return false;
-	close = text.len - 1;
-	open = opening(text, close);
-	if (open >= close)
+	open = opening(text, text.len - 1);
+	if (open == text.len)
 		return false;
-	ret->params = str_trim(str_sub(text, open + 1, close - open - 1));
+	ret->params = str_trim(str_sub(text, open + 1, text.len - open - 2));
 	head = str_sub(text, 0, open);
 	dot = last_dot(head);
 	ret->receiver = STR_NULL;
 	ret->name = head;
-	/* "math.greatest" is a name, "string.size" a method: what stands before the dot is a type or not. */
-	if (dot > 0 && dot < head.len) {
-		str before = str_sub(head, 0, dot);
-		bool param = before.len == 1 && before.ptr[0] >= 'A' && before.ptr[0] <= 'Z';
-
-		bool conversion = e->pool && cel_pool_enum(e->pool, head); /* pkg.Message.Enum(int) is no method of the message */
-
-		if (!conversion && (before.ptr[before.len - 1] == ')' || param || cel_env_type(e, before))) {
-			ret->receiver = before;
-			ret->name = str_sub(head, dot + 1, head.len);
-		}
+	if (dot > 0 && dot < head.len && is_method(e, head, str_sub(head, 0, dot))) {
+		ret->receiver = str_sub(head, 0, dot);
+		ret->name = str_sub(head, dot + 1, head.len);
 	}
 	return ret->name.len > 0;
 }

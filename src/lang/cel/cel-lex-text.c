@@ -64,31 +64,50 @@ static bool simple_escape(char c, char *ret)
 	return true;
 }
 
-/* The escape at s[*at], behind its backslash: appends what it means. */
-static bool escape(str s, size_t *at, bool bytes, char *out, size_t *n, const char **ret_problem)
+static size_t hex_digits(char c)
 {
-	char c = *at < s.len ? s.ptr[*at] : '\0';
-	uint32_t code;
-	size_t digits = c == 'x' || c == 'X' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
-
-	if (simple_escape(c, &out[*n])) {
-		++*at;
-		++*n;
-		return true;
+	switch (c) {
+	case 'x':
+	case 'X': return 2;
+	case 'u': return 4;
+	case 'U': return 8;
+	default: return 0;
 	}
+}
+
+/* The number of the escape at s[*at]: \xHH, \uHHHH, \UHHHHHHHH or \ooo. */
+static bool numeric_escape(str s, size_t *at, bool bytes, uint32_t *ret, const char **ret_problem)
+{
+	size_t digits = *at < s.len ? hex_digits(s.ptr[*at]) : 0;
+
 	if (digits > 2 && bytes) {
 		*ret_problem = "\\u and \\U are no escapes of bytes: write the bytes as \\x";
 		return false;
 	}
-	if (digits ? !number(s, *at + 1, digits, 16, &code) : !number(s, *at, 3, 8, &code) || code > 0377) {
+	if (digits ? !number(s, *at + 1, digits, 16, ret) : !number(s, *at, 3, 8, ret) || *ret > 0377) {
 		*ret_problem = digits ? "an escape with too few hexadecimal digits" : "an unknown escape; a backslash itself is \\\\";
 		return false;
 	}
-	*at += digits ? digits + 1 : 3;
-	if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) {
+	if (*ret > 0x10ffff || (*ret >= 0xd800 && *ret < 0xe000)) {
 		*ret_problem = "an escape that is no Unicode character";
 		return false;
 	}
+	*at += digits ? digits + 1 : 3;
+	return true;
+}
+
+/* The escape at s[*at], behind its backslash: appends what it means. */
+static bool escape(str s, size_t *at, bool bytes, char *out, size_t *n, const char **ret_problem)
+{
+	uint32_t code;
+
+	if (*at < s.len && simple_escape(s.ptr[*at], &out[*n])) {
+		++*at;
+		++*n;
+		return true;
+	}
+	if (!numeric_escape(s, at, bytes, &code, ret_problem))
+		return false;
 	if (bytes)
 		out[(*n)++] = (char)code;
 	else

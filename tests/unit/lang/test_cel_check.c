@@ -80,6 +80,12 @@ static void test_problems(void **state)
 		{ "int{}", "type 'int' is no message" },
 		{ "n{}", "'n' is no type but a value of type int" },
 		{ "Nope{a: 1}", "name 'Nope' is not declared" },
+		{ "f(1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
+		  "1,1,1,1,1,1)",
+		  "function 'f' is not declared" },
+		{ "size(1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
+		  "1,1,1,1,1,1,1,1)",
+		  "a call has at most 63 arguments" },
 		{ "l.all(v, v > 0) && v > 0", "name 'v' is not declared" },
 		{ "s.f(1,2) || nope || 1", "(and 2 more)" },
 	};
@@ -197,6 +203,7 @@ static void test_declarations(void **state)
 		{ "f(list(A), map(string, A)) -> A", "f_2", one, CEL_COST_1, NULL },
 		{ "map(string, A).g(A) -> A", "g_1", one, CEL_COST_1, NULL },
 		{ "my.pkg.h(int) -> bool", "h_1", one, CEL_COST_1, NULL },
+		{ "_<_(int) -> bool", "odd_less", one, CEL_COST_1, NULL },
 	};
 	static const struct {
 		struct cel_function f;
@@ -221,6 +228,8 @@ static void test_declarations(void **state)
 	assert_type(f, "my.pkg.h(1)", "bool");
 	cel_env_set_container(f->env, STR("my.pkg"));
 	assert_type(f, "h(1)", "bool");
+	cel_env_switch(f->env, CEL_F_MIXED_COMPARISONS, false);
+	assert_type(f, "1 < 2", "bool");
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		if (!cel_env_add_function(f->env, &bad[i].f, &f->err))
 			fail_msg("%s is taken", bad[i].f.signature);

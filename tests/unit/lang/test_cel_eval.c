@@ -121,6 +121,8 @@ static void test_values(void **state)
 		{ "cel.bind(q, x + 1, q * q)", "64", 0 },
 		{ "m.?k.orValue(9) + m.?q.orValue(9)", "10", 0 },
 		{ "m.?n.?z[?1].or(optional.of(5))", "optional.of(2)", 0 },
+		{ "m.?q.z.orValue(1) + m.?q.?z.orValue(2) + m.?q['z'][0].orValue(3)", "6", 0 },
+		{ "has(m.?q.z) || m.?q[?0].hasValue() || !has(m.?n.z)", "false", 0 },
 		{ "[?m.?k, ?m.?q]", "[1]", 0 },
 		{ "{?'a': m.?k, ?'b': m.?q}", "{\"a\": 1}", 0 },
 		{ "type(1) == int && type(type(1)) == type", "true", 0 },
@@ -194,6 +196,8 @@ static void test_unknowns(void **state)
 		{ "u || v", "unknown(u, v)", 0 },
 		{ "1 / 0 > 0 || u", "unknown(u)", 0 },
 		{ "u.field[0]", "unknown(u)", 0 },
+		{ "dyn(1) || u", "unknown(u)", 0 },
+		{ "u && dyn('')", "unknown(u)", 0 },
 		{ "u ? 1 : 2", "unknown(u)", 0 },
 		{ "has(u.field)", "unknown(u)", 0 },
 		{ "[1, u, v]", "unknown(u, v)", 0 },
@@ -236,6 +240,9 @@ static void test_limits(void **state)
 				 "cel.bind(d, c + c + c + c + c + c + c + c, cel.bind(e, d + d + d + d + d + d + d + d, e + e + e + e + e + e + "
 				 "e + e)))))",
 				 64 << 10, 0, "memory");
+	expect_limit("cel.bind(r, lists.range(700), r.all(a, r.all(b, r.all(c, true))))", 256 << 20, 100000, "100000");
+	expect_limit("x + x + x + x", 1 << 20, 6, "more than 6");
+	expect_limit("s == s && s.startsWith(s) && x == 1 && true", 1 << 20, 5, "more than 5");
 	/* lists that share their parts: small to hold, 2^24 items to compare */
 	expect_limit(
 		"cel.bind(a, [x, x, x, x], cel.bind(b, [a, a, a, a], cel.bind(c, [b, b, b, b], cel.bind(d, [c, c, c, c], cel.bind(e, [d, "
