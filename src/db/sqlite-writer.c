@@ -114,7 +114,7 @@ void *lite_writer_main(void *arg)
 	return NULL;
 }
 
-int lite_write(void *bp, db_fn fn, void *arg, struct err *reterr)
+int lite_write(void *bp, db_fn fn, void *arg, bool in_turn UNUSED, struct err *reterr)
 {
 	struct lite      *b = bp;
 	struct err        own = { 0 };

@@ -69,7 +69,7 @@ bool lite_col_null(struct db_rows *rows, int col);
 int lite_tx_script(struct db_tx *tx, const char *sql, struct err *reterr);
 
 /* --- sqlite-writer.c --- */
-int lite_write(void *b, db_fn fn, void *arg, struct err *reterr);
+int lite_write(void *b, db_fn fn, void *arg, bool in_turn, struct err *reterr); /* all of them are */
 void *lite_writer_main(void *b); /* the writer's thread; ends when b->stop is set and nothing waits */
 
 #endif

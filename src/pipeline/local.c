@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "confine/confine.h"
 #include "pipeline/guard.h"
 #include "pipeline/local.h"
 #include "pipeline/sandbox.h"
@@ -21,6 +22,8 @@ struct local_job {
 	char               dir[1024];
 	pthread_t          thread;
 	bool               running, ended;
+	bool               dropped;    /* it will not run: superseded, or its matrix was stopped */
+	unsigned           arrival;    /* its turn for its concurrency group; 0: not there yet */
 	size_t             shown;      /* step whose output is being shown */
 	bool               shown_start;
 	int64_t            shown_bytes;
@@ -34,7 +37,7 @@ struct local_job {
 struct local_group {
 	struct plan_group plan; /* once expanded */
 	struct local_job *jobs;
-	size_t            n_jobs, n_started, n_ended;
+	size_t            n_jobs, n_ended; /* ended or dropped */
 	bool              expanded, wanted, over;
 	enum plan_result  result;
 };
@@ -44,7 +47,7 @@ struct local {
 	struct arena       *arena;
 	struct local_group *groups;
 	struct plan_state  *state;
-	unsigned            running, max;
+	unsigned            running, max, arrivals;
 	uint64_t            slots; /* bits in use */
 	struct guard_starter *starter;
 	bool                cancelled;
@@ -81,7 +84,7 @@ static int start_job(struct local *l, struct local_job *lj, struct err *reterr)
 {
 	CLEANUP_BUF struct buf spec = BUF_INIT(8 << 20);
 	struct job_config      jc = { .exe = l->cfg->exe, .starter = l->starter, .source = l->cfg->source, .local = true,
-		                               .memory_bytes_max = sandbox_default_memory(l->max), .pids_max = SANDBOX_DEFAULT_PIDS, .changed = on_change, .changed_ctx = l };
+		                               .memory_bytes_max = confine_default_memory(l->max), .pids_max = SANDBOX_DEFAULT_PIDS, .changed = on_change, .changed_ctx = l };
 	const struct local_group *g = &l->groups[lj->plan->group];
 	struct plan_job_extra  x = { .job = STR("local"), .lease = STR("local"), .lease_ms = 30000, .attempt = 1, .job_total = g->n_jobs };
 	char                   id[80], etc[1100];
@@ -195,7 +198,7 @@ static int sweep(struct local *l, struct err *reterr)
 	int r = 0;
 
 	for (size_t gi = 0; gi < l->plan->n_groups; gi++)
-		for (size_t i = 0; i < l->groups[gi].n_started; i++) {
+		for (size_t i = 0; i < l->groups[gi].n_jobs; i++) {
 			struct local_job *lj = &l->groups[gi].jobs[i];
 
 			if (!lj->job || !lj->ended)
@@ -263,24 +266,94 @@ static bool stopped_matrix(const struct local *l, size_t gi)
 	return l->cancelled;
 }
 
+static void drop(struct local *l, struct local_job *lj, const char *cause)
+{
+	lj->dropped = true;
+	l->groups[lj->plan->group].n_ended++;
+	if (cause && l->cfg->group_skipped)
+		l->cfg->group_skipped(l->cfg->ctx, lj->plan->name, str_z(cause));
+}
+
+static bool waits(const struct local_job *lj) { return lj->arrival && !lj->running && !lj->ended && !lj->dropped; }
+
+/* The next job that holds or wants the group of lj, after `from` (NULL: the first). */
+static struct local_job *next_member(struct local *l, const struct local_job *lj, const struct local_job *from)
+{
+	bool past = !from;
+
+	for (size_t gi = 0; gi < l->plan->n_groups; gi++)
+		for (size_t i = 0; i < l->groups[gi].n_jobs; i++) {
+			struct local_job *m = &l->groups[gi].jobs[i];
+
+			if (past && m != lj && (m->running || waits(m)) && str_eq_nocase(m->plan->concurrency.group, lj->plan->concurrency.group))
+				return m;
+			past = past || m == from;
+		}
+	return NULL;
+}
+
+/* A job comes to its concurrency group: the same rules as on the server (concurrency.c). */
+static void arrive(struct local *l, struct local_job *lj)
+{
+	const struct plan_concurrency *c = &lj->plan->concurrency;
+
+	if (str_eq_nocase(c->group, l->plan->concurrency.group)) {
+		drop(l, lj, "concurrency: the run holds the group itself, so this job would wait for ever");
+		return;
+	}
+	lj->arrival = ++l->arrivals;
+	for (struct local_job *m = next_member(l, lj, NULL); m; m = next_member(l, lj, m)) {
+		if (m->running && c->cancel)
+			job_cancel(m->job, "concurrency: cancel-in-progress by a later job of the group");
+		else if (!m->running && !c->queue_max)
+			drop(l, m, "concurrency: superseded by a later job of the group");
+	}
+}
+
+/* Nobody holds its group, and nobody waits longer for it. */
+static bool may_enter(struct local *l, const struct local_job *lj)
+{
+	for (struct local_job *m = next_member(l, lj, NULL); m; m = next_member(l, lj, m))
+		if (m->running || m->arrival < lj->arrival)
+			return false;
+	return true;
+}
+
+/* Starts a job, or lets it wait. */
+static int try_job(struct local *l, struct local_job *lj, struct err *reterr)
+{
+	bool grouped = lj->plan->concurrency.group.len > 0;
+
+	if (grouped && !lj->arrival)
+		arrive(l, lj);
+	if (lj->dropped || l->running >= l->max || (grouped && !may_enter(l, lj)))
+		return 0;
+	return start_job(l, lj, reterr);
+}
+
 static int start_group(struct local *l, size_t gi, struct err *reterr)
 {
 	struct local_group *g = &l->groups[gi];
-	int                 r;
+	int64_t             busy = 0;
+	int                 r = 0;
 
-	while (g->n_started < g->n_jobs && l->running < l->max) {
+	for (size_t i = 0; i < g->n_jobs; i++)
+		busy += g->jobs[i].running || waits(&g->jobs[i]);
+	for (size_t i = 0; !r && i < g->n_jobs; i++) {
+		struct local_job *lj = &g->jobs[i];
+
+		if (lj->running || lj->ended || lj->dropped)
+			continue;
 		if (stopped_matrix(l, gi)) {
-			g->n_ended += g->n_jobs - g->n_started;
-			g->n_started = g->n_jobs;
-			break;
+			drop(l, lj, NULL);
+			continue;
 		}
-		if (g->plan.max_parallel && (int64_t)(g->n_started - g->n_ended) >= g->plan.max_parallel)
+		if (!lj->arrival && g->plan.max_parallel && busy >= g->plan.max_parallel)
 			break;
-		r = start_job(l, &g->jobs[g->n_started++], reterr);
-		if (r)
-			return r;
+		busy += !lj->arrival;
+		r = try_job(l, lj, reterr);
 	}
-	return g->n_ended == g->n_jobs ? end_group(l, gi, reterr) : 0;
+	return r || g->n_ended < g->n_jobs || g->over ? r : end_group(l, gi, reterr);
 }
 
 static int expand(struct local *l, size_t gi, struct err *reterr)
@@ -346,7 +419,7 @@ static int collect(struct local *l, struct err *reterr)
 	int r = 0;
 
 	for (size_t gi = 0; !r && gi < l->plan->n_groups; gi++)
-		for (size_t i = 0; !r && i < l->groups[gi].n_started; i++) {
+		for (size_t i = 0; !r && i < l->groups[gi].n_jobs; i++) {
 			struct local_job *lj = &l->groups[gi].jobs[i];
 			bool              done;
 
@@ -364,7 +437,7 @@ static void cancel_all(struct local *l, const char *why)
 {
 	l->cancelled = true;
 	for (size_t gi = 0; gi < l->plan->n_groups; gi++)
-		for (size_t i = 0; i < l->groups[gi].n_started; i++)
+		for (size_t i = 0; i < l->groups[gi].n_jobs; i++)
 			if (l->groups[gi].jobs[i].running)
 				job_cancel(l->groups[gi].jobs[i].job, why);
 }

@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/proc.h"
+#include "confine/confine.h"
 #include "pipeline/sandbox.h"
 
 #include <dirent.h>
@@ -478,7 +479,7 @@ NORETURN static void child_run(const struct sandbox_spec *s, int fd_out, const i
 	for (int sig = 1; sig < NSIG; sig++)
 		if (sig != SIGKILL && sig != SIGSTOP)
 			(void)signal(sig, SIG_DFL);
-	sandbox_cgroup_enter(s->cgroup);
+	confine_cgroup_enter(s->cgroup);
 	if (!geteuid())
 		child_stage(s);
 	child_scope();
@@ -541,10 +542,10 @@ int sandbox_spawn(const struct sandbox_spec *s, int fd_out, struct sandbox_proc 
 	int            pipes[2], r;
 
 	*ret = (struct sandbox_proc){ .fd_status = -1 };
-	sandbox_cgroup_make(s->cgroup, s->memory_bytes_max, s->pids_max, ret->limits, sizeof(ret->limits));
+	confine_cgroup_make(s->cgroup, s->memory_bytes_max, s->pids_max, ret->limits, sizeof(ret->limits));
 	r = places_of(s, &p, reterr);
 	if (!r)
-		r = sandbox_seccomp(&seccomp, reterr);
+		r = confine_seccomp(&seccomp, reterr);
 	if (r)
 		return r;
 	if (pipe2(pipes, O_CLOEXEC))

@@ -26,6 +26,7 @@ struct exec {
 	int64_t            raw;     /* bytes of the raw log that went through */
 	bool               headed;  /* the line with the limits is out */
 	int                fd_out;
+	bool               superseded; /* a release whose place a newer one took */
 };
 
 /* --- log --- */
@@ -99,7 +100,7 @@ static void view_end(struct exec *x, enum job_state state, int exit_status, cons
 	struct job            *j = x->j;
 
 	masks_apply(&j->masks, str_z(cause), &masked);
-	x->s->conclusion = state == JOB_FAILURE && x->continue_on_error ? JOB_SUCCESS : state;
+	x->s->conclusion = (state == JOB_FAILURE || x->superseded) && x->continue_on_error ? JOB_SUCCESS : state;
 	if (x->s->conclusion == JOB_FAILURE && !j->failed) {
 		j->failed = true;
 		if (!j->result.cause[0])
@@ -303,6 +304,12 @@ static int watch(struct exec *x, bool stoppable, struct err *reterr)
 
 /* --- from the guard's status to the step's outcome --- */
 
+static bool is_superseded(const struct exec *x)
+{
+	return x->status.end == GUARD_EXITED && x->status.exit_status == RELEASE_SUPERSEDED_STATUS &&
+	       str_eqz(doc_get_str(x->s->spec, "uses"), "weir/release@v1");
+}
+
 static int outcome(struct exec *x, struct err *reterr)
 {
 	CLEANUP_BUF struct buf out = BUF_INIT(16 << 20);
@@ -332,6 +339,16 @@ static int outcome(struct exec *x, struct err *reterr)
 		if (!cause[0])
 			snprintf(cause, sizeof(cause), "%.500s", back.msg);
 		r = x->log.failed.code ? 0 : say(x, arena_printf(&x->arena, "::error::%s", back.msg), reterr);
+	}
+	if (is_superseded(x)) {
+		const struct kv *told = kvs_get(&x->s->outputs, STR("cause"));
+		str              why = told ? str_sub(told->value, 0, 300) : STR("superseded by a newer release");
+
+		snprintf(cause, sizeof(cause), "%.*s", STR_ARG(why));
+		state = JOB_CANCELLED;
+		x->superseded = true;
+		if (!x->continue_on_error)
+			job_cancel(x->j, cause);
 	}
 	if (!r && x->status.end != GUARD_EXITED)
 		r = say(x, arena_printf(&x->arena, "weir: %s", cause), reterr);
@@ -363,13 +380,23 @@ static void name_of(struct exec *x, char *out, size_t size)
 	snprintf(out, size, "%.*s", STR_ARG(name));
 }
 
+static usec_t stopped_at(struct job *j)
+{
+	usec_t at;
+
+	pthread_mutex_lock(&j->lock);
+	at = j->stopped ? j->stopped : clock_wall_now();
+	pthread_mutex_unlock(&j->lock);
+	return at;
+}
+
 static int64_t time_left(struct exec *x, double minutes)
 {
 	int64_t job_ms = doc_get_int(x->j->spec, "timeout_ms", 6 * 3600000), own = (int64_t)(minutes * 60000);
 	int64_t left = job_ms - (clock_wall_now() - x->j->started) / USEC_PER_MSEC;
 
-	if (x->j->timed_out || job_is_cancelled(x->j))
-		left = 5 * 60000; /* what is left for always() steps */
+	if (x->j->timed_out || job_is_cancelled(x->j)) /* what is left for always() steps */
+		left = doc_get_int(x->j->spec, "cancel_timeout_ms", 5 * 60000) - (clock_wall_now() - stopped_at(x->j)) / USEC_PER_MSEC;
 	if (left < 1)
 		left = 1;
 	return minutes > 0 && own < left ? (own < 1 ? 1 : own) : left;
@@ -425,8 +452,9 @@ static int decide(struct exec *x, bool *ret_run, double *ret_minutes, struct err
 	*ret_run = true;
 	*ret_minutes = 0;
 	name_of(x, x->s->view.name, sizeof(x->s->view.name));
-	if (!r)
-		r = eval_flag(&x->eval, "continue-on-error", doc_get(spec, "continue_on_error"), &x->continue_on_error, reterr);
+	/* also when the env is wrong: that is a failure of the step like any other */
+	int flag = eval_flag(&x->eval, "continue-on-error", doc_get(spec, "continue_on_error"), &x->continue_on_error, r ? NULL : reterr);
+	r = r ? r : flag;
 	if (!r)
 		r = eval_if(&x->eval, doc_get_str(spec, "if"), ret_run, reterr);
 	if (!r && *ret_run)
@@ -497,6 +525,7 @@ static int step_go(struct exec *x, struct err *reterr)
 	    clock_wall_now() - x->j->started >= doc_get_int(x->j->spec, "timeout_ms", INT64_MAX / 2000) * USEC_PER_MSEC) {
 		pthread_mutex_lock(&x->j->lock);
 		x->j->timed_out = true;
+		x->j->stopped = x->j->stopped ? x->j->stopped : clock_wall_now();
 		pthread_mutex_unlock(&x->j->lock);
 		snprintf(x->j->result.cause, sizeof(x->j->result.cause), "timeout: %lld min",
 		         (long long)(doc_get_int(x->j->spec, "timeout_ms", 0) / 60000));

@@ -2,6 +2,7 @@
 #include "base/base.h"
 #include "base/fs.h"
 #include "base/limits.h"
+#include "confine/confine.h"
 #include "pipeline/steps-internal.h"
 
 #include <errno.h>
@@ -295,6 +296,7 @@ void job_cancel(struct job *j, const char *cause)
 	pthread_mutex_lock(&j->lock);
 	if (!j->cancel)
 		snprintf(j->cancel_cause, sizeof(j->cancel_cause), "%.500s", cause && *cause ? cause : "cancelled");
+	j->stopped = j->stopped ? j->stopped : clock_wall_now();
 	j->cancel = true;
 	pthread_mutex_unlock(&j->lock);
 	wake(j);
@@ -382,6 +384,6 @@ void job_get_environment_url(struct job *j, struct buf *out)
 
 int job_remove(struct job *j, struct err *reterr)
 {
-	sandbox_cleanup(j->cgroup);
+	confine_cgroup_remove(j->cgroup);
 	return fs_remove_tree(j->dir, reterr);
 }

@@ -14,6 +14,10 @@
 #include "base/err.h"
 #include "base/str.h"
 
+/* The exit status by which the program of weir/release@v1 says that a newer release took the place of its own; its output `cause` says which.
+ * The job then ends as cancelled, as at GitHub a run that a newer one replaces: nothing has failed. */
+#define RELEASE_SUPERSEDED_STATUS 76
+
 struct job;
 struct guard_starter;
 

@@ -265,6 +265,16 @@ def in_terminal(*argv, env=None, columns=80):
     return out.decode()
 
 
+def test_unknown_environment():
+    r = weir("config", "check", env={"WEIR_LISEN": "127.0.0.1:1"}, want=2)
+    expect("WEIR_LISEN, which weir does not know (did you mean WEIR_LISTEN?)" in r.stderr and not r.stdout, r.stderr)
+    weir("serve", env={"WEIR_DAT": TOP}, want=2)
+    weir("help", env={"WEIR_LISEN": "x"})
+    weir("config", "check", env={"WEIR_TEST_LISEN": "x", "WEIR_CONFORMANCE": "x"})
+    r = weir("action-release", env={"WEIR_LISEN": "x"}, want=2)  # a step's own variables are the workflow's business
+    expect("WEIR_LISEN" not in r.stderr, r.stderr)
+
+
 def test_colours():
     for argv in (("help",), ("doctor",), ("config", "show"), ("new", "--list")):
         expect("\033[" in in_terminal(WEIR, *argv), f"{argv}: colours on a terminal")

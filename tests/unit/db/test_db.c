@@ -433,6 +433,117 @@ static void test_counter(void **s UNUSED)
 	db_close(db);
 }
 
+/* --- writes that want the same row --- */
+
+struct contender {
+	struct db   *db;
+	pthread_t    thread;
+	bool         in_turn;
+	int          sleep_ms, times; /* times 0: until `over` */
+	int          done, errors;
+	atomic_int  *inside, *most, *runs;
+	atomic_bool *over;
+};
+static int contend_fn(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	struct contender *c = arg;
+	int64_t           n;
+	int               now = atomic_fetch_add(c->inside, 1) + 1, rc;
+
+	atomic_fetch_add(c->runs, 1);
+	if (now > atomic_load(c->most))
+		atomic_store(c->most, now);
+	rc = db_get_int(tx, reterr, &n, NULL, "SELECT share FROM thing WHERE id = 1", "");
+	if (!rc && c->sleep_ms)
+		clock_sleep_ms(c->sleep_ms);
+	if (!rc)
+		rc = db_exec(tx, reterr, "UPDATE thing SET share = $1 WHERE id = 1", "d", (double)(n + 1));
+	atomic_fetch_sub(c->inside, 1);
+	return rc;
+}
+static void *contend(void *arg)
+{
+	struct contender *c = arg;
+
+	for (int i = 0; c->times ? i < c->times : !atomic_load(c->over); i++) {
+		struct err e = { 0 };
+
+		if (c->in_turn ? db_write_in_turn(c->db, contend_fn, c, &e) : db_write(c->db, contend_fn, c, &e)) {
+			fprintf(stderr, "%s\n", e.msg);
+			c->errors++;
+		} else {
+			c->done++;
+		}
+	}
+	return NULL;
+}
+static int share_fn(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	return db_get_int(tx, reterr, arg, NULL, "SELECT share FROM thing WHERE id = 1", "");
+}
+static int share_begin(struct db_tx *tx, void *arg UNUSED, struct err *reterr)
+{
+	return db_exec(tx, reterr, "INSERT INTO thing (id, share) VALUES (1, 0)", "");
+}
+
+/* A write that takes long must not be taken back for ever by quick ones that come after it. */
+static void test_slow_write_is_not_starved(void **s UNUSED)
+{
+	struct db       *db = fresh_db();
+	atomic_int       inside = 0, most = 0, runs = 0;
+	atomic_bool      over = false;
+	struct contender quick[4], slow = { .db = db, .sleep_ms = 20, .times = 3, .inside = &inside, .most = &most, .runs = &runs, .over = &over };
+	struct err       e = { 0 };
+	int64_t          sum = 0, want;
+
+	assert_ok(db_write(db, share_begin, NULL, &e), &e);
+	for (size_t i = 0; i < ARRAY_SIZE(quick); i++) {
+		quick[i] = (struct contender){ .db = db, .inside = &inside, .most = &most, .runs = &runs, .over = &over };
+		assert_int_equal(pthread_create(&quick[i].thread, NULL, contend, &quick[i]), 0);
+	}
+	contend(&slow);
+	atomic_store(&over, true);
+	want = slow.done;
+	for (size_t i = 0; i < ARRAY_SIZE(quick); i++) {
+		pthread_join(quick[i].thread, NULL);
+		assert_int_equal(quick[i].errors, 0);
+		want += quick[i].done;
+	}
+	assert_int_equal(slow.errors, 0);
+	assert_ok(db_read(db, share_fn, &sum, &e), &e);
+	assert_int_equal(sum, want); /* no write was lost */
+	db_close(db);
+}
+
+/* Of two servers, only one function of db_write_in_turn() runs at a time, and none is taken back. */
+static void test_in_turn(void **s UNUSED)
+{
+	struct db       *db[2] = { fresh_db(), NULL };
+	atomic_int       inside = 0, most = 0, runs = 0;
+	struct contender c[8];
+	struct err       e = { 0 };
+	int64_t          sum = 0;
+	bool             two = !db_is_sqlite(db[0]);
+
+	db[1] = two ? open_db() : db[0];
+	assert_ok(db_write(db[0], share_begin, NULL, &e), &e);
+	for (size_t i = 0; i < ARRAY_SIZE(c); i++) {
+		c[i] = (struct contender){ .db = db[i % 2], .in_turn = true, .sleep_ms = 1, .times = 15, .inside = &inside, .most = &most, .runs = &runs };
+		assert_int_equal(pthread_create(&c[i].thread, NULL, contend, &c[i]), 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(c); i++) {
+		pthread_join(c[i].thread, NULL);
+		assert_int_equal(c[i].errors, 0);
+	}
+	assert_int_equal(most, 1);
+	assert_int_equal(runs, 8 * 15);
+	assert_ok(db_read(db[0], share_fn, &sum, &e), &e);
+	assert_int_equal(sum, 8 * 15);
+	if (two)
+		db_close(db[1]);
+	db_close(db[0]);
+}
+
 /* --- notification --- */
 
 static void on_notify(void *ctx) { atomic_fetch_add((atomic_int *)ctx, 1); }
@@ -751,7 +862,7 @@ int main(void)
 		cmocka_unit_test(test_reopen),       cmocka_unit_test(test_migrations), cmocka_unit_test(test_misuse),
 		cmocka_unit_test(test_get_helpers),  cmocka_unit_test(test_order),    cmocka_unit_test(test_snapshot),
 		cmocka_unit_test(test_read_one),
-		cmocka_unit_test(test_counter),      cmocka_unit_test(test_notify),   cmocka_unit_test(test_unlisten_waits),   cmocka_unit_test(test_crash),
+		cmocka_unit_test(test_counter), cmocka_unit_test(test_slow_write_is_not_starved), cmocka_unit_test(test_in_turn),      cmocka_unit_test(test_notify),   cmocka_unit_test(test_unlisten_waits),   cmocka_unit_test(test_crash),
 		cmocka_unit_test(test_disk_full),   cmocka_unit_test(test_file_limit),    cmocka_unit_test(test_backup),   cmocka_unit_test(test_open_errors),
 		cmocka_unit_test(test_restart),
 	};

@@ -207,7 +207,7 @@ static void *work(void *arg)
 		char           id[16];
 		int64_t        n;
 
-		if (run(&o)) {
+		if (db_write_in_turn(db, op_fn, &o, NULL)) {
 			w->errors++;
 			return NULL;
 		}

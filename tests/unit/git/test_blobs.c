@@ -1,5 +1,5 @@
 /* Blobs that new commits bring: each once, with path and commit; merges; quarantine; missing objects. */
-#include "fixture.h"
+#include "lib/gitfixture.h"
 
 static int list(void *ctx, const struct git_new_blob *b, struct err *reterr UNUSED)
 {
@@ -149,11 +149,11 @@ static void test_missing_objects_are_said(void **s)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_a_push, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_merges_bring_only_their_own, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_all_history_is_what_git_lists, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_commit_and_path_are_the_first, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_missing_objects_are_said, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_push, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_merges_bring_only_their_own, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_all_history_is_what_git_lists, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_commit_and_path_are_the_first, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_missing_objects_are_said, git_fixture_setup, git_fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include "tests/unit/pipeline/step-help.h"
 
 #include "base/proc.h"
+#include "confine/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -249,9 +250,9 @@ static void test_no_limits_are_said(void **state)
 	char limits[160];
 
 	(void)state;
-	sandbox_cgroup_make(NULL, 1 << 30, 10, limits, sizeof(limits));
+	confine_cgroup_make(NULL, 1 << 30, 10, limits, sizeof(limits));
 	assert_string_equal(limits, "memory unlimited, processes unlimited (cgroups: none)");
-	sandbox_cgroup_make("../../escape", 1 << 30, 10, limits, sizeof(limits));
+	confine_cgroup_make("../../escape", 1 << 30, 10, limits, sizeof(limits));
 	assert_true(str_has_prefix(str_z(limits), STR("memory unlimited, processes unlimited")));
 }
 
