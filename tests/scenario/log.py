@@ -47,10 +47,14 @@ def weir(*argv, want=0):
     return r
 
 
+FOLLOWERS = []  # ended at the end, whatever went wrong
+
+
 class Follow:
     def __init__(self, *argv):
         self.lines = []
         self.p = subprocess.Popen([WEIR, "log", "--follow", *argv], env=ENV, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        FOLLOWERS.append(self.p)
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
 
@@ -155,6 +159,9 @@ def main():
         test_verify()
         test_insights()
     finally:
+        for p in FOLLOWERS:
+            p.kill()
+            p.wait()
         server.send_signal(signal.SIGTERM)
         server.wait()
         subprocess.run([WEIR, "down"], env=ENV, cwd=TOP, capture_output=True, check=False)
