@@ -204,25 +204,8 @@ static int compile_list(struct comp *c, uint32_t slot, const struct doc_node *n)
 	return 0;
 }
 
-static bool foldable(uint8_t op)
-{
-	switch (op) {
-	case OP_MISSING: /* read the data, call more than their arguments, or fail on purpose */
-	case OP_MISSING_SOME:
-	case OP_MAP:
-	case OP_FILTER:
-	case OP_REDUCE:
-	case OP_ALL:
-	case OP_SOME:
-	case OP_NONE:
-	case OP_TRY:
-	case OP_THROW:
-	case OP_FRACTIONAL:
-		return false;
-	default:
-		return op >= OP_IF && op <= OP_ENDS_WITH;
-	}
-}
+/* All that neither reads data (what stands before `if`, fractional) nor leads out of the rule. */
+static bool foldable(uint8_t op) { return op >= OP_IF && op <= OP_ENDS_WITH && op != OP_FRACTIONAL; }
 
 /* What depends on constants only becomes one; what fails stays and fails when it is evaluated. */
 static void fold(struct comp *c, uint32_t slot)
@@ -387,7 +370,7 @@ static int compile_op(struct comp *c, uint32_t slot, uint8_t op, const struct do
 static uint8_t find_op(const struct comp *c, str name)
 {
 	for (uint8_t i = OP_VAR; i < OPS; i++)
-		if (ops[i].dialects >> c->o->dialect & 1 && str_eqz(name, ops[i].name))
+		if (name.len && ops[i].name[0] == name.ptr[0] && ops[i].dialects >> c->o->dialect & 1 && str_eqz(name, ops[i].name))
 			return i;
 	return 0;
 }

@@ -324,6 +324,7 @@ struct evaluator {
 	const struct doc_node *doc;
 	const struct logic_rule *rule; /* NULL: it cannot be used */
 	const char *error;             /* why */
+	const struct evaluator *cause; /* the one whose fault it is, when that is another */
 	uint32_t *refs;                /* evaluators that it names */
 	size_t n_refs, next_ref;
 	uint8_t state;

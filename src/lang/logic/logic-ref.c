@@ -54,6 +54,20 @@ static void each_ref(const struct logic_evaluators *set, const struct doc_node *
 			each_ref(set, n->map.pairs[i].value, out, count);
 }
 
+/* Why an evaluator that did not compile cannot be used: what is wrong with the one behind it where it is that one's fault. */
+static const char *reason(struct arena *a, const struct logic_evaluators *set, struct evaluator *e, const char *own)
+{
+	for (size_t i = 0; i < e->n_refs; i++) {
+		const struct evaluator *behind = &set->list[e->refs[i]];
+
+		if (behind->state != DONE || behind->rule)
+			continue;
+		e->cause = behind->cause ? behind->cause : behind;
+		return arena_printf(a, "it refers to '%.*s', which cannot be used: %s", STR_ARG(e->cause->name), e->cause->error);
+	}
+	return arena_printf(a, "%s", own);
+}
+
 static void compile_one(struct arena *a, const struct logic_evaluators *set, struct evaluator *e, const struct logic_options *o)
 {
 	struct logic_options own = *o;
@@ -61,12 +75,10 @@ static void compile_one(struct arena *a, const struct logic_evaluators *set, str
 	struct err err = { 0 };
 
 	own.evaluators = set;
-	e->state = DONE;
-	if (e->error)
-		return;
-	if (logic_compile_named(a, e->doc, &own, e->name, &rule, &err))
-		e->error = arena_printf(a, "%s", err.msg);
+	if (!e->error && logic_compile_named(a, e->doc, &own, e->name, &rule, &err))
+		e->error = reason(a, set, e, err.msg);
 	e->rule = rule;
+	e->state = DONE;
 }
 
 /* Everything that `first` names, then `first`. */

@@ -166,6 +166,27 @@ static void test_numbers_as_text(void **state)
 	assert_string_equal(result(f, "[9007199254740993,9007199254740991]", "{}"), "[9007199254740992,9007199254740991]");
 }
 
+static void test_in_texts(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_string_equal(result(f, "[{\"in\":[{\"var\":\"e\"},{\"var\":\"e\"}]},{\"in\":[\"\",\"a\"]},{\"in\":[1,\"a1\"]},{\"in\":[null,\"annul\"]},"
+								  "{\"in\":[[1,2],\"01,23\"]},{\"in\":[\"a\",5]},{\"in\":[\"a\"]}]",
+							   "{\"e\":\"\"}"),
+						"[false,true,true,false,true,false,false]");
+}
+
+static void test_no_such_number(void **state)
+{
+	struct fixture *f = *state;
+	struct logic_value v;
+
+	assert_ok(eval(f, "{\"/\":[1,{\"var\":\"z\"}]}", "{\"z\":0}", &v), &f->err);
+	assert_int_equal(v.kind, LOGIC_NULL);
+	assert_ok(eval(f, "{\"+\":[{\"var\":\"z\"}]}", "{\"z\":\"x\"}", &v), &f->err);
+	assert_int_equal(v.kind, LOGIC_NULL);
+}
+
 static void test_text_positions(void **state)
 {
 	struct fixture *f = *state;
@@ -282,7 +303,7 @@ static void test_broken_evaluators(void **state)
 	assert_str(name, "ok");
 	error = logic_evaluators_error(f->o.evaluators, 6, &name);
 	assert_str(name, "behind");
-	assert_non_null(strstr(error, "the evaluator 'bad' cannot be used"));
+	assert_string_equal(error, "it refers to 'bad', which cannot be used: 1:120: unknown operator 'nosuch'");
 	assert_null(logic_evaluators_error(f->o.evaluators, 8, &name));
 	assert_null(name.ptr);
 	assert_err(logic_evaluators_compile(&f->a, doc(f, "[1]"), &f->o, &set, &f->err), WEIR_EPARSE);
@@ -335,7 +356,7 @@ static void test_fractional_null(void **state)
 		"[]", "5", "[[]]", "[[\"a\",1,2]]", "[[\"a\",0],[\"b\",0]]", "[[\"a\",1.5]]", "[[\"a\",\"1\"]]", "[[\"a\",2147483647],[\"b\",1]]",
 		"[{\"var\":\"n\"},[\"a\",1]]", "[{\"var\":\"nothing\"},[\"a\",1]]", "[null,[\"a\"]]", "[\"key\"]", "[\"key\",\"a\"]",
 		"[[\"a\",{\"var\":\"half\"}]]", "[[\"a\",{\"var\":\"big\"}],[\"b\",{\"var\":\"one\"}]]", "[[\"a\",{\"var\":\"k\"}]]",
-		"[[[1],1]]", "[[{\"var\":\"\"},1]]", "{\"merge\":[1,2]}", "{\"var\":\"nothing\"}", "[\"k\",[\"a\"],{\"var\":\"n\"}]", "[[null,1]]",
+		"[[[1],1]]", "[[\"a\",2147483646],[[1],1]]", "[[{\"var\":\"\"},1]]", "{\"merge\":[1,2]}", "{\"var\":\"nothing\"}", "[\"k\",[\"a\"],{\"var\":\"n\"}]", "[[null,1]]",
 	};
 	char rule[256];
 
@@ -421,7 +442,7 @@ static void test_fractional_values(void **state)
 static void test_semver_order(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const order[] = { "0.9.9",	  "1.0.0-0",	   "1.0.0-2",	  "1.0.0-11",  "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta",
+	static const char *const order[] = { "0.9.9",	  "1.0.0-0",	   "1.0.0-2",	  "1.0.0-11",  "1.0.0--",	  "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta",
 										 "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1",		   "1.0.1",		   "1.2",
 										 "v2.0.0+x",  "10.0.0" };
 	char rule[128];
@@ -533,6 +554,35 @@ static void test_steps(void **state)
 				 WEIR_ELIMIT, "val at 1:70: the evaluation takes too many steps");
 }
 
+static void test_long_texts(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const rules[] = {
+		"{\"substr\":[{\"var\":\"t\"},1]}", "{\"cat\":[{\"var\":\"t\"},1]}", "{\"in\":[\"b\",{\"var\":\"t\"}]}",
+		"{\"in\":[{\"var\":\"t\"},[{\"var\":\"t\"}]]}", "{\"==\":[{\"var\":\"t\"},{\"var\":\"t\"}]}", "{\"<\":[{\"var\":\"t\"},{\"var\":\"t\"}]}",
+		"{\"starts_with\":[{\"var\":\"t\"},{\"var\":\"t\"}]}", "{\"fractional\":[{\"var\":\"t\"},[1]]}", "{\"fractional\":[{\"cat\":[{\"var\":\"t\"},1]},[1]]}",
+		"{\"missing\":[{\"var\":\"t\"}]}", "{\"var\":{\"var\":\"t\"}}",
+	};
+	struct buf data CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct logic_value v;
+
+	buf_addz(&data, "{\"t\":\"");
+	for (int i = 0; i < 100000; i++)
+		buf_addc(&data, 'a');
+	buf_addz(&data, "\"}");
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+		for (int v3 = 0; v3 < 2; v3++) {
+			f->o.fractional = v3 ? LOGIC_FRACTIONAL_V3 : LOGIC_FRACTIONAL_V2;
+			f->env.limits.steps_max = 1000;
+			if (eval(f, rules[i], buf_z(&data), &v) != -WEIR_ELIMIT)
+				fail_msg("%s costs too little", rules[i]);
+			f->env.limits.steps_max = 0;
+			assert_ok(eval(f, rules[i], buf_z(&data), &v), &f->err);
+		}
+	f->o.dialect = LOGIC_CLASSIC; /* what is this long is no number */
+	assert_string_equal(result(f, "{\"-\":{\"var\":\"t\"}}", buf_z(&data)), "null");
+}
+
 static void test_bytes(void **state)
 {
 	struct fixture *f = *state;
@@ -631,6 +681,23 @@ static void test_deep_rules(void **state)
 			break;
 		}
 	}
+}
+
+/* Lists that stand for arguments are taken in, and what is in them nests like everything else. */
+static void test_deep_lists(void **state)
+{
+	struct fixture *f = *state;
+	struct buf map CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct logic_rule *r;
+
+	buf_addz(&map, "{\"l0\":[{\"var\":\"x\"}]");
+	for (int i = 1; i < 300; i++)
+		buf_addf(&map, ",\"l%d\":[{\"or\":{\"$ref\":\"l%d\"}}]", i, i - 1);
+	buf_addz(&map, "}");
+	use_evaluators(f, buf_z(&map));
+	assert_ok(compile(f, "{\"or\":{\"$ref\":\"l190\"}}", &r), &f->err);
+	assert_err(compile(f, "{\"or\":{\"$ref\":\"l250\"}}", &r), WEIR_EPARSE);
+	assert_non_null(strstr(f->err.msg, "operators are nested deeper than 200"));
 }
 
 static void test_growing_lists(void **state)
@@ -855,11 +922,11 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_objects), T(test_many_keys), T(test_numbers_as_text), T(test_text_positions), T(test_compile_errors),
+		T(test_objects), T(test_many_keys), T(test_numbers_as_text), T(test_in_texts), T(test_no_such_number), T(test_text_positions), T(test_compile_errors),
 		T(test_thrown_errors), T(test_dialects_differ), T(test_refs), T(test_broken_evaluators), T(test_injected), T(test_hash_edges),
 		T(test_fractional_null), T(test_fractional_forms), T(test_fractional_values), T(test_semver_order), T(test_folding),
-		T(test_constants), T(test_long_lists), T(test_steps), T(test_bytes), T(test_deep_values), T(test_deep_equality),
-		T(test_deep_rules), T(test_growing_lists), T(test_small_arena), T(test_huge_literals), T(test_trace),
+		T(test_constants), T(test_long_lists), T(test_steps), T(test_long_texts), T(test_bytes), T(test_deep_values), T(test_deep_equality),
+		T(test_deep_rules), T(test_deep_lists), T(test_growing_lists), T(test_small_arena), T(test_huge_literals), T(test_trace),
 		T(test_error_in_evaluator), T(test_no_memory), T(test_threads), T(test_compact), T(test_scopes), T(test_lists),
 	};
 
