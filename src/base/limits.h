@@ -8,7 +8,7 @@
 #define LIMIT_DOC_NODES          1000000    /* nodes of a document after aliases: an alias bomb ends here */
 #define LIMIT_DOC_ALIASES        1000       /* alias uses in one YAML document */
 #define LIMIT_NAME_BYTES         64         /* project, service, environment, token names: they become file names */
-#define LIMIT_HTTP_HEADER_BYTES  (32 << 10) /* request line and headers together */
+#define LIMIT_HTTP_HEADER_BYTES  (16 << 10) /* request line and headers together: a credential, cookies and a long target; the usual limit of proxies */
 #define LIMIT_HTTP_BODY_BYTES    (1 << 20)  /* body of an API call unless its route says otherwise */
 #define LIMIT_EVENT_BYTES        (256 << 10) /* canonical JSON of one event */
 #define LIMIT_PUSH_BYTES         (2LL << 30) /* pack of one push: receive.maxInputSize */
@@ -21,6 +21,7 @@
 #define LIMIT_WORKFLOW_JOBS      1000        /* jobs of one run after matrices */
 #define LIMIT_WORKFLOW_BYTES     (1 << 20)  /* a workflow file */
 #define LIMIT_WORKFLOW_NAME_BYTES 255       /* its name: a column of every page */
+#define LIMIT_RUN_NAME_BYTES     500       /* of a run: a commit's subject */
 #define LIMIT_WORKFLOW_PAIRS     256        /* entries of an env, with or outputs map */
 #define LIMIT_WORKFLOW_INPUTS    25         /* inputs of a dispatch, as GitHub had it */
 #define LIMIT_JOB_STEPS          1000       /* steps of one job */
@@ -55,6 +56,7 @@
 #define LIMIT_VERSION_BYTES      (4LL << 30) /* a stored version when unpacked: a small archive can hold a huge file */
 #define LIMIT_VERSION_FILES      200000      /* files of one version: a large node_modules has about 60,000 */
 #define LIMIT_RECORD_BYTES       1024        /* one request record of HAProxy's ring (its maxlen) */
+#define LIMIT_ENDED_LOGS_BYTES   (1LL << 30) /* logs of all ended instances together; the oldest go first */
 #define LIMIT_RELEASE_POINTS     600         /* points kept for a release's chart; older ones are thinned out */
 
 #define LIMIT_HTTP_TARGET_BYTES  (8 << 10)   /* request target: longer ones are attacks or mistakes */
@@ -67,6 +69,8 @@
 #define LIMIT_SSE_PULL_BYTES     (1 << 20)   /* messages of one turn of one event stream */
 #define LIMIT_WAIVERS            1000        /* entries of .weir/waivers.yaml: each finding is held against each */
 #define LIMIT_FINDINGS           1000        /* findings of one verdict; more are counted */
+#define LIMIT_CODE_TEXT_BYTES    (1 << 20)   /* file of which lines are kept with a finding: it is scanned once more for each */
+#define LIMIT_CODE_FINDINGS      20          /* findings of one refused push that get their lines */
 #define LIMIT_INSIGHT_BYTES      (512 << 20) /* texts of all changes and deployments that measurements look at */
 #define LIMIT_INSIGHT_FEW        20          /* below so many rows a figure is marked "too few" */
 #define LIMIT_INSIGHT_DAYS       3660        /* longest window of measurements: ten years */
@@ -78,5 +82,17 @@
 #define LIMIT_CEL_MESSAGE_DEPTH     100        /* messages in messages, as protobuf's own readers have it: ours recurse */
 #define LIMIT_CEL_MESSAGE_BYTES     (64 << 20) /* one serialized message */
 #define LIMIT_CEL_DESCRIPTORS_BYTES (32 << 20) /* one descriptor set: all of googleapis is under 20 MiB */
+#define LIMIT_FLAG_KEY_BYTES     200         /* key of a flag, name of a variant or evaluator: they stand in URLs, tables and messages */
+#define LIMIT_FLAG_VARIANTS      1000        /* variants of one flag */
+#define LIMIT_FLAG_BYTES         (256 << 10) /* one flag's definition: segments with some 10,000 ids fit in */
+#define LIMIT_FLAG_HEAD_BYTES    (4 << 20)   /* evaluators and metadata of one set */
+#define LIMIT_FLAGS              2000000     /* flags of one set */
+#define LIMIT_FLAG_PREREQUISITES 20          /* direct ones of one flag */
+#define LIMIT_FLAG_CHAIN         16          /* flags in a row that need each other: evaluation recurses */
+#define LIMIT_FLAG_CHAIN_STEPS   10000       /* looked at to find the longest such row: many flags that share theirs */
+#define LIMIT_FLAG_COMMENT_BYTES 1000        /* why flags were changed */
+#define LIMIT_FLAG_STREAMS       20000       /* clients that wait for news of flags */
+#define LIMIT_FLAG_SCRATCH_BYTES (1 << 20)   /* values that one evaluation makes */
+#define LIMIT_FLAG_STEPS         100000      /* nodes of a rule that one evaluation looks at: some milliseconds */
 
 #endif

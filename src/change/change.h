@@ -22,6 +22,7 @@ struct change {
 	/* `weir check --staged` and --all: files to look at instead of new_id's; NULL for a push. */
 	const struct change_file *files;
 	size_t            n_files;
+	bool              keep_code;  /* a push: findings of a refusal get their lines, since its objects go away */
 	bool              whole_tree; /* the files are all there are: a waiver that covers none of their findings is unused */
 };
 struct change_file {
@@ -29,6 +30,11 @@ struct change_file {
 };
 
 enum severity { SEVERITY_NONE, SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_ERROR };
+
+struct finding_code { /* lines as they may be shown and recorded: nothing that may be a secret is in them */
+	uint32_t first; /* number of the first one; 0: none are kept */
+	str      lines; /* joined by line feeds */
+};
 
 struct finding {
 	str           check;    /* "credentials", "files" */
@@ -41,6 +47,7 @@ struct finding {
 	str           commit;   /* that brings it, or empty */
 	str           fingerprint; /* stays the same when the file moves: hex */
 	bool          waived;
+	struct finding_code code;
 	str           waiver;   /* "OWNER until 2026-12-31: reason", when waived */
 };
 

@@ -1,5 +1,6 @@
 /* cmd-action-release.c - `weir action-release` (hidden): the program of the step `uses: weir/release@v1`. Runs inside the job's sandbox: packs the named
- * files, stores them, asks for a release and tells its course until it is over. Fails with the release.
+ * files, stores them, asks for a release and tells its course until it is over. Fails with the release; when a newer one took its place it ends with
+ * RELEASE_SUPERSEDED_STATUS. Its outputs: release, state, cause.
  *
  * Everything comes from the environment: INPUT_SERVICE, INPUT_ENVIRONMENT, INPUT_FILES, GITHUB_WORKSPACE, GITHUB_REPOSITORY, GITHUB_SHA, GITHUB_RUN_ID,
  * WEIR_SERVER_URL and WEIR_TOKEN_FILE (the job's own token; never in an argument). One thread. A server that is away for a while (it is being restarted)
@@ -10,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/release-text.h"
+#include "pipeline/steps.h"
 #include "release/artifact.h"
 
 #include <errno.h>
@@ -126,6 +128,49 @@ static void tell(struct action *a, const struct doc_node *r, char last[300])
 	release_text_line(a->c, r);
 }
 
+/* One line of $GITHUB_OUTPUT; values have no line ends of their own. */
+static void put_output(struct buf *b, const char *name, str value)
+{
+	buf_addf(b, "%s=", name);
+	for (size_t i = 0; i < value.len; i++)
+		buf_addc(b, value.ptr[i] == '\n' || value.ptr[i] == '\r' ? ' ' : value.ptr[i]);
+	buf_addc(b, '\n');
+}
+
+/* "superseded by release #12": the number is what people see on the pages. */
+static const char *superseded_cause(struct action *a, struct arena *mem, str by)
+{
+	struct action    other = *a;
+	struct doc_node *n;
+
+	snprintf(other.id, sizeof(other.id), "%.*s", STR_ARG(by));
+	if (look(&other, mem, &n, NULL)) /* it may be unreachable just now; its id says it, too */
+		return arena_printf(mem, "superseded by release %.*s", STR_ARG(by));
+	return arena_printf(mem, "superseded by release #%lld", (long long)doc_get_int(n, "seq", 0));
+}
+
+/* Writes the outputs. Returns the exit status, or an error. */
+static int over(struct action *a, struct arena *mem, const struct doc_node *r, struct err *reterr)
+{
+	CLEANUP_BUF struct buf out = BUF_INIT(8192);
+	str                    state = doc_get_str(r, "state"), cause = doc_get_str(r, "cause"), by = doc_get_str(r, "superseded_by");
+	bool                   superseded = str_eqz(state, "aborted") && by.len;
+	CLEANUP_FD int         fd = *env_of("GITHUB_OUTPUT") ? open(env_of("GITHUB_OUTPUT"), O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
+	int                    e;
+
+	if (superseded)
+		cause = str_z(superseded_cause(a, mem, by));
+	put_output(&out, "release", str_z(a->id));
+	put_output(&out, "state", superseded ? STR("superseded") : state);
+	put_output(&out, "cause", cause);
+	e = buf_check(&out, "outputs", reterr);
+	if (!e && fd >= 0)
+		e = fs_write_fd(fd, "outputs", buf_str(&out), reterr);
+	if (superseded)
+		cli_notef(a->c, "%.*s\n", STR_ARG(cause));
+	return e ? e : superseded ? RELEASE_SUPERSEDED_STATUS : str_eqz(state, "finished") ? 0 : 1;
+}
+
 static int wait_for_end(struct action *a, struct err *reterr)
 {
 	char   last[300] = "";
@@ -143,7 +188,7 @@ static int wait_for_end(struct action *a, struct err *reterr)
 			tell(a, n, last);
 			if (doc_get_bool(n, "over", false)) {
 				release_text_evidence(a->c, n);
-				return str_eqz(doc_get_str(n, "state"), "finished") ? 0 : 1;
+				return over(a, &mem, n, reterr);
 			}
 		} else if (!err_retryable(r)) {
 			return r;

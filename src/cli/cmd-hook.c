@@ -69,6 +69,24 @@ static int hooks_dir(char *out, size_t size, struct err *reterr)
 	return fs_mkdirs(out, 0777, reterr);
 }
 
+/* core.hooksPath may name a folder that many repositories use: weir then runs in all of them, which has to be said. */
+static void tell_of_shared(struct cli *c, const char *dir)
+{
+	static const char *const argv[] = { "git", "rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel", NULL };
+	CLEANUP_BUF struct buf   text = BUF_INIT(16384);
+	struct proc_run          run = { .argv = argv, .out = &text };
+	str                      line, rest;
+
+	if (*dir != '/' || proc_run(&run, NULL, NULL))
+		return;
+	for (rest = buf_str(&text); rest.len;) {
+		str_cut(rest, '\n', &line, &rest);
+		if (line.len && str_has_prefix(str_z(dir), line) && (dir[line.len] == '/' || !dir[line.len]))
+			return;
+	}
+	cli_notef(c, "hooks are taken from %s (core.hooksPath), outside of this repository: other repositories may use them, too\n", dir);
+}
+
 static int is_ours(const char *path, bool *ret, struct err *reterr)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(1 << 20);
@@ -164,7 +182,16 @@ static int each_hook(struct cli *c, int (*fn)(struct cli *, const struct hook *,
 	return rc;
 }
 
-static int run_install(struct cli *c, struct err *reterr) { return each_hook(c, install_one, reterr); }
+static int run_install(struct cli *c, struct err *reterr)
+{
+	char dir[4096];
+	int  rc = hooks_dir(dir, sizeof dir, reterr);
+
+	if (rc)
+		return rc;
+	tell_of_shared(c, dir);
+	return each_hook(c, install_one, reterr);
+}
 
 static int run_uninstall(struct cli *c, struct err *reterr) { return each_hook(c, uninstall_one, reterr); }
 

@@ -281,14 +281,7 @@ static int run_replay(struct cli *c, struct err *reterr)
 	bool                 equal;
 	int                  r = read_source(c, cli_arg(c, 0), &n, reterr);
 
-	if (r || (r = judge_read_evidence(evidence_in(n), &p, seg, &in, &said, reterr)))
-		return r;
-	/* One segment with all traffic: judged by the budget alone, as in the bake. */
-	if (in.n_seg == 1 && seg[0].canary_share >= 1)
-		r = judge_first(&p, seg[0].requests_canary, seg[0].failed_canary, in.clients_canary, &now, reterr);
-	else
-		r = judge_step(&p, &in, &now, reterr);
-	if (r)
+	if (r || (r = judge_read_evidence(evidence_in(n), &p, seg, &in, &said, reterr)) || (r = judge_step(&p, &in, &now, reterr)))
 		return r;
 	equal = said.call == now.call && same(said.log_e_worse, now.log_e_worse) && same(said.log_e_absolute, now.log_e_absolute);
 	if (cli_wants_json(c)) {

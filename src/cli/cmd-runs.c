@@ -35,9 +35,9 @@ static void print_run(struct cli *c, const struct doc_node *r)
 {
 	str result = result_of(r);
 
-	cli_printf(c, "%.*s  %.*s #%lld  %-20.*s %s%-9.*s%s %.8s", STR_ARG(doc_get_str(r, "id")), STR_ARG(doc_get_str(r, "project")),
+	cli_printf(c, "%.*s  %.*s #%lld  %-20.*s %s%-9.*s%s %.8s  %.*s", STR_ARG(doc_get_str(r, "id")), STR_ARG(doc_get_str(r, "project")),
 	           (long long)doc_get_int(r, "number", 0), STR_ARG(doc_get_str(r, "workflow")), result_color(c, result), STR_ARG(result), cli_color(c, ""),
-	           doc_get_str(r, "commit").ptr ? doc_get_str(r, "commit").ptr : "");
+	           doc_get_str(r, "commit").ptr ? doc_get_str(r, "commit").ptr : "", STR_ARG(doc_get_str(r, "name")));
 	print_cause(c, r);
 }
 
@@ -180,8 +180,10 @@ static int run_log(struct cli *c, struct err *reterr)
 
 	if (rc == 0)
 		rc = api_path(&path, "/api/v1/runs/", cli_arg(c, 0), "/jobs/", reterr);
-	buf_add_url(&path, job);
-	buf_addz(&path, "/log");
+	if (rc == 0) {
+		buf_add_url(&path, job);
+		buf_addz(&path, "/log");
+	}
 	if (cli_option(c, "step"))
 		rc = rc ? rc : api_path(&path, "?step=", cli_option(c, "step"), "", reterr);
 	if (rc == 0)

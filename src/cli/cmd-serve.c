@@ -65,6 +65,12 @@ static int config_fill(struct cli *c, struct server_config *cfg, char *host, cha
 	cfg->http_host = http_host;
 	if (str_to_u64(str_z(cli_setting(c, "runner-slots")), &n))
 		cfg->runner_slots = (unsigned)n;
+	if (str_to_u64(str_z(cli_setting(c, "keep-versions")), &n))
+		cfg->keep_versions = (unsigned)n;
+	if (str_to_u64(str_z(cli_setting(c, "keep-logs-days")), &n))
+		cfg->keep_logs_days = (unsigned)n;
+	if (!cfg->keep_versions || !cfg->keep_logs_days)
+		return err_set(reterr, WEIR_EINVAL, "keep-versions and keep-logs-days must be 1 or more");
 	if (str_to_u64(str_z(cli_setting(c, "http-threads")), &n))
 		cfg->http_threads = (unsigned)n;
 	if (str_to_u64(str_z(cli_setting(c, "http-workers")), &n))

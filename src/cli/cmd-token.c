@@ -62,15 +62,9 @@ static int run_list(struct cli *c, struct err *reterr)
 
 static int run_revoke(struct cli *c, struct err *reterr)
 {
-	CLEANUP_BUF struct buf path = BUF_INIT(1024);
-	struct doc_node       *answer;
-	int                    r;
+	struct doc_node *answer;
+	int              r = cli_call_named(c, "DELETE", "/api/v1/tokens/", cli_arg(c, 0), "", &answer, reterr);
 
-	buf_addz(&path, "/api/v1/tokens/");
-	buf_add_url(&path, str_z(cli_arg(c, 0)));
-	r = buf_check(&path, "the name", reterr);
-	if (!r)
-		r = cli_call(c, "DELETE", buf_z(&path), STR_NULL, &answer, reterr);
 	if (r)
 		return r;
 	if (cli_wants_json(c)) {
@@ -86,7 +80,7 @@ static int run_revoke(struct cli *c, struct err *reterr)
 }
 
 static const struct cli_opt create_opts[] = {
-	{ "scope", "SCOPE", "read (the default), develop, release, admin or runner" },
+	{ "scope", "SCOPE", "read (the default), develop, release, admin, runner or flags" },
 	{ "project", "PROJECT", "for this project only" },
 	{ "expires", "TIME", "how long it is good, for example 90d; without it: until it is revoked" },
 	{ NULL, NULL, NULL },
@@ -94,7 +88,7 @@ static const struct cli_opt create_opts[] = {
 const struct cli_command cmd_token_create = {
 	.name = "token create", .args = "NAME", .summary = "Makes an access token and prints it once", .opts = create_opts,
 	.help = "Each scope holds the ones before it: read, develop (push, run), release (release, roll back), admin (projects, tokens). The scope\n"
-	        "runner is for runners alone. git sends the token as the password, with any user name.",
+	        "runner is for runners alone, flags for applications that only ask what flags say. git sends the token as the password, with any user name.",
 	.args_min = 1, .args_max = 1, .run = run_create
 };
 const struct cli_command cmd_token_list = { .name = "token list", .args = "", .summary = "Lists the access tokens", .run = run_list };

@@ -29,6 +29,18 @@
 	X(RELEASE, cmd_promote)         \
 	X(RELEASE, cmd_abort)           \
 	X(RELEASE, cmd_rollback)        \
+	X(FLAG, cmd_flag_sets)         \
+	X(FLAG, cmd_flag_create)       \
+	X(FLAG, cmd_flag_list)         \
+	X(FLAG, cmd_flag_show)         \
+	X(FLAG, cmd_flag_put)          \
+	X(FLAG, cmd_flag_on)           \
+	X(FLAG, cmd_flag_off)          \
+	X(FLAG, cmd_flag_remove)       \
+	X(FLAG, cmd_flag_import)       \
+	X(FLAG, cmd_flag_eval)         \
+	X(FLAG, cmd_flag_explain)      \
+	X(FLAG, cmd_flag_history)      \
 	X(FACTS, cmd_log)               \
 	X(FACTS, cmd_log_verify)        \
 	X(FACTS, cmd_insights)          \

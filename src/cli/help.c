@@ -283,8 +283,9 @@ void help_man(struct cli *c)
 		man_entry(c, arena_printf(cli_arena(c), "--%s, %s", settings_table[i].name, settings_table[i].env),
 		          arena_printf(cli_arena(c), "(%s)", *settings_table[i].otherwise ? settings_table[i].otherwise : "empty"),
 		          settings_table[i].doc, "");
-	cli_printf(c, ".SH ENVIRONMENT\n");
-	man_entry(c, "WEIR_TOKEN", "", "the access token itself, instead of the file that token-file names", ".");
+	cli_printf(c, ".SH ENVIRONMENT\nBeside the settings; any other name that begins with WEIR_ is refused.\n");
+	for (size_t i = 0; i < environment_n; i++)
+		man_entry(c, environment_table[i].name, "", environment_table[i].doc, ".");
 	man_entry(c, "NO_COLOR", "", "when not empty: no colours", ".");
 	cli_printf(c, ".SH EXIT STATUS\n0 done, 1 refused or findings, 2 wrong input or failure, 3 not now (try again).\n");
 }

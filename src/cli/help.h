@@ -11,6 +11,7 @@
 	X(LAPTOP, "Before the push, without a server")          \
 	X(PIPELINE, "Pipeline runs")                            \
 	X(RELEASE, "Releases")                                  \
+	X(FLAG, "Flags")                                        \
 	X(FACTS, "What happened, and the proof")                \
 	X(SERVER, "The server, its runners and access tokens")  \
 	X(ABOUT, "About this program")                          \

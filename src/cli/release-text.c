@@ -45,6 +45,8 @@ static const char *state_words(const struct doc_node *r, char out[200])
 		snprintf(out, 200, "starting the version before it");
 	else if (str_eqz(state, "rolled-back"))
 		snprintf(out, 200, "ROLLED BACK: users are answered by the version before");
+	else if (str_eqz(state, "aborted") && doc_get_str(r, "superseded_by").len)
+		snprintf(out, 200, "superseded by a newer release before it was done");
 	else if (str_eqz(state, "aborted"))
 		snprintf(out, 200, doc_get_str(r, "from").len ? "ENDED before it was done: users are answered by the version before"
 		                                              : "ENDED before it was done: there was no version before it");
@@ -107,6 +109,13 @@ void release_text_show(struct cli *c, const struct doc_node *r)
 		cli_printf(c, "  at %5.4g%%  new: %lld requests, %lld failed, %lld errors counted; old: %lld, %lld, %lld\n", doc_get_num(g, "share", 0) * 100,
 		           (long long)doc_get_int(g, "requests_canary", 0), (long long)doc_get_int(g, "failed_canary", 0), (long long)doc_get_int(g, "errors_canary", 0),
 		           (long long)doc_get_int(g, "requests_stable", 0), (long long)doc_get_int(g, "failed_stable", 0), (long long)doc_get_int(g, "errors_stable", 0));
+	}
+	for (size_t i = 0; i < 2; i++) {
+		const struct doc_node *l = doc_path(r, i ? "latency.stable" : "latency.canary");
+
+		if (doc_get_int(l, "answers", 0))
+			cli_printf(c, "  %s  %lld answers, half within %lld ms, 95%% within %lld ms\n", i ? "old took" : "new took", (long long)doc_get_int(l, "answers", 0),
+			           (long long)doc_get_int(l, "p50_ms", 0), (long long)doc_get_int(l, "p95_ms", 0));
 	}
 	if (v)
 		cli_printf(c, "  judge     %.*s: %.*s\n            worse %.2f of %.2f, good %.2f of %.2f (natural logs)\n", STR_ARG(doc_get_str(v, "call")),

@@ -15,6 +15,15 @@ const struct setting settings_table[] = {
 const size_t settings_n = ARRAY_SIZE(settings_table);
 _Static_assert(ARRAY_SIZE(settings_table) <= 32, "struct settings holds 32 values");
 
+const struct environment_name environment_table[] = {
+#define X(n, d) { n, d },
+	ENVIRONMENT_TABLE(X)
+#undef X
+};
+const size_t environment_n = ARRAY_SIZE(environment_table);
+
+extern char **environ;
+
 int settings_find(str name)
 {
 	for (size_t i = 0; i < settings_n; i++)
@@ -129,6 +138,50 @@ static int config_read(struct arena *a, const char *file, struct settings *ret, 
 	return doc_check_result(&check, reterr);
 }
 
+static bool environment_takes(const struct environment_name *e, str name)
+{
+	size_t len = strlen(e->name);
+
+	return e->name[len - 1] == '*' ? str_has_prefix(name, str_n(e->name, len - 1)) : str_eqz(name, e->name);
+}
+
+static int environment_check_name(str name, struct err *reterr)
+{
+	const char *known[ARRAY_SIZE(settings_table) + ARRAY_SIZE(environment_table) + 1] = { NULL }, *near;
+	size_t      n = 0;
+
+	for (size_t i = 0; i < environment_n; i++) {
+		if (environment_takes(&environment_table[i], name))
+			return 0;
+		known[n++] = environment_table[i].name;
+	}
+	for (size_t i = 0; i < settings_n; i++) {
+		if (str_eqz(name, settings_table[i].env))
+			return 0;
+		known[n++] = settings_table[i].env;
+	}
+	near = doc_nearest(name, known);
+	return near ? err_set(reterr, WEIR_EINVAL, "the environment holds %.*s, which weir does not know (did you mean %s?)",
+	                      STR_ARG(str_sub(name, 0, 64)), near)
+	            : err_set(reterr, WEIR_EINVAL, "the environment holds %.*s, which weir does not know; `weir manual` lists what it obeys",
+	                      STR_ARG(str_sub(name, 0, 64)));
+}
+
+/* A misspelt name would be a setting that is silently not in force. */
+static int environment_check(struct err *reterr)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && environ[i]; i++) {
+		str name;
+
+		(void)str_cut(str_z(environ[i]), '=', &name, NULL);
+		if (str_has_prefix(name, STR("WEIR_")))
+			r = environment_check_name(name, reterr);
+	}
+	return r;
+}
+
 int settings_load(struct arena *a, const char *config, const char *const *flags, struct settings *ret, struct err *reterr)
 {
 	const char *file = config_find(a, config);
@@ -158,5 +211,6 @@ int settings_load(struct arena *a, const char *config, const char *const *flags,
 		ret->value[i] = arena_dupz(a, from);
 		ret->source[i] = flags && flags[i] ? "flag" : "environment";
 	}
-	return arena_check(a, "the settings", reterr);
+	r = arena_check(a, "the settings", reterr);
+	return r ? r : environment_check(reterr);
 }

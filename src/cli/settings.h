@@ -23,9 +23,33 @@ enum setting_kind { SETTING_TEXT, SETTING_PATH, SETTING_URL, SETTING_INT, SETTIN
 	X("runner-slots", "WEIR_RUNNER_SLOTS", SETTING_INT, "2", "jobs that the server's own runner works on at once; 0: no own runner") \
 	X("http-threads", "WEIR_HTTP_THREADS", SETTING_INT, "2", "event loops of the HTTP server")                              \
 	X("http-workers", "WEIR_HTTP_WORKERS", SETTING_INT, "16", "threads for requests that wait (git, writes)")               \
+	X("keep-versions", "WEIR_KEEP_VERSIONS", SETTING_INT, "10", "newest releases of each service and environment whose versions stay on disk; what serves, or a rollback could want, always stays") \
+	X("keep-logs-days", "WEIR_KEEP_LOGS_DAYS", SETTING_INT, "30", "days that logs of ended instances stay, at most 1 GiB of them") \
 	X("log-level", "WEIR_LOG_LEVEL", SETTING_TEXT, "info", "debug, info, warn or error")                                    \
 	X("server", "WEIR_SERVER", SETTING_URL, "http://127.0.0.1:8420", "server that the command line talks to")               \
 	X("token-file", "WEIR_TOKEN_FILE", SETTING_PATH, "", "file with the access token of the command line; WEIR_TOKEN may carry the token itself")
+
+/* What else weir's environment may hold; any other WEIR_* name is refused by name. "*" at the end: any tail.
+ * X(name, what it is for) */
+#define ENVIRONMENT_TABLE(X)                                                                                                \
+	X("WEIR_CONFIG", "the file with the settings, instead of the first that is there")                                      \
+	X("WEIR_TOKEN", "the access token itself, instead of the file that token-file names")                                   \
+	X("WEIR_SERVER_URL", "set by weir for the step weir/release: address of the server")                                    \
+	X("WEIR_HOOK_SOCKET", "set by weir for the hooks of a push")                                                            \
+	X("WEIR_PUSH", "set by weir for the hooks of a push")                                                                   \
+	X("WEIR_BIN", "not read by weir: the program that weir's own tests try")                                                \
+	X("WEIR_CONFORMANCE", "not read by weir: folder with the public suites that weir's own tests run")                      \
+	X("WEIR_TEST_*", "not read by weir: for its own tests, as WEIR_BENCH_*, WEIR_SIM_*, WEIR_STORY_* and WEIR_KEEP")        \
+	X("WEIR_BENCH_*", "not read by weir")                                                                                   \
+	X("WEIR_SIM_*", "not read by weir")                                                                                     \
+	X("WEIR_STORY_*", "not read by weir")                                                                                   \
+	X("WEIR_KEEP", "not read by weir")
+
+struct environment_name {
+	const char *name, *doc;
+};
+extern const struct environment_name environment_table[];
+extern const size_t                  environment_n;
 
 struct setting {
 	const char       *name, *env, *otherwise, *doc;
@@ -43,7 +67,8 @@ struct settings {
 /* Index of a setting by name, or -1. */
 int settings_find(str name);
 /* Fills all values. config: --config FILE, or NULL: $WEIR_CONFIG, ./weir.yaml, ~/.config/weir/weir.yaml, /etc/weir/weir.yaml, the first
- * that is there. flags[i]: value given on the command line or NULL. Unknown keys and bad values are errors with their place. */
+ * that is there. flags[i]: value given on the command line or NULL. Unknown keys, unknown WEIR_* names of the environment and bad values
+ * are errors with their place; all values are set also when the environment holds an unknown name. */
 MUST_CHECK int settings_load(struct arena *a, const char *config, const char *const *flags, struct settings *ret, struct err *reterr);
 const char *settings_get(const struct settings *s, const char *name); /* BUG on an unknown name */
 /* "HOST:PORT" into its parts; -WEIR_EINVAL naming `what`. */

@@ -46,7 +46,7 @@ struct db_backend {
 	int  (*open)(struct db *db, const char *url, void **ret, struct err *reterr);
 	void (*close)(void *b);
 	/* Run fn in a transaction; see db.h. The engine makes the db_tx. */
-	int  (*write)(void *b, db_fn fn, void *arg, struct err *reterr);
+	int  (*write)(void *b, db_fn fn, void *arg, bool in_turn, struct err *reterr);
 	int  (*read)(void *b, db_fn fn, void *arg, bool one_statement, struct err *reterr);
 	/* Several statements without parameters or results. */
 	int  (*script)(struct db_tx *tx, const char *sql, struct err *reterr);
@@ -65,6 +65,10 @@ struct db_backend {
 	int  (*notify)(struct db_tx *tx, const char *channel, struct err *reterr);
 	/* From now on notifications of other servers reach db_fire(). NULL: there are none. */
 	int  (*listen)(void *b, const char *channel, struct err *reterr);
+	/* NULL: nobody else can be there. hold: as db_lock_hold(). */
+	int  (*lock_new)(void *b, const char *name, void **ret_lock, struct err *reterr);
+	void (*lock_free)(void *lock);
+	int  (*lock_hold)(void *lock, bool *ret_held, bool *ret_anew, struct err *reterr);
 	int  (*backup)(void *b, const char *path, struct err *reterr);
 };
 extern const struct db_backend db_sqlite, db_postgres;

@@ -97,7 +97,14 @@ int db_write(struct db *db, db_fn fn, void *arg, struct err *reterr)
 {
 	int rc = db_check_nesting(db, "db_write()", reterr);
 
-	return rc ? rc : db->ops->write(db->b, fn, arg, reterr);
+	return rc ? rc : db->ops->write(db->b, fn, arg, false, reterr);
+}
+
+int db_write_in_turn(struct db *db, db_fn fn, void *arg, struct err *reterr)
+{
+	int rc = db_check_nesting(db, "db_write_in_turn()", reterr);
+
+	return rc ? rc : db->ops->write(db->b, fn, arg, true, reterr);
 }
 
 int db_read(struct db *db, db_fn fn, void *arg, struct err *reterr)
@@ -320,6 +327,48 @@ int db_listen(struct db *db, const char *channel, void (*fn)(void *ctx), void *c
 	if (rc)
 		*ret = db_unlisten(*ret);
 	return rc;
+}
+
+/* --- locks --- */
+
+struct db_lock {
+	const struct db_backend *ops;
+	void                    *lock; /* the engine's; NULL: it has none */
+	bool                     asked;
+};
+
+int db_lock_new(struct db *db, const char *name, struct db_lock **ret, struct err *reterr)
+{
+	struct db_lock *l = calloc(1, sizeof(*l));
+	int             rc;
+
+	if (!l)
+		return err_set(reterr, WEIR_ENOMEM, "no memory for a lock");
+	l->ops = db->ops;
+	rc = db->ops->lock_new ? db->ops->lock_new(db->b, name, &l->lock, reterr) : 0;
+	if (rc)
+		free(l);
+	else
+		*ret = l;
+	return rc;
+}
+
+struct db_lock *db_lock_free(struct db_lock *l)
+{
+	if (l && l->lock)
+		l->ops->lock_free(l->lock);
+	free(l);
+	return NULL;
+}
+
+int db_lock_hold(struct db_lock *l, bool *ret_held, bool *ret_anew, struct err *reterr)
+{
+	if (l->lock)
+		return l->ops->lock_hold(l->lock, ret_held, ret_anew, reterr);
+	*ret_held = true;
+	*ret_anew = !l->asked;
+	l->asked = true;
+	return 0;
 }
 
 int db_backup(struct db *db, const char *path, struct err *reterr)

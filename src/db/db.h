@@ -6,7 +6,8 @@
  * thread, SERIALIZABLE, so that code written for one writer means the same there, and again after a serialization
  * failure or deadlock. The function must therefore be repeatable: no side effect outside the database, no db_write or
  * db_read of the same database inside (-WEIR_EINTERNAL).
- * Reading: db_read() runs a function on a read connection of a pool, in the caller's thread, in one snapshot.
+ * Reading: db_read() runs a function on a read connection of a pool, in the caller's thread, in one snapshot, which holds every write that
+ * was answered before (on SQLite: by this handle; what another program writes into the file is seen within a second).
  *
  * SQL is written once for both: parameters $1..$32, RETURNING, ON CONFLICT; types in migrations as @int@ (64 bit),
  * @text@, @blob@, @real@ and @strict@ behind a table's closing parenthesis. No other dialect. */
@@ -38,6 +39,9 @@ MUST_CHECK int db_migrate(struct db *db, const char *room, const struct db_migra
 
 typedef int (*db_fn)(struct db_tx *tx, void *arg, struct err *reterr);
 MUST_CHECK int db_write(struct db *db, db_fn fn, void *arg, struct err *reterr);
+/* As db_write(), for functions that all want the same row (claims from a queue) and would take each other back again and again on
+ * PostgreSQL: they run one after the other there, over all servers; other writes run beside them. */
+MUST_CHECK int db_write_in_turn(struct db *db, db_fn fn, void *arg, struct err *reterr);
 MUST_CHECK int db_read(struct db *db, db_fn fn, void *arg, struct err *reterr);
 /* As db_read() for a function that runs one statement only: cheaper, since a statement is its own snapshot. A second one may see a later state. */
 MUST_CHECK int db_read_one(struct db *db, db_fn fn, void *arg, struct err *reterr);
@@ -82,6 +86,15 @@ struct db_listener;
 MUST_CHECK int db_listen(struct db *db, const char *channel, void (*fn)(void *ctx), void *ctx, struct db_listener **ret,
                          struct err *reterr);
 struct db_listener *db_unlisten(struct db_listener *l); /* no callback runs after it returned; returns NULL */
+
+/* A lock by name over all servers that share the database: one handle holds it at a time, until it is freed or its server (or the connection to
+ * the database) ends. On SQLite, which one server uses alone, it is always free. One thread at a time. */
+struct db_lock;
+MUST_CHECK int db_lock_new(struct db *db, const char *name, struct db_lock **ret, struct err *reterr);
+struct db_lock *db_lock_free(struct db_lock *l); /* gives it back; returns NULL */
+/* Is it this handle's? Takes it when it is free, never waits for another. *ret_anew: it was not held all the time since the call before, so
+ * that another server may have acted meanwhile. */
+MUST_CHECK int db_lock_hold(struct db_lock *l, bool *ret_held, bool *ret_anew, struct err *reterr);
 
 /* Online copy of a SQLite database to `path` (-WEIR_EREFUSED on PostgreSQL: use pg_dump). */
 MUST_CHECK int db_backup(struct db *db, const char *path, struct err *reterr);

@@ -1,8 +1,8 @@
 /* postgres.c - the shared engine: two small pools of libpq connections and one that listens.
  *
  * Writes run SERIALIZABLE, so that code written for SQLite's single writer means the same here; a serialization failure,
- * a deadlock or a connection lost before COMMIT runs the function again (with a pause; from the third time on one after
- * the other, so that nobody starves). A connection lost during COMMIT is -WEIR_EIO: nobody can know. Reads run in one
+ * a deadlock or a connection lost before COMMIT runs the function again (with a pause; from the third time on alone, so that nobody
+ * starves: no other write of this process runs, and none of other servers that has come that far). A connection lost during COMMIT is -WEIR_EIO: nobody can know. Reads run in one
  * REPEATABLE READ snapshot and are not repeated once the function began. Functions run in the caller's thread. */
 #include "base/base.h"
 #include "base/clock.h"
@@ -16,6 +16,7 @@ enum { PG_ATTEMPTS_MAX = 30, PG_ATTEMPTS_FREE = 2 };
 /* Advisory locks of the database: "weir" and a number behind it. */
 #define PG_LOCK_MIGRATE "1466264946, 1"
 #define PG_LOCK_RETRY   "1466264946, 2"
+#define PG_LOCK_TURN    "1466264946, 3"
 
 /* --- transactions --- */
 
@@ -53,33 +54,63 @@ static void pg_pause(unsigned attempt)
 	clock_sleep_ms(1 + (int64_t)((uint64_t)clock_mono_now() % range)); /* spread, not secret */
 }
 
-static int pg_write(void *bp, db_fn fn, void *arg, struct err *reterr)
+/* Attempt `attempt` on a connection of its own; *ret_again: it failed in a way that goes away. The locks are taken before the
+ * transaction has its snapshot, which would be old news after the wait. */
+static int pg_write_once(struct pg *b, unsigned attempt, bool in_turn, db_fn fn, void *arg, bool *ret_again, struct err *reterr)
+{
+	struct pg_tx tx = { .base = { .db = b->db, .write = true } };
+	bool         queued = attempt > PG_ATTEMPTS_FREE;
+	int          rc = pg_take(b, &b->writers, &tx.conn, reterr);
+
+	*ret_again = false;
+	if (rc)
+		return rc;
+	if (in_turn && pg_simple(tx.conn, "SELECT pg_advisory_lock(" PG_LOCK_TURN ")", NULL, NULL))
+		in_turn = false; /* without it there may be collisions: no more than that */
+	if (queued && pg_simple(tx.conn, "SELECT pg_advisory_lock(" PG_LOCK_RETRY ")", NULL, NULL))
+		queued = false;
+	rc = pg_attempt(&tx, "BEGIN ISOLATION LEVEL SERIALIZABLE", fn, arg, reterr);
+	if (queued)
+		(void)pg_simple(tx.conn, "SELECT pg_advisory_unlock(" PG_LOCK_RETRY ")", NULL, NULL);
+	if (in_turn)
+		(void)pg_simple(tx.conn, "SELECT pg_advisory_unlock(" PG_LOCK_TURN ")", NULL, NULL);
+	pg_give(b, &b->writers, tx.conn);
+	*ret_again = tx.again;
+	return rc;
+}
+
+static int pg_write_again(struct pg *b, bool in_turn, db_fn fn, void *arg, struct err *reterr)
+{
+	bool again = true;
+	int  rc = -WEIR_EBUSY;
+
+	for (unsigned attempt = 1; again && attempt <= PG_ATTEMPTS_MAX; attempt++) {
+		if (attempt > 1)
+			pg_pause(attempt - 1);
+		*reterr = (struct err){ 0 };
+		if (attempt > PG_ATTEMPTS_FREE)
+			pthread_rwlock_wrlock(&b->turns);
+		else
+			pthread_rwlock_rdlock(&b->turns);
+		rc = pg_write_once(b, attempt, in_turn, fn, arg, &again, reterr);
+		pthread_rwlock_unlock(&b->turns);
+		again = rc && again;
+	}
+	return again ? err_wrap(reterr, "gave up after %d attempts", PG_ATTEMPTS_MAX) : rc;
+}
+
+static int pg_write(void *bp, db_fn fn, void *arg, bool in_turn, struct err *reterr)
 {
 	struct pg *b = bp;
 	struct err own = { 0 };
-	int        rc = -WEIR_EBUSY;
+	int        rc;
 
-	if (!reterr)
-		reterr = &own;
-	for (unsigned attempt = 1; attempt <= PG_ATTEMPTS_MAX; attempt++) {
-		struct pg_tx tx = { .base = { .db = b->db, .write = true } };
-		bool         queued = attempt > PG_ATTEMPTS_FREE;
-
-		rc = pg_take(b, &b->writers, &tx.conn, reterr);
-		if (rc)
-			return rc;
-		*reterr = (struct err){ 0 };
-		if (queued && pg_simple(tx.conn, "SELECT pg_advisory_lock(" PG_LOCK_RETRY ")", NULL, NULL))
-			queued = false;
-		rc = pg_attempt(&tx, "BEGIN ISOLATION LEVEL SERIALIZABLE", fn, arg, reterr);
-		if (queued)
-			(void)pg_simple(tx.conn, "SELECT pg_advisory_unlock(" PG_LOCK_RETRY ")", NULL, NULL);
-		pg_give(b, &b->writers, tx.conn);
-		if (!rc || !tx.again)
-			return rc;
-		pg_pause(attempt);
-	}
-	return err_wrap(reterr, "gave up after %d attempts", PG_ATTEMPTS_MAX);
+	if (in_turn) /* one of this process waits in the database, and not all of its connections */
+		pthread_mutex_lock(&b->in_turn);
+	rc = pg_write_again(b, in_turn, fn, arg, reterr ? reterr : &own);
+	if (in_turn)
+		pthread_mutex_unlock(&b->in_turn);
+	return rc;
 }
 
 /* Also for one statement in a transaction: its BEGIN is what finds a stale connection out. */
@@ -151,6 +182,8 @@ static void pg_close(void *bp)
 	pg_pool_fini(&b->readers);
 	pthread_cond_destroy(&b->listen_news);
 	pthread_mutex_destroy(&b->lock);
+	pthread_mutex_destroy(&b->in_turn);
+	pthread_rwlock_destroy(&b->turns);
 	if (b->wake_fd >= 0)
 		(void)close(b->wake_fd);
 	free(b->url);
@@ -172,9 +205,10 @@ static int pg_check_url(const char *url, struct err *reterr)
 
 static int pg_open(struct db *db, const char *url, void **ret, struct err *reterr)
 {
-	struct pg      *b;
-	struct pg_conn *c;
-	int             rc = pg_check_url(url, reterr);
+	pthread_rwlockattr_t alone_first;
+	struct pg           *b;
+	struct pg_conn      *c;
+	int                  rc = pg_check_url(url, reterr);
 
 	if (rc)
 		return rc;
@@ -185,6 +219,11 @@ static int pg_open(struct db *db, const char *url, void **ret, struct err *reter
 	b->writers.max = LIMIT_DB_WRITERS;
 	b->readers.max = LIMIT_DB_READERS;
 	pthread_mutex_init(&b->lock, NULL);
+	pthread_mutex_init(&b->in_turn, NULL);
+	pthread_rwlockattr_init(&alone_first);
+	pthread_rwlockattr_setkind_np(&alone_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&b->turns, &alone_first);
+	pthread_rwlockattr_destroy(&alone_first);
 	pthread_cond_init(&b->writers.free, NULL);
 	pthread_cond_init(&b->readers.free, NULL);
 	pthread_cond_init(&b->listen_news, NULL);
@@ -221,4 +260,7 @@ const struct db_backend db_postgres = {
 	.migrate_end = pg_migrate_end,
 	.notify = pg_notify,
 	.listen = pg_listen,
+	.lock_new = pg_lock_new,
+	.lock_free = pg_lock_free,
+	.lock_hold = pg_lock_hold,
 };

@@ -1,7 +1,7 @@
 /* postgres.h - what the files of the PostgreSQL engine share. Internal to src/db.
  *
  * postgres.c: the handle and its transactions · postgres-conn.c: errors, connections, pools · postgres-stmt.c: statements and rows ·
- * postgres-listen.c: notifications. */
+ * postgres-listen.c: notifications · postgres-lock.c: locks by name. */
 #ifndef WEIR_DB_POSTGRES_H
 #define WEIR_DB_POSTGRES_H
 
@@ -33,6 +33,8 @@ struct pg {
 	struct db         *db;
 	char              *url;
 	pthread_mutex_t    lock; /* pools and channels */
+	pthread_mutex_t    in_turn; /* held by the one db_write_in_turn() */
+	pthread_rwlock_t   turns; /* shared: a write runs; exclusive: one that failed before, alone */
 	struct pg_pool     writers, readers;
 	pthread_cond_t     listen_news;
 	struct pg_channel *channels;
@@ -78,5 +80,10 @@ int pg_notify(struct db_tx *tx, const char *channel, struct err *reterr);
 /* --- postgres-listen.c --- */
 int pg_listen(void *b, const char *channel, struct err *reterr);
 void pg_listen_stop(struct pg *b);
+
+/* --- postgres-lock.c --- */
+int pg_lock_new(void *b, const char *name, void **ret_lock, struct err *reterr);
+void pg_lock_free(void *lock);
+int pg_lock_hold(void *lock, bool *ret_held, bool *ret_anew, struct err *reterr);
 
 #endif

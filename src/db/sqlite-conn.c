@@ -39,6 +39,8 @@ static int lite_err(struct lite_conn *c, int rc, const char *sql, struct err *re
 	int  ext = sqlite3_extended_errcode(c->h);
 	int  code = lite_code(c->h, (ext & 0xff) == (rc & 0xff) ? ext : rc);
 
+	if (code == WEIR_EIO) /* which of the forty kinds, and what the system said */
+		return err_set(reterr, code, "SQLite: %s, code %d, errno %d (%.80s)", sqlite3_errstr(rc & 0xff), ext, sqlite3_system_errno(c->h), sql);
 	return err_set(reterr, code, "SQLite: %s (%.80s)", (ext & 0xff) == (rc & 0xff) ? sqlite3_errmsg(c->h) : sqlite3_errstr(rc), sql);
 }
 

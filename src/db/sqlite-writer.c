@@ -55,7 +55,9 @@ static void lite_run_group(struct lite *b, struct lite_write *group)
 		struct lite_write *w = group, *rest = NULL, *last = NULL;
 		bool               alive = true;
 
+		lite_epoch_begin(b);
 		if (lite_do(c, "BEGIN IMMEDIATE", &why)) {
+			lite_epoch_end(b);
 			lite_fail_group(group, NULL, &why);
 			lite_answer(b, group);
 			return;
@@ -69,6 +71,7 @@ static void lite_run_group(struct lite *b, struct lite_write *group)
 			lite_rollback(c);
 			lite_fail_group(group, NULL, &why);
 		}
+		lite_epoch_end(b); /* before the answer: who is told reads what was written */
 		lite_answer(b, group);
 		group = rest;
 	}
@@ -114,7 +117,7 @@ void *lite_writer_main(void *arg)
 	return NULL;
 }
 
-int lite_write(void *bp, db_fn fn, void *arg, struct err *reterr)
+int lite_write(void *bp, db_fn fn, void *arg, bool in_turn UNUSED, struct err *reterr)
 {
 	struct lite      *b = bp;
 	struct err        own = { 0 };

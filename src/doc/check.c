@@ -254,6 +254,49 @@ usec_t doc_want_duration(struct doc_check *c, const struct doc_node *n, const ch
 	return 0;
 }
 
+static bool parse_size(str s, int64_t *ret)
+{
+	static const struct {
+		const char *unit;
+		double      bytes;
+	} units[] = { { "KiB", 1024 }, { "MiB", 1048576 }, { "GiB", 1073741824 }, { "TiB", 1099511627776 } };
+	double v;
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (str_has_suffix(s, str_z(units[i].unit)))
+			return str_to_double(str_sub(s, 0, s.len - 3), &v) && v >= 0 && v * units[i].bytes < 9e15 && (*ret = (int64_t)(v * units[i].bytes), true);
+	return false;
+}
+
+static const char *human_size(int64_t bytes, char out[32])
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
+	size_t                   u = 0;
+	int64_t                  v = bytes >> 10;
+
+	for (; u + 1 < ARRAY_SIZE(units) && v >= 1024 && v % 1024 == 0; u++)
+		v >>= 10;
+	snprintf(out, 32, "%lld%s", (long long)v, units[u]);
+	return out;
+}
+
+int64_t doc_want_size(struct doc_check *c, const struct doc_node *n, const char *what, int64_t min, int64_t max)
+{
+	char    low[32], high[32];
+	int64_t v;
+
+	if (!n)
+		return 0;
+	if (n->kind != DOC_STR || !parse_size(n->s, &v)) {
+		doc_error(c, n, "%s must be a size such as 64KiB, 512MiB or 2GiB", what);
+		return 0;
+	}
+	if (v >= min && v <= max)
+		return v;
+	doc_error(c, n, "%s must be from %s to %s", what, human_size(min, low), human_size(max, high));
+	return 0;
+}
+
 double doc_want_share(struct doc_check *c, const struct doc_node *n, const char *what)
 {
 	double v = -1;

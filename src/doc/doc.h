@@ -103,6 +103,8 @@ int64_t doc_want_int(struct doc_check *c, const struct doc_node *n, const char *
 double  doc_want_num(struct doc_check *c, const struct doc_node *n, const char *what, double min, double max);
 bool    doc_want_bool(struct doc_check *c, const struct doc_node *n, const char *what);
 usec_t  doc_want_duration(struct doc_check *c, const struct doc_node *n, const char *what, usec_t min, usec_t max);
+/* A number of bytes such as 64KiB, 512MiB or 2GiB; min and max in bytes. */
+int64_t doc_want_size(struct doc_check *c, const struct doc_node *n, const char *what, int64_t min, int64_t max);
 /* A percentage "5%" or a share 0.05, as a share 0..1. */
 double  doc_want_share(struct doc_check *c, const struct doc_node *n, const char *what);
 /* Index into `names` (NULL-ended), or -1 with an error that lists them. */

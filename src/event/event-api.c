@@ -56,16 +56,6 @@ static int wish_types(str list, struct wish *w, struct err *reterr)
 	return 0;
 }
 
-static int wish_number(struct http_req *r, const char *name, int64_t otherwise, int64_t max, int64_t *ret, struct err *reterr)
-{
-	str v = http_query(r, name);
-
-	*ret = otherwise;
-	if (!v.ptr || (str_to_i64(v, ret) && *ret >= 0 && *ret <= max))
-		return 0;
-	return err_set(reterr, WEIR_EINVAL, "%s: a number from 0 to %lld", name, (long long)max);
-}
-
 static int wish_project(struct http_req *r, struct wish *w, struct err *reterr)
 {
 	const struct http_identity *who = http_who(r);
@@ -79,26 +69,13 @@ static int wish_project(struct http_req *r, struct wish *w, struct err *reterr)
 	return 0;
 }
 
-static int wish_format(str v, bool *ret, struct err *reterr)
+static int wish_read(struct http_req *r, struct wish *w, struct err *reterr)
 {
-	*ret = str_eqz(v, "cdevents");
-	return !v.len || *ret || str_eqz(v, "weir") ? 0 : err_set(reterr, WEIR_EINVAL, "format: weir or cdevents");
-}
-
-static int wish_read(struct http_req *r, const char *from, struct wish *w, struct err *reterr)
-{
-	int64_t limit = 0;
-	int     rc = wish_project(r, w, reterr);
+	int rc = wish_project(r, w, reterr);
 
 	if (!rc)
 		rc = wish_types(http_query(r, "type"), w, reterr);
-	if (!rc)
-		rc = wish_format(http_query(r, "format"), &w->cdevents, reterr);
-	if (!rc)
-		rc = wish_number(r, from, 0, INT64_MAX, &w->from, reterr);
-	if (!rc)
-		rc = wish_number(r, "limit", LIMIT_DEFAULT, LIMIT_EVENT_READ, &limit, reterr);
-	w->limit = (size_t)limit;
+	w->cdevents = str_eqz(http_query(r, "format"), "cdevents");
 	return rc;
 }
 
@@ -133,10 +110,12 @@ static int list(struct http_req *r, struct event_api *api, enum event_order orde
 	struct event_filter f;
 	struct event       *ev = NULL;
 	size_t              n = 0;
-	int                 rc = wish_read(r, from, &w, reterr);
+	int                 rc = wish_read(r, &w, reterr);
 
 	if (rc)
 		return rc;
+	w.from = http_query_int(r, from, 0);
+	w.limit = (size_t)http_query_int(r, "limit", LIMIT_DEFAULT);
 	f = (struct event_filter){ w.project, w.types, w.n_types, order, w.from, w.limit };
 	rc = event_select(api->log, &f, http_arena(r), &ev, &n, reterr);
 	if (!rc)
@@ -155,7 +134,7 @@ static int get_stream(struct http_req *r, void *ctx, struct err *reterr)
 {
 	struct event_api *api = ctx;
 	struct wish       w = { 0 };
-	int               rc = wish_read(r, "after", &w, reterr);
+	int               rc = wish_read(r, &w, reterr);
 	str               params[4] = { [PARAM_PROJECT] = w.project.ptr ? w.project : STR(""),
 		                        [PARAM_TYPES] = http_query(r, "type"),
 		                        [PARAM_FORMAT] = http_query(r, "format"),
@@ -227,14 +206,24 @@ static void stream_news(void *ctx) { sse_kick(((struct event_api *)ctx)->hub); }
 	"{\"type\":\"object\",\"required\":[\"events\",\"next\"],\"properties\":{\"events\":{\"type\":\"array\",\"items\":{\"type\":"   \
 	"\"object\"}},\"next\":{\"type\":[\"integer\",\"null\"]}}}"
 
+#define QUERY_PROJECT { .name = "project", .doc = "of this project only; '-': of none" }
+#define QUERY_TYPES   { .name = "type", .doc = "of these types only, comma-separated" }
+#define QUERY_FORMAT  { .name = "format", .kind = QUERY_WORD, .words = formats, .doc = "cdevents: types without a CDEvents form are left out" }
+#define QUERY_LIMIT   { .name = "limit", .kind = QUERY_INT, .max = LIMIT_EVENT_READ, .doc = "how many at most; 100 when absent" }
+#define QUERY_FROM(n) { .name = (n), .kind = QUERY_INT, .max = INT64_MAX, .doc = "a position: the `next` of the page before" }
+
+static const char *const             formats[] = { "weir", "cdevents", NULL };
+static const struct http_query_param events_query[] = { QUERY_FROM("after"), QUERY_PROJECT, QUERY_TYPES, QUERY_LIMIT, QUERY_FORMAT, { 0 } };
+static const struct http_query_param newest_query[] = { QUERY_FROM("before"), QUERY_PROJECT, QUERY_TYPES, QUERY_LIMIT, QUERY_FORMAT, { 0 } };
+static const struct http_query_param stream_query[] = { QUERY_PROJECT, QUERY_TYPES, QUERY_FORMAT, SSE_QUERY, { 0 } };
+
 static const struct http_route event_route_table[] = {
 	{ "GET", "/api/v1/events", HTTP_WORKER, SCOPE_READ, 0, get_events,
-	  "Events in their order behind position `after`; project ('-': of none), type (comma-separated), limit, format=cdevents", NULL,
-	  EVENT_LIST_SCHEMA },
+	  "Events in their order behind position `after`", NULL, EVENT_LIST_SCHEMA, events_query },
 	{ "GET", "/api/v1/events/newest", HTTP_WORKER, SCOPE_READ, 0, get_newest,
-	  "Newest events first, before position `before`; otherwise as /api/v1/events", NULL, EVENT_LIST_SCHEMA },
+	  "Newest events first, before position `before`", NULL, EVENT_LIST_SCHEMA, newest_query },
 	{ "GET", "/events", HTTP_SSE, SCOPE_READ, 0, get_stream,
-	  "Stream of server-sent events, from Last-Event-ID (a position) on, or from now; project, type, format=cdevents", NULL, NULL },
+	  "Stream of server-sent events, from Last-Event-ID (a position) on, or from now", NULL, NULL, stream_query },
 };
 
 const struct http_route *event_routes(size_t *ret_n)

@@ -221,6 +221,7 @@ int event_log_open(struct db *db, const char *key_dir, const struct clock *clock
 	log->db = db;
 	log->clock = clock;
 	pthread_mutex_init(&log->lock, NULL);
+	pthread_mutex_init(&log->lease_lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&log->news, &attr);
@@ -262,6 +263,7 @@ void event_log_stop(struct event_log *log)
 	pthread_cond_broadcast(&log->news);
 	pthread_mutex_unlock(&log->lock);
 	event_subscribers_stop(log);
+	event_lease_end(log); /* another server may go on at once */
 	event_keeper_stop(log);
 }
 
@@ -279,6 +281,7 @@ struct event_log *event_log_close(struct event_log *log)
 	sodium_memzero(&log->key, sizeof(log->key));
 	pthread_cond_destroy(&log->news);
 	pthread_mutex_destroy(&log->lock);
+	pthread_mutex_destroy(&log->lease_lock);
 	free(log->key_dir);
 	free(log);
 	return NULL;

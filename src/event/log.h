@@ -30,6 +30,12 @@ struct event_log {
 	uint64_t        generation; /* grows with each notification */
 	bool            started, stop;
 	struct event_subscriber *subscribers;
+	/* Which server delivers (lease.c). */
+	pthread_mutex_t lease_lock;
+	struct db_lock *lease;
+	uint64_t        lease_epoch; /* grows when it is taken anew */
+	usec_t          lease_try_at;
+	bool            lease_held, lease_told;
 	pthread_t       keeper; /* signs checkpoints */
 	bool            keeper_started;
 	VEC(struct event_commit_fn { void (*fn)(void *ctx); void *ctx; }) on_commit;
@@ -59,6 +65,11 @@ MUST_CHECK int  event_checkpoint_check_key(struct event_log *log, struct err *re
 MUST_CHECK int  event_checkpoint_kept(const char *key_dir, struct buf *out, bool *ret_found, struct err *reterr);
 MUST_CHECK int  event_keeper_start(struct event_log *log, struct err *reterr);
 void            event_keeper_stop(struct event_log *log);
+
+/* --- lease.c --- */
+/* May this server deliver now? *ret_epoch: another number than before says that another server may have delivered meanwhile. */
+bool event_lease(struct event_log *log, uint64_t *ret_epoch);
+void event_lease_end(struct event_log *log);
 
 /* --- subscribe.c --- */
 MUST_CHECK int event_subscribers_start(struct event_log *log, struct err *reterr);

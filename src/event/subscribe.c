@@ -1,6 +1,6 @@
 /* subscribe.c - delivery: one thread per subscriber reads each stream from its cursor and calls the function.
  *
- * At least once, in stream order per project. The cursor is stored after each batch that delivered something (and every
+ * Of several servers one delivers (lease.c). At least once, in stream order per project. The cursor is stored after each batch that delivered something (and every
  * SKIPPED_MAX events that did not concern the subscriber), so that a crash repeats at most one batch. A failure stops only that project's
  * stream, for 1 s doubling to 60 s. */
 #include "base/base.h"
@@ -11,6 +11,7 @@
 enum { BATCH = 100, SKIPPED_MAX = 500 };
 #define PAUSE_MIN USEC_PER_SEC
 #define PAUSE_MAX (60 * USEC_PER_SEC)
+#define LEASE_PAUSE USEC_PER_SEC
 
 struct stream { /* one project's stream as this subscriber sees it */
 	int64_t seq, stored; /* delivered or skipped up to; written to event_cursor */
@@ -24,6 +25,7 @@ struct event_subscriber {
 	event_fn                 fn;
 	void                    *ctx;
 	struct map               streams; /* project -> struct stream */
+	uint64_t                 epoch;   /* of the lease under which they were read */
 	pthread_t                thread;
 	bool                     started;
 };
@@ -46,10 +48,17 @@ static int register_fn(struct db_tx *tx, void *arg, struct err *reterr)
 	return rc;
 }
 
-static struct event_subscriber *subscriber_free(struct event_subscriber *s)
+static void streams_clear(struct event_subscriber *s)
 {
 	for (struct map_entry *e = map_next(&s->streams, NULL); e; e = map_next(&s->streams, e))
 		free(e->value);
+	map_fini(&s->streams);
+	map_init(&s->streams);
+}
+
+static struct event_subscriber *subscriber_free(struct event_subscriber *s)
+{
+	streams_clear(s);
 	map_fini(&s->streams);
 	free(s);
 	return NULL;
@@ -234,6 +243,19 @@ static bool stream_turn(struct event_subscriber *s, str project, struct stream *
 	return !rc && i == n && n == BATCH;
 }
 
+/* True while this server is the one that delivers. What is known of the streams is forgotten when another one may have moved the cursors. */
+static bool subscriber_may(struct event_subscriber *s)
+{
+	uint64_t epoch;
+	bool     may = event_lease(s->log, &epoch);
+
+	if (may && epoch != s->epoch) {
+		streams_clear(s);
+		s->epoch = epoch;
+	}
+	return may;
+}
+
 /* All streams that have news and are not paused. Returns when to look again without news (0: never). */
 static usec_t subscriber_turn(struct event_subscriber *s)
 {
@@ -242,6 +264,8 @@ static usec_t subscriber_turn(struct event_subscriber *s)
 	struct err      e = { 0 };
 	usec_t          next = 0;
 
+	if (!subscriber_may(s))
+		return clock_mono_now() + LEASE_PAUSE;
 	if (db_read(s->log->db, look_fn, &l, &e)) {
 		log_warn("event", "%s: cannot look for events, again in 1 s: %s", s->name, e.msg);
 		next = clock_mono_now() + PAUSE_MIN;
@@ -249,9 +273,16 @@ static usec_t subscriber_turn(struct event_subscriber *s)
 	}
 	for (size_t i = 0; i < l.out.n; i++) {
 		struct stream *st = map_get(&s->streams, l.out.v[i].project);
+		uint64_t       epoch = s->epoch;
+		bool           more = true;
 
-		while (st->retry_at <= clock_mono_now() && stream_turn(s, l.out.v[i].project, st))
-			;
+		while (more && st->retry_at <= clock_mono_now()) {
+			if (!event_lease(s->log, &epoch) || epoch != s->epoch) {
+				VEC_FINI(&l.out);
+				return clock_mono_now(); /* look anew */
+			}
+			more = stream_turn(s, l.out.v[i].project, st);
+		}
 		if (st->retry_at && (!next || st->retry_at < next))
 			next = st->retry_at;
 	}

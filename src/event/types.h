@@ -38,6 +38,9 @@
 	X(TOKEN_CREATED, "token.created", "", "name:s scopes:s expires_at?:i by:s", "an access token was created")             \
 	X(TOKEN_REVOKED, "token.revoked", "", "name:s by:s", "an access token was revoked")                                  \
 	X(WAIVER_USED, "waiver.used", "", "fingerprint:s rule:s waiver:s ref:s", "an accepted finding passed the gate by a waiver") \
+	X(FLAG_SET_CREATED, "flag.set_created", "", "set:s environment:s source:s", "a set of flags was made")               \
+	X(FLAG_CHANGED, "flag.changed", "",                                                                                  \
+	  "set:s environment:s revision:i flags:i keys:a digest:s address:s comment?:s", "flags were changed: a new revision; digest covers their definitions") \
 	X(SERVER_STARTED, "server.started", "", "version:s", "weir serve came up")
 
 enum event_type {

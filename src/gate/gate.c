@@ -86,26 +86,39 @@ static struct finding finding_copy(struct arena *a, const struct finding *f)
 	return out;
 }
 
+/* The place of a finding that gives way to an error when the list is full: what refuses must be shown. NULL: all refuse. */
+static struct finding *giving_way(struct run *r)
+{
+	for (size_t i = r->found.n; i--;)
+		if (r->found.v[i].waived || r->found.v[i].severity != SEVERITY_ERROR)
+			return &r->found.v[i];
+	return NULL;
+}
+
 static int collect(void *ctx, const struct finding *f, struct err *reterr)
 {
 	struct run    *r = ctx;
 	struct waiver *w = waiver_of(&r->waivers, f, r->now);
-	struct finding copy;
+	struct finding copy, *instead = NULL;
+	bool           refuses = !w && f->severity == SEVERITY_ERROR;
 
 	if (w)
 		w->used = true;
-	if (!w && f->severity == SEVERITY_ERROR)
-		r->refuses = true;
+	r->refuses = r->refuses || refuses;
 	if (r->found.n == LIMIT_FINDINGS) {
 		r->n_dropped++;
-		return 0;
+		instead = refuses ? giving_way(r) : NULL;
+		if (!instead)
+			return 0;
 	}
 	copy = finding_copy(r->a, f);
 	copy.waived = w != NULL;
 	copy.waiver = STR_NULL;
 	if (w)
 		copy.waiver = str_z(arena_printf(r->a, "%.*s until %.*s: %.*s", STR_ARG(w->owner), STR_ARG(w->expires), STR_ARG(w->reason)));
-	if (!VEC_PUSH(&r->found, copy))
+	if (instead)
+		*instead = copy;
+	else if (!VEC_PUSH(&r->found, copy))
 		return err_set(reterr, WEIR_ENOMEM, "no memory for findings");
 	return arena_check(r->a, "findings", reterr);
 }
@@ -258,12 +271,40 @@ static int finish(struct run *r, str cause, struct verdict *ret, struct err *ret
 	return 0;
 }
 
+/* --- the lines of a refused push --- */
+
+/* A finding without lines is one all the same: what cannot be read or looked at is left out. Only memory is an error. */
+static int code_of(struct run *r, const struct change *c, struct finding *f, struct err *reterr)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT(LIMIT_CODE_TEXT_BYTES);
+	char                   commit[GIT_ID_SIZE];
+	const char            *path = arena_dup(r->a, f->path);
+	struct err             e = { 0 };
+
+	if (!path || !f->line || !f->path.len || strlen(path) != f->path.len)
+		return arena_check(r->a, "the lines of a finding", reterr);
+	snprintf(commit, sizeof commit, "%.*s", STR_ARG(f->commit.len ? f->commit : str_z(c->new_id)));
+	if (git_read_path(c->repo, commit, path, &text, &e) ||
+	    cred_code(r->g->credentials, buf_str(&text), str_eqz(f->check, "credentials"), f->line, r->a, &f->code, &e))
+		f->code = (struct finding_code){ 0 };
+	return arena_check(r->a, "the lines of a finding", reterr);
+}
+
+static int keep_code(struct run *r, const struct change *c, struct verdict *v, struct err *reterr)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < v->n_findings && i < LIMIT_CODE_FINDINGS; i++)
+		rc = code_of(r, c, &v->findings[i], reterr);
+	return rc;
+}
+
 /* A check that failed for want of memory fails the call; anything else is evidence that is missing. */
 static int could_not_look(struct run *r, const char *check, const struct err *e, str *cause, struct err *reterr)
 {
 	if (e->code == WEIR_ENOMEM)
 		return err_set(reterr, WEIR_ENOMEM, "%s: %s", check, e->msg);
-	*cause = str_z(arena_printf(r->a, "%.*s%sthe check '%s' could not look: %s", STR_ARG(*cause), cause->len ? "; " : "", check, e->msg));
+	*cause = str_z(arena_printf(r->a, "%.*s%sthe check '%s' could not look: %s", (int)cause->len, cause->len ? cause->ptr : "", cause->len ? "; " : "", check, e->msg));
 	return arena_check(r->a, "cause", reterr);
 }
 
@@ -301,6 +342,8 @@ int gate_check_change(struct gate *g, const struct change *c, struct arena *a, s
 		rc = report_unused(&r, reterr);
 	if (!rc)
 		rc = finish(&r, cause, ret, reterr);
+	if (!rc && c->keep_code && ret->call != VERDICT_PASS)
+		rc = keep_code(&r, c, ret, reterr);
 	VEC_FINI(&r.found);
 	return rc;
 }

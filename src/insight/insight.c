@@ -57,16 +57,12 @@ static int get_insights(struct http_req *r, void *ctx, struct err *reterr)
 {
 	struct insight             *in = ctx;
 	const struct http_identity *who = http_who(r);
-	str                         project = http_query(r, "project"), days = http_query(r, "days"), rows = http_query(r, "rows");
+	str                         project = http_query(r, "project"), rows = http_query(r, "rows");
 	struct insight_report       report;
 	struct jw                   w;
-	int64_t                     n_days = DAYS_DEFAULT;
+	int64_t                     n_days = http_query_int(r, "days", DAYS_DEFAULT);
 	int                         rc;
 
-	if (days.ptr && !str_to_i64(days, &n_days))
-		return err_set(reterr, WEIR_EINVAL, "days: a number from 1 to %d", LIMIT_INSIGHT_DAYS);
-	if (rows.len && !str_eqz(rows, "true") && !str_eqz(rows, "false"))
-		return err_set(reterr, WEIR_EINVAL, "rows: true or false");
 	if (who->project[0] && project.len && !str_eqz(project, who->project))
 		return err_set(reterr, WEIR_EPERM, "this token is for project %s only", who->project);
 	if (!project.len)
@@ -83,10 +79,17 @@ static int get_insights(struct http_req *r, void *ctx, struct err *reterr)
 	return rc;
 }
 
+static const char *const             yes_no[] = { "true", "false", NULL };
+static const struct http_query_param insight_query[] = {
+	{ .name = "project", .doc = "of this project only" },
+	{ .name = "days", .kind = QUERY_INT, .min = 1, .max = LIMIT_INSIGHT_DAYS, .doc = "length of the window that ends now; 30 when absent" },
+	{ .name = "rows", .kind = QUERY_WORD, .words = yes_no, .doc = "true: with the rows behind the figures" },
+	{ 0 },
+};
 static const struct http_route insight_route_table[] = {
 	{ "GET", "/api/v1/insights", HTTP_WORKER, SCOPE_READ, 0, get_insights,
 	  "The five DORA metrics of the last `days` (30), of one project or all, with definitions; rows=true: with the rows behind them", NULL,
-	  "{\"type\":\"object\",\"required\":[\"from\",\"to\",\"days\",\"definition_version\",\"metrics\"]}" },
+	  "{\"type\":\"object\",\"required\":[\"from\",\"to\",\"days\",\"definition_version\",\"metrics\"]}", insight_query },
 };
 
 const struct http_route *insight_routes(size_t *ret_n)

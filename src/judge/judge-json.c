@@ -156,7 +156,7 @@ static int read_verdict(const struct doc_node *map, struct judge_verdict *ret, s
 {
 	str      call = doc_get_str(map, "call");
 	uint64_t why = 0;
-	int      c, rc = read_count(map, "why", JUDGE_WHY_STABLE_SICK, &why, reterr);
+	int      c, rc = read_count(map, "why", JUDGE_WHY_FEW_STABLE, &why, reterr);
 
 	for (c = JUDGE_UNDECIDED; c <= JUDGE_CANNOT && !str_eqz(call, judge_call_name((enum judge_call)c)); c++)
 		;

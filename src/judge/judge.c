@@ -31,7 +31,7 @@ static const struct {
 } below_budget[] = { { 0, 0.8 }, { 0.1, 0.1 }, { 0.25, 0.05 }, { 0.5, 0.05 } };
 static const double over_budget[] = { 2, 5, 10, 30, 98 }; /* multiples of the budget, cut at 0.98 */
 
-#define MIN_STABLE_REQUESTS 50 /* before this many a stable arm is not called sick */
+#define MIN_STABLE_REQUESTS 50 /* before this many nobody can say whether the stable arm is sick, so nothing is called good either */
 
 static double log_sum_exp(const double *x, size_t n)
 {
@@ -202,6 +202,9 @@ static int check_segment(const struct judge_segment *s, size_t i, struct err *re
 struct totals {
 	uint64_t requests_c, requests_s, errors_c, errors_s, failed_c, failed_s;
 	uint64_t good_requests_c, good_failed_c;
+	uint64_t all; /* requests of all segments, also those without two arms */
+	uint64_t alone_requests, alone_failed; /* where the canary had all traffic */
+	bool     alone;
 };
 
 static uint64_t max_u64(uint64_t a, uint64_t b)
@@ -214,6 +217,12 @@ static void add_up(const struct judge_input *in, struct totals *t)
 	for (size_t i = 0; i < in->n_seg; i++) {
 		const struct judge_segment *s = &in->seg[i];
 
+		t->all += s->requests_canary + s->requests_stable;
+		if (s->canary_share >= 1) {
+			t->alone = true;
+			t->alone_requests += s->requests_canary;
+			t->alone_failed += s->failed_canary;
+		}
 		if (s->canary_share <= 0 || s->canary_share >= 1)
 			continue;
 		t->requests_c += s->requests_canary;
@@ -232,6 +241,26 @@ static void add_up(const struct judge_input *in, struct totals *t)
 static double share_of(double part, double whole)
 {
 	return whole > 0 ? part / whole : 0;
+}
+
+static bool stable_is_sick(const struct judge_params *p, const struct totals *t)
+{
+	return t->requests_s >= MIN_STABLE_REQUESTS && p->stable_sick > 0 && (double)t->failed_s >= p->stable_sick * (double)t->requests_s;
+}
+
+/* Nothing is wrong and the old version is not known to be sick: good enough to go on? */
+static void decide_good(const struct judge_params *p, const struct totals *t, struct judge_verdict *v)
+{
+	bool good = v->log_e_relative >= v->threshold_good || v->log_e_absolute >= v->threshold_good;
+
+	v->call = JUDGE_UNDECIDED;
+	v->why = JUDGE_WHY_NONE;
+	if (good && p->stable_sick > 0 && t->requests_s < MIN_STABLE_REQUESTS) {
+		v->why = JUDGE_WHY_FEW_STABLE;
+	} else if (good) {
+		v->call = JUDGE_GOOD;
+		v->why = v->log_e_relative >= v->threshold_good ? JUDGE_WHY_RELATIVE : JUDGE_WHY_ABSOLUTE;
+	}
 }
 
 /* The decision, from numbers that are already in *v. */
@@ -255,27 +284,59 @@ static void decide(const struct judge_params *p, const struct judge_input *in, c
 		}
 	} else if (t->requests_c + t->requests_s == 0) {
 		v->why = JUDGE_WHY_NO_TRAFFIC;
-	} else if (t->requests_s >= MIN_STABLE_REQUESTS && (double)t->failed_s >= p->stable_sick * (double)t->requests_s
-	           && p->stable_sick > 0) {
+	} else if (stable_is_sick(p, t)) {
 		v->why = JUDGE_WHY_STABLE_SICK;
-	} else if (v->log_e_relative >= v->threshold_good) {
-		v->call = JUDGE_GOOD;
-		v->why = JUDGE_WHY_RELATIVE;
-	} else if (v->log_e_absolute >= v->threshold_good) {
-		v->call = JUDGE_GOOD;
-		v->why = JUDGE_WHY_ABSOLUTE;
 	} else {
-		v->call = JUDGE_UNDECIDED;
-		v->why = JUDGE_WHY_NONE;
+		decide_good(p, t, v);
 	}
+}
+
+/* Nothing stands beside the canary: the budget alone, in both directions. */
+static void judge_alone(const struct judge_params *p, const struct judge_input *in, const struct totals *t, struct judge_verdict *v)
+{
+	uint64_t n = t->alone_requests, k = t->alone_failed;
+
+	v->ratio_high = INFINITY;
+	v->log_e_worse = log_over_budget(p->budget, n, k);
+	v->log_e_absolute = log_below_budget(p->budget, n, k);
+	v->rate_canary = share_of((double)k, (double)n);
+	v->call = JUDGE_CANNOT;
+	if (n == 0) {
+		v->why = JUDGE_WHY_NO_TRAFFIC;
+	} else if (v->missing_share > p->missing_max) {
+		v->why = JUDGE_WHY_MISSING;
+	} else if (v->log_e_worse >= v->threshold_worse) {
+		v->call = in->clients_canary < p->clients_min ? JUDGE_WORSE_HOLD : JUDGE_WORSE;
+		v->why = in->clients_canary < p->clients_min ? JUDGE_WHY_FEW_CLIENTS : JUDGE_WHY_ABSOLUTE;
+	} else {
+		v->call = v->log_e_absolute >= v->threshold_good ? JUDGE_GOOD : JUDGE_UNDECIDED;
+		v->why = v->call == JUDGE_GOOD ? JUDGE_WHY_ABSOLUTE : JUDGE_WHY_NONE;
+	}
+}
+
+/* Against the old version, on the same traffic. */
+static void judge_beside(const struct judge_params *p, const struct judge_input *in, const struct totals *t, struct judge_verdict *v)
+{
+	struct labels l[JUDGE_SEGMENTS_MAX] = { 0 };
+	size_t        n = labels_of_errors(in, 0, l);
+
+	v->log_e_worse = log_worse(l, n);
+	v->ratio_low = ratio_border(l, n, -log(p->worse_alpha / 2), true);
+	v->ratio_high = ratio_border(l, n, -log(p->worse_alpha / 2), false);
+	n = labels_of_errors(in, in->good_from, l);
+	v->log_e_relative = log_mixture(l, n, good_grid, ARRAY_SIZE(good_grid), 1, 1 + p->tolerance);
+	v->log_e_absolute = log_below_budget(p->budget, t->good_requests_c, t->good_failed_c);
+	n = labels_of_requests(in, l);
+	v->log_e_srm = log_mixture(l, n, srm_grid, ARRAY_SIZE(srm_grid), 1, 1);
+	v->rate_canary = share_of((double)t->errors_c, (double)t->requests_c);
+	v->rate_stable = share_of((double)t->errors_s, (double)t->requests_s);
+	decide(p, in, t, v);
 }
 
 int judge_step(const struct judge_params *p, const struct judge_input *in, struct judge_verdict *ret, struct err *reterr)
 {
-	struct labels        l[JUDGE_SEGMENTS_MAX] = { 0 };
 	struct totals        t = { 0 };
-	struct judge_verdict v = { 0 };
-	size_t               n;
+	struct judge_verdict v = { .threshold_worse = -log(p->worse_alpha), .threshold_good = -log(p->good_alpha), .threshold_srm = -log(p->srm_alpha) };
 
 	if (in->n_seg > JUDGE_SEGMENTS_MAX)
 		return err_set(reterr, WEIR_EINVAL, "%zu segments: at most %d", in->n_seg, JUDGE_SEGMENTS_MAX);
@@ -283,51 +344,11 @@ int judge_step(const struct judge_params *p, const struct judge_input *in, struc
 		if (check_segment(&in->seg[i], i, reterr))
 			return -WEIR_EINVAL;
 	add_up(in, &t);
-	v.threshold_worse = -log(p->worse_alpha);
-	v.threshold_good = -log(p->good_alpha);
-	v.threshold_srm = -log(p->srm_alpha);
-	n = labels_of_errors(in, 0, l);
-	v.log_e_worse = log_worse(l, n);
-	v.ratio_low = ratio_border(l, n, -log(p->worse_alpha / 2), true);
-	v.ratio_high = ratio_border(l, n, -log(p->worse_alpha / 2), false);
-	n = labels_of_errors(in, in->good_from, l);
-	v.log_e_relative = log_mixture(l, n, good_grid, ARRAY_SIZE(good_grid), 1, 1 + p->tolerance);
-	v.log_e_absolute = log_below_budget(p->budget, t.good_requests_c, t.good_failed_c);
-	n = labels_of_requests(in, l);
-	v.log_e_srm = log_mixture(l, n, srm_grid, ARRAY_SIZE(srm_grid), 1, 1);
-	v.rate_canary = share_of((double)t.errors_c, (double)t.requests_c);
-	v.rate_stable = share_of((double)t.errors_s, (double)t.requests_s);
-	v.missing_share = share_of((double)in->missing_records,
-	                           (double)in->missing_records + (double)t.requests_c + (double)t.requests_s);
-	decide(p, in, &t, &v);
-	*ret = v;
-	return 0;
-}
-
-int judge_first(const struct judge_params *p, uint64_t requests, uint64_t failed, uint32_t clients, struct judge_verdict *ret,
-                struct err *reterr)
-{
-	struct judge_verdict v = { 0 };
-
-	if (failed > requests)
-		return err_set(reterr, WEIR_EINVAL, "%llu failed among %llu requests", (unsigned long long)failed, (unsigned long long)requests);
-	v.threshold_worse = -log(p->worse_alpha);
-	v.threshold_good = -log(p->good_alpha);
-	v.threshold_srm = -log(p->srm_alpha);
-	v.ratio_high = INFINITY;
-	v.log_e_worse = log_over_budget(p->budget, requests, failed);
-	v.log_e_absolute = log_below_budget(p->budget, requests, failed);
-	v.rate_canary = share_of((double)failed, (double)requests);
-	if (v.log_e_worse >= v.threshold_worse) {
-		v.call = clients < p->clients_min ? JUDGE_WORSE_HOLD : JUDGE_WORSE;
-		v.why = clients < p->clients_min ? JUDGE_WHY_FEW_CLIENTS : JUDGE_WHY_ABSOLUTE;
-	} else if (requests == 0) {
-		v.call = JUDGE_CANNOT;
-		v.why = JUDGE_WHY_NO_TRAFFIC;
-	} else if (v.log_e_absolute >= v.threshold_good) {
-		v.call = JUDGE_GOOD;
-		v.why = JUDGE_WHY_ABSOLUTE;
-	}
+	if (in->missing_records > t.all)
+		return err_set(reterr, WEIR_EINVAL, "more records are missing (%llu) than there were requests (%llu)",
+		               (unsigned long long)in->missing_records, (unsigned long long)t.all);
+	v.missing_share = share_of((double)in->missing_records, (double)t.all);
+	(t.alone ? judge_alone : judge_beside)(p, in, &t, &v);
 	*ret = v;
 	return 0;
 }
@@ -372,6 +393,7 @@ const char *judge_why_text(enum judge_why w)
 	case JUDGE_WHY_MISSING: return "too many request records are missing";
 	case JUDGE_WHY_NO_TRAFFIC: return "no requests";
 	case JUDGE_WHY_STABLE_SICK: return "the old version fails itself";
+	case JUDGE_WHY_FEW_STABLE: return "good so far, but the old version answered too few requests to know that it is not sick itself";
 	}
 	return "not enough evidence yet";
 }

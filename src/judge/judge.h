@@ -28,8 +28,8 @@ struct judge_params {
 	double   ignore_below;      /* 0.001: no rollback for an estimated canary error rate below it */
 	uint32_t clients_min;       /* 2: distinct clients that must have seen canary errors */
 	double   srm_alpha;         /* 0.0001: sample-ratio guard */
-	double   missing_max;       /* 0.01: share of missing records past which nothing is judged */
-	double   stable_sick;       /* 0.2: the stable arm's own error rate past which nothing is judged */
+	double   missing_max;       /* 0.01: share of all requests whose records are missing, past which nothing is judged */
+	double   stable_sick;       /* 0.2: the stable arm's own error rate past which nothing is judged; 0: never */
 };
 extern const struct judge_params judge_defaults;
 MUST_CHECK int judge_params_check(const struct judge_params *p, struct err *reterr);
@@ -38,14 +38,15 @@ struct judge_input {
 	const struct judge_segment *seg;
 	size_t   n_seg;
 	uint32_t clients_canary;    /* distinct clients with canary errors */
-	uint64_t missing_records;   /* by HAProxy's own counters, over all segments */
+	uint64_t missing_records;   /* requests known from HAProxy's counters only; the segments' requests include them */
 	/* Index of the first segment whose evidence counts for promotion out of the present weight (evidence for harm always counts whole). */
 	size_t   good_from;
 };
 
 enum judge_call { JUDGE_UNDECIDED, JUDGE_WORSE, JUDGE_WORSE_HOLD, JUDGE_GOOD, JUDGE_CANNOT };
 enum judge_why  { JUDGE_WHY_NONE, JUDGE_WHY_LABEL_TEST, JUDGE_WHY_FEW_CLIENTS, JUDGE_WHY_BELOW_IGNORE, JUDGE_WHY_RELATIVE,
-                  JUDGE_WHY_ABSOLUTE, JUDGE_WHY_SAMPLE_RATIO, JUDGE_WHY_MISSING, JUDGE_WHY_NO_TRAFFIC, JUDGE_WHY_STABLE_SICK };
+                  JUDGE_WHY_ABSOLUTE, JUDGE_WHY_SAMPLE_RATIO, JUDGE_WHY_MISSING, JUDGE_WHY_NO_TRAFFIC, JUDGE_WHY_STABLE_SICK,
+                  JUDGE_WHY_FEW_STABLE }; /* numbers are stored: append only */
 
 struct judge_verdict { /* complete enough to recompute it together with segments and params */
 	enum judge_call call;
@@ -60,15 +61,13 @@ struct judge_verdict { /* complete enough to recompute it together with segments
 const char *judge_call_name(enum judge_call c); /* "undecided", "worse", "worse-hold", "good", "cannot-judge" */
 const char *judge_why_text(enum judge_why w);   /* "more errors on the canary than chance explains", ... */
 
-/* Judges all segments of one release together. `p` must have passed judge_params_check(). Segments with share 0 or 1 carry no
- * evidence for the label test and are skipped there. Returns 0 and fills *ret, or -WEIR_EINVAL with *reterr when a
- * segment is impossible (share outside [0,1], more errors than requests, too many segments). */
+/* Judges all segments of one release together. `p` must have passed judge_params_check(). Segments with share 0 carry no evidence.
+ * A segment with share 1 says that nothing stands beside the new version any more (the bake, or a first version): then only the budget is asked, in both
+ * directions, from the requests and failed requests (not de-duplicated errors) of such segments; GOOD, WORSE (the rate excludes the budget from below),
+ * WORSE_HOLD (seen by fewer than clients_min), UNDECIDED or CANNOT.
+ * Returns 0 and fills *ret, or -WEIR_EINVAL with *reterr when a segment is impossible (share outside [0,1], more errors than requests, too many
+ * segments), or when more is missing than there was. */
 MUST_CHECK int judge_step(const struct judge_params *p, const struct judge_input *in, struct judge_verdict *ret, struct err *reterr);
-
-/* A first version without a stable arm: absolute budget only, from the canary's requests and failed requests (not
- * de-duplicated errors); GOOD, WORSE (rate excludes the budget from below), WORSE_HOLD (seen by fewer than clients_min), UNDECIDED. */
-MUST_CHECK int judge_first(const struct judge_params *p, uint64_t requests, uint64_t failed, uint32_t clients,
-                           struct judge_verdict *ret, struct err *reterr);
 
 /* Fewest canary-only errors that fire the label test at share w. */
 unsigned judge_fewest_errors(const struct judge_params *p, double w);

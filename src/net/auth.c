@@ -4,7 +4,7 @@
 #include "base/base.h"
 #include "net/http-internal.h"
 
-static const char *const scope_names[] = { "none", "read", "develop", "release", "admin", "runner", "job" };
+static const char *const scope_names[] = { "none", "read", "develop", "release", "admin", "runner", "job", "flags" };
 
 const char *scope_name(enum http_scope s) { return (unsigned)s < ARRAY_SIZE(scope_names) ? scope_names[s] : "none"; }
 
@@ -25,6 +25,7 @@ bool scope_includes(enum http_scope have, enum http_scope need)
 	case SCOPE_RELEASE:
 	case SCOPE_ADMIN: return have >= need && have <= SCOPE_ADMIN;
 	case SCOPE_RUNNER: return have == SCOPE_RUNNER;
+	case SCOPE_FLAGS: return have == SCOPE_FLAGS || (have >= SCOPE_READ && have <= SCOPE_ADMIN);
 	case SCOPE_JOB: return have == SCOPE_JOB || have == SCOPE_RELEASE || have == SCOPE_ADMIN;
 	}
 	return false;
@@ -38,7 +39,7 @@ bool http_may(const struct http_req *r, enum http_scope scope)
 /* What the request carries: the scheme in lower case and the rest. False: nothing. */
 static bool credentials_of(const struct http_req *r, str *ret_scheme, str *ret_text)
 {
-	str v = http_header(r, "authorization"), scheme, text;
+	str v = http_header(r, "authorization"), key = http_header(r, "x-api-key"), scheme, text;
 
 	if (v.ptr && str_cut(v, ' ', &scheme, &text)) {
 		*ret_text = str_trim(text);
@@ -46,6 +47,11 @@ static bool credentials_of(const struct http_req *r, str *ret_scheme, str *ret_t
 		              : str_eq_nocase(scheme, STR("basic")) ? STR("basic")
 		                                                    : STR_NULL;
 		return ret_scheme->ptr != NULL;
+	}
+	if (v.len || key.len) { /* a token without a scheme, as clients of flags send it */
+		*ret_scheme = STR("bearer");
+		*ret_text = v.len ? str_trim(v) : str_trim(key);
+		return true;
 	}
 	*ret_scheme = STR("cookie");
 	*ret_text = http_cookie(r, "weir_session");
@@ -99,8 +105,8 @@ bool auth_may(struct http_req *r)
 	enum http_scope need = r->match.entry->route->scope;
 
 	if (!scope_includes(r->who.scope, need)) {
-		answer_errorf(r, 403, WEIR_EPERM, "this needs the scope '%s'; the token '%s' has '%s'", scope_name(need), r->who.name,
-		              scope_name(r->who.scope));
+		answer_errorf(r, 403, WEIR_EPERM, "this needs the scope '%s'; the token '%s' has '%s'",
+		              need == SCOPE_JOB ? "release' or a running job's own token, 'job" : scope_name(need), r->who.name, scope_name(r->who.scope));
 		return false;
 	}
 	if (need != SCOPE_NONE && r->who.project[0] && !project_allowed(r)) {

@@ -131,6 +131,29 @@ static bool method_known(str m)
 	return false;
 }
 
+static void cors_headers(struct http_req *r)
+{
+	http_set_header(r, "Access-Control-Allow-Origin", STR("*"));
+	http_set_header(r, "Access-Control-Expose-Headers", STR("ETag, Retry-After"));
+}
+
+/* A browser asks whether a page of another origin may send its request. */
+static bool preflight(struct http_req *r)
+{
+	str                wanted = http_header(r, "access-control-request-method");
+	struct route_match m;
+
+	if (!str_eqz(r->method, "OPTIONS") || !wanted.len || router_match(r->s->router, wanted, r->raw_path, &r->arena, &m, NULL) || !m.entry ||
+	    !m.entry->route->cors)
+		return false;
+	r->status = 204;
+	cors_headers(r);
+	http_set_header(r, "Access-Control-Allow-Methods", str_z(m.entry->route->method));
+	http_set_header(r, "Access-Control-Allow-Headers", STR("Authorization, X-API-Key, Content-Type, If-None-Match, Flagd-Selector, Last-Event-ID, Cache-Control"));
+	http_set_header(r, "Access-Control-Max-Age", STR("600"));
+	return true;
+}
+
 static bool routed(struct http_req *r)
 {
 	struct err e = { 0 };
@@ -148,8 +171,13 @@ static bool routed(struct http_req *r)
 		answer_error(r, 0, &e);
 		return false;
 	}
-	if (r->match.entry)
+	if (r->match.entry) {
+		if (r->match.entry->route->cors)
+			cors_headers(r);
 		return true;
+	}
+	if (preflight(r))
+		return false;
 	if (r->match.known) {
 		http_set_header(r, "Allow", str_z(r->match.allow));
 		answer_errorf(r, 405, WEIR_EMETHOD, "%.*s is not possible here; possible: %s", STR_ARG(r->method), r->match.allow);
@@ -192,6 +220,16 @@ static bool capacity_ok(struct http_req *r)
 	return false;
 }
 
+static bool query_ok(struct http_req *r)
+{
+	struct err e = { 0 };
+
+	if (!router_query(&r->match, r->raw_query, &r->arena, &e))
+		return true;
+	answer_error(r, 0, &e);
+	return false;
+}
+
 /* All that can be said before the body; false: the refusing answer is made. */
 static bool admit(struct http_req *r, const char *method, const char *version)
 {
@@ -204,7 +242,7 @@ static bool admit(struct http_req *r, const char *method, const char *version)
 		return false;
 	r->raw_path = r->strict.path;
 	r->raw_query = r->strict.query;
-	if (!capacity_ok(r) || !expectation_ok(r) || !routed(r) || !auth_check(r))
+	if (!capacity_ok(r) || !expectation_ok(r) || !routed(r) || !auth_check(r) || !query_ok(r))
 		return false;
 	if (r->strict.has_length && r->strict.length > body_limit(r)) {
 		refuse_size(r);

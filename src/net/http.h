@@ -1,6 +1,6 @@
 /* http.h - HTTP/1.1 server on libmicrohttpd behind a table of routes.
  *
- * A route is one line: method, path pattern, scope, limits, handler, doc; the OpenAPI document is made from the table. Patterns: "/api/v1/projects/:name/runs/:id:int"
+ * A route is one line: method, path pattern, scope, limits, handler, doc, names of its query; the OpenAPI document is made from the table. Patterns: "/api/v1/projects/:name/runs/:id:int"
  * (typed parameters :name (LIMIT_NAME_BYTES of [A-Za-z0-9._-], not starting with '.' or '-'), :id:int, :id:id (ULID), and a
  * last "*rest" for any tail). A known path with another method is 405 with Allow; HEAD is answered from GET.
  *
@@ -35,12 +35,24 @@ enum http_scope { /* what the caller's token must hold; each includes the ones b
 	SCOPE_RELEASE, /* release, roll back, steer rollouts */
 	SCOPE_ADMIN,   /* projects, tokens, settings */
 	SCOPE_RUNNER,  /* separate: runner protocol only */
-	SCOPE_JOB,     /* separate: a running job's own identity (store artifacts, release from its project) */
+	SCOPE_JOB,     /* a running job's own identity (store artifacts, release from its project), or scope release */
+	SCOPE_FLAGS,   /* separate: ask what flags say, as applications do; also every scope from read on */
 };
 
 enum http_kind { HTTP_FAST, HTTP_WORKER, HTTP_STREAM, HTTP_SSE };
 
 typedef int (*http_handler)(struct http_req *req, void *ctx, struct err *reterr);
+
+enum http_query_kind { QUERY_TEXT, QUERY_INT, QUERY_WORD };
+/* A name that a route's query may hold. Any other name, a name twice, and a value that does not fit are answered with 400 before the handler runs. */
+struct http_query_param {
+	const char          *name; /* NULL ends a list */
+	enum http_query_kind kind;
+	bool                 required;
+	int64_t              min, max; /* QUERY_INT */
+	const char *const   *words;    /* QUERY_WORD: what it may be; ends with NULL */
+	const char          *doc;      /* for OpenAPI */
+};
 
 struct http_route {
 	const char     *method; /* "GET" */
@@ -52,6 +64,8 @@ struct http_route {
 	const char     *doc;      /* one sentence for OpenAPI */
 	const char     *body_doc; /* JSON schema of the body as text, or NULL */
 	const char     *answer_doc; /* JSON schema of the 200 answer as text, or NULL */
+	const struct http_query_param *query; /* names that the query may hold; NULL: none */
+	bool            cors;     /* pages of other origins may call it, with a token (never by cookie) */
 };
 /* Browser pages (paths outside /api, /git, /events, ...) that lack credentials are sent to /login instead of a 401. */
 
@@ -119,7 +133,8 @@ str  http_raw_query(const struct http_req *r);
 str  http_authority(const struct http_req *r); /* host[:port] the client asked for */
 str  http_param(const struct http_req *r, const char *name);  /* path parameter, decoded; "rest" for *rest; STR_NULL when the route has none */
 int64_t http_param_int(const struct http_req *r, const char *name);
-str  http_query(const struct http_req *r, const char *name);  /* decoded; STR_NULL when absent */
+str  http_query(const struct http_req *r, const char *name);  /* decoded; STR_NULL when absent or not in the route's list */
+int64_t http_query_int(const struct http_req *r, const char *name, int64_t otherwise); /* of a QUERY_INT; otherwise: when absent */
 str  http_header(const struct http_req *r, const char *name); /* STR_NULL when absent */
 str  http_cookie(const struct http_req *r, const char *name);
 str  http_body(const struct http_req *r);                     /* FAST and WORKER */

@@ -35,6 +35,32 @@ static void write_param(struct jw *w, const struct route_seg *seg)
 	jw_end(w);
 }
 
+static void write_query(struct jw *w, const struct http_query_param *q)
+{
+	jw_obj(w);
+	jw_kstrz(w, "name", q->name);
+	jw_kstrz(w, "in", "query");
+	jw_kbool(w, "required", q->required);
+	if (q->doc)
+		jw_kstrz(w, "description", q->doc);
+	jw_key(w, "schema");
+	jw_obj(w);
+	jw_kstrz(w, "type", q->kind == QUERY_INT ? "integer" : "string");
+	if (q->kind == QUERY_INT) {
+		jw_kint(w, "minimum", q->min);
+		if (q->max < INT64_MAX)
+			jw_kint(w, "maximum", q->max);
+	} else if (q->kind == QUERY_WORD) {
+		jw_key(w, "enum");
+		jw_arr(w);
+		for (const char *const *word = q->words; *word; word++)
+			jw_strz(w, *word);
+		jw_end(w);
+	}
+	jw_end(w);
+	jw_end(w);
+}
+
 static void write_content(struct jw *w, const char *type, const char *schema)
 {
 	jw_key(w, "content");
@@ -96,7 +122,9 @@ static void write_operation(struct jw *w, const struct route_entry *e, struct bu
 	operation_id(e, tmp);
 	jw_kstr(w, "operationId", buf_str(tmp));
 	jw_kstrz(w, "summary", route->doc ? route->doc : "");
-	jw_kstrz(w, "x-weir-scope", scope_name(route->scope));
+	jw_kstrz(w, "x-weir-scope", scope_name(route->scope == SCOPE_JOB ? SCOPE_RELEASE : route->scope));
+	if (route->scope == SCOPE_JOB)
+		jw_kbool(w, "x-weir-job", true);
 	if (route->scope != SCOPE_NONE) {
 		jw_key(w, "security");
 		jw_raw(w, STR("[{\"bearer\":[]},{\"basic\":[]},{\"session\":[]}]"));
@@ -106,6 +134,8 @@ static void write_operation(struct jw *w, const struct route_entry *e, struct bu
 	for (size_t i = 0; i < e->n_segs; i++)
 		if (e->segs[i].kind != SEG_LITERAL)
 			write_param(w, &e->segs[i]);
+	for (const struct http_query_param *q = route->query; q && q->name; q++)
+		write_query(w, q);
 	jw_end(w);
 	if (route->body_max) {
 		jw_key(w, "requestBody");
@@ -143,7 +173,8 @@ static bool path_was_before(const struct http_server *s, size_t i, struct buf *p
 
 static const char components[] =
     "{\"securitySchemes\":{"
-    "\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"},"
+    "\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":\"a token that has the operation's x-weir-scope; where x-weir-job is true, "
+    "a running job's own token too\"},"
     "\"basic\":{\"type\":\"http\",\"scheme\":\"basic\",\"description\":\"any user name, the token as password\"},"
     "\"session\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"weir_session\"}},"
     "\"responses\":{\"Error\":{\"description\":\"what was wrong and what to do\",\"content\":{\"application/json\":{\"schema\":"

@@ -84,9 +84,20 @@ static str form_field(struct arena *a, str text, const char *name)
 
 str http_query(const struct http_req *r, const char *name)
 {
-	struct http_req *w = (struct http_req *)(uintptr_t)r; /* decoding writes into its arena only */
+	for (size_t i = 0; i < r->match.n_query; i++)
+		if (str_eqz(r->match.query[i].name, name))
+			return r->match.query[i].value;
+	return STR_NULL; /* handlers that serve two routes ask for what only one of them has */
+}
 
-	return form_field(&w->arena, r->raw_query, name);
+int64_t http_query_int(const struct http_req *r, const char *name, int64_t otherwise)
+{
+	str     v = http_query(r, name);
+	int64_t n = otherwise;
+
+	if (v.ptr && !str_to_i64(v, &n))
+		BUG("query '%s' of route '%s' is not QUERY_INT", name, r->match.entry->route->path);
+	return n;
 }
 
 str http_header(const struct http_req *r, const char *name)

@@ -262,6 +262,8 @@ int router_add(struct router *r, const struct http_route *route, void *ctx, stru
 	e->ctx = ctx;
 	e->method = str_z(route->method);
 	ret = parse_pattern(e, reterr);
+	if (!ret)
+		ret = router_check_query(route, reterr);
 	for (size_t i = 0; !ret && i < r->all.n; i++)
 		if (str_eq(r->all.v[i]->method, e->method) && patterns_overlap(r->all.v[i], e))
 			ret = err_set(reterr, WEIR_ECONFLICT, "routes '%s %s' and '%s %s' can match one request", route->method,

@@ -1,4 +1,4 @@
-/* router.h - from a method and a path to one route: a trie over path segments. Pure, no locks: built before the server starts,
+/* router.h - from a method and a path to one route: a trie over path segments; and the query by the route's list. Pure, no locks: built before the server starts,
  * read by all threads afterwards. */
 #ifndef WEIR_NET_ROUTER_H
 #define WEIR_NET_ROUTER_H
@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-enum { ROUTE_SEGS_MAX = 16, ROUTE_PARAMS_MAX = 8, ROUTE_STATUS_MIN = 100, ROUTE_STATUS_MAX = 599 };
+enum { ROUTE_SEGS_MAX = 16, ROUTE_PARAMS_MAX = 8, ROUTE_QUERY_MAX = 8, ROUTE_STATUS_MIN = 100, ROUTE_STATUS_MAX = 599 };
 
 enum seg_kind { SEG_LITERAL, SEG_NAME, SEG_INT, SEG_ID, SEG_REST };
 struct route_seg {
@@ -34,6 +34,8 @@ struct route_match {
 	str                 path; /* decoded, in the arena */
 	struct route_param  params[ROUTE_PARAMS_MAX];
 	size_t              n_params;
+	struct route_param  query[ROUTE_QUERY_MAX]; /* see router_query() */
+	size_t              n_query;
 	bool                known;     /* the path exists, the method does not */
 	char                allow[64]; /* "GET, HEAD, POST" when known */
 };
@@ -47,6 +49,11 @@ MUST_CHECK int router_add(struct router *r, const struct http_route *route, void
  * splitting. -WEIR_EINVAL: the path is malformed (bad escape, control byte, "." or ".." segment, no leading '/'). */
 MUST_CHECK int router_match(const struct router *r, str method, str raw_path, struct arena *a, struct route_match *ret,
                             struct err *reterr);
+/* Fills m->query from the raw query of a request whose route was found. -WEIR_EINVAL: a name that the route does not know (with the nearest that it
+ * does), a name twice, a required one missing, a value that is not what the route says; values are in no message. */
+MUST_CHECK int router_query(struct route_match *m, str raw_query, struct arena *a, struct err *reterr);
+/* -WEIR_EINVAL when a route's list of names is impossible; for router_add(). */
+MUST_CHECK int router_check_query(const struct http_route *route, struct err *reterr);
 /* All routes in the order they were added. */
 size_t router_count(const struct router *r);
 struct route_entry *router_at(const struct router *r, size_t i);

@@ -162,7 +162,7 @@ static int daemon_start(struct http_server *s, int fd, struct err *reterr)
 	const struct http_config *cfg = &s->cfg;
 	unsigned                  flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
 	/* The pool holds the header lines, a record for each of them and the read buffer. */
-	size_t               pool = LIMIT_HTTP_HEADER_BYTES + (8 << 10); /* it is cleared for every request: no larger than needed */
+	size_t               pool = 2 * LIMIT_HTTP_HEADER_BYTES + (8 << 10); /* it is cleared for every request: no larger than needed */
 	struct MHD_OptionItem threads[] = { { MHD_OPTION_END, 0, NULL }, { MHD_OPTION_END, 0, NULL } };
 
 	if (cfg->loop_threads > 1)
@@ -290,7 +290,8 @@ int http_server_call(struct http_server *s, const struct http_identity *who, con
 		r->raw_query = STR_NULL;
 	buf_init(&r->body, body.len);
 	buf_add_str(&r->body, body);
-	if (router_match(s->router, r->method, r->raw_path, &r->arena, &r->match, &r->err))
+	if (router_match(s->router, r->method, r->raw_path, &r->arena, &r->match, &r->err) ||
+	    (r->match.entry && router_query(&r->match, r->raw_query, &r->arena, &r->err)))
 		answer_error(r, 0, &r->err);
 	else if (!r->match.entry || r->match.entry->route->kind == HTTP_STREAM || r->match.entry->route->kind == HTTP_SSE)
 		answer_errorf(r, 404, WEIR_ENOENT, "nothing that can be called is at %s %s", method, path_and_query);

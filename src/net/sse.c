@@ -194,14 +194,14 @@ static void conn_free(void *cls)
 	free(c);
 }
 
-static int64_t start_position(struct http_req *r)
+static int start_position(const struct http_req *r, int64_t *ret, struct err *reterr)
 {
-	str     v = http_header(r, "last-event-id");
-	int64_t pos;
+	str v = http_header(r, "last-event-id");
 
-	if (!v.ptr)
-		v = http_query(r, "last_event_id");
-	return v.ptr && str_to_i64(v, &pos) && pos >= 0 ? pos : -1;
+	*ret = http_query_int(r, "last_event_id", -1);
+	if (v.ptr && (!str_to_i64(v, ret) || *ret < 0))
+		return err_set(reterr, WEIR_EINVAL, "Last-Event-ID is not one of this stream's: a whole number from 0 on");
+	return 0;
 }
 
 static bool enlist(struct sse_hub *h, struct sse_conn *c)
@@ -222,8 +222,13 @@ static bool enlist(struct sse_hub *h, struct sse_conn *c)
 
 int sse_attach(struct http_req *r, struct sse_hub *h, const str *params, size_t n_params, struct err *reterr)
 {
-	struct sse_conn *c = calloc(1, sizeof(*c));
+	struct sse_conn *c;
+	int64_t          from;
+	int              e = start_position(r, &from, reterr);
 
+	if (e)
+		return e;
+	c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_set(reterr, WEIR_ENOMEM, "no memory for an event stream");
 	if (n_params > ARRAY_SIZE(c->pub.params))
@@ -231,7 +236,7 @@ int sse_attach(struct http_req *r, struct sse_hub *h, const str *params, size_t 
 	c->hub = h;
 	c->mhd = r->mhd;
 	c->fd = r->conn->fd;
-	c->pub.position = start_position(r);
+	c->pub.position = from;
 	arena_init(&c->arena, 64 << 10);
 	buf_init(&c->pending, LIMIT_SSE_PULL_BYTES);
 	for (size_t i = 0; i < n_params; i++)

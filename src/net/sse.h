@@ -2,11 +2,15 @@
  *
  * A room makes a hub; an HTTP_SSE route's handler calls sse_attach(). The hub's `pull` is called (on a loop thread, quickly, db reads allowed)
  * whenever a client may have news: after sse_kick(), and at attach. It appends whole SSE messages to `out` and moves the client's
- * position; a comment is sent every 15 s to keep proxies open. Last-Event-ID (header, or query last_event_id) gives the position to start from. */
+ * position; a comment is sent every 15 s to keep proxies open. Last-Event-ID (header, or query last_event_id) gives the position to start from; one that
+ * is no number is refused. */
 #ifndef WEIR_NET_SSE_H
 #define WEIR_NET_SSE_H
 
 #include "net/http.h"
+
+/* For the route's list of query names: browsers cannot set the header at the first try. */
+#define SSE_QUERY { .name = "last_event_id", .kind = QUERY_INT, .max = INT64_MAX, .doc = "as the header Last-Event-ID" }
 
 struct sse_hub;
 struct sse_client {

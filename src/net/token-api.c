@@ -5,7 +5,7 @@
 
 static const char scope_schema[] =
     "{\"type\":\"object\",\"required\":[\"name\",\"scope\"],\"additionalProperties\":false,\"properties\":{\"name\":{\"type\":\"string\"},"
-    "\"scope\":{\"enum\":[\"read\",\"develop\",\"release\",\"admin\",\"runner\"]},\"project\":{\"type\":\"string\"},"
+    "\"scope\":{\"enum\":[\"read\",\"develop\",\"release\",\"admin\",\"runner\",\"flags\"]},\"project\":{\"type\":\"string\"},"
     "\"expires_in\":{\"type\":\"string\",\"description\":\"for example 90d\"}}}";
 static const char list_schema[] = "{\"type\":\"object\",\"properties\":{\"tokens\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}";
 static const char made_schema[] =
@@ -47,7 +47,7 @@ struct wish {
 static int wish_read(struct http_req *r, struct token_store *s, struct wish *ret, struct err *reterr)
 {
 	static const char *const keys[] = { "name", "scope", "project", "expires_in", NULL };
-	static const char *const scopes[] = { "read", "develop", "release", "admin", "runner", NULL };
+	static const char *const scopes[] = { "read", "develop", "release", "admin", "runner", "flags", NULL };
 	struct doc_node         *n;
 	const struct doc_node   *life;
 	struct doc_check         c;
@@ -173,11 +173,12 @@ static int logout_post(struct http_req *r, void *store, struct err *reterr)
 	return 0;
 }
 
+static const struct http_query_param login_query[] = { { .name = "next", .doc = "path to go to afterwards" }, { 0 } };
 static const struct http_route routes[] = {
 	{ "GET", "/api/v1/tokens", HTTP_WORKER, SCOPE_ADMIN, 0, tokens_get, "Lists the access tokens, without their texts.", NULL, list_schema },
 	{ "POST", "/api/v1/tokens", HTTP_WORKER, SCOPE_ADMIN, 4096, tokens_post, "Makes an access token; its text is in this answer only.", scope_schema, made_schema },
 	{ "DELETE", "/api/v1/tokens/:name", HTTP_WORKER, SCOPE_ADMIN, 0, token_delete, "Revokes an access token and the sessions begun with it.", NULL, NULL },
-	{ "GET", "/login", HTTP_FAST, SCOPE_NONE, 0, login_get, "The form that begins a session.", NULL, NULL },
+	{ "GET", "/login", HTTP_FAST, SCOPE_NONE, 0, login_get, "The form that begins a session.", NULL, NULL, login_query },
 	{ "POST", "/login", HTTP_WORKER, SCOPE_NONE, 16 << 10, login_post, "Begins a session with a token.", NULL, NULL },
 	{ "POST", "/logout", HTTP_WORKER, SCOPE_NONE, 4096, logout_post, "Ends the session.", NULL, NULL },
 };

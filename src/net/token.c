@@ -184,7 +184,7 @@ int token_create(struct token_store *s, str name, enum http_scope scope, str pro
 	if (r)
 		return r;
 	if (scope == SCOPE_NONE || scope == SCOPE_JOB)
-		return err_set(reterr, WEIR_EINVAL, "a token needs one of the scopes read, develop, release, admin, runner");
+		return err_set(reterr, WEIR_EINVAL, "a token needs one of the scopes read, develop, release, admin, runner, flags");
 	text_make(scope == SCOPE_RUNNER ? 'r' : 'a', ret_text);
 	text_hash(s, str_z(ret_text), c.hash);
 	r = db_write(s->db, create_tx, &c, reterr);

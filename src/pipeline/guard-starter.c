@@ -5,6 +5,7 @@
 #include "base/base.h"
 #include "base/fs.h"
 #include "base/title.h"
+#include "confine/confine.h"
 #include "pipeline/guard-spec.h"
 
 #include <errno.h>
@@ -96,7 +97,7 @@ NORETURN static void starter_process(int fd)
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGCHLD, SIG_IGN); /* guards are nobody's to wait for */
-	sandbox_warm();
+	confine_seccomp_warm();
 	while (take_request(fd, dir, sizeof(dir), &spec) > 0) {
 		serve_one(fd, dir, spec);
 		base_cleanup_fd(&spec);

@@ -98,11 +98,9 @@ int pipeline_runs_json(struct pipeline *p, str project, str commit, size_t max, 
 static int answer_runs(struct http_req *req, struct pipeline *p, str project, struct err *reterr)
 {
 	CLEANUP_BUF struct buf out = BUF_INIT(LIMIT_DOC_BYTES);
-	int64_t                max = RUNS_DEFAULT;
-	str                    limit = http_query(req, "limit"), mine = str_z(http_who(req)->project);
+	int64_t                max = http_query_int(req, "limit", RUNS_DEFAULT);
+	str                    mine = str_z(http_who(req)->project);
 
-	if (limit.len && (!str_to_i64(limit, &max) || max < 1 || max > RUNS_MAX))
-		return err_set(reterr, WEIR_EINVAL, "'limit' must be 1 to %d", RUNS_MAX);
 	if (project.len == 0 && mine.len)
 		project = mine;
 	int rc = project.len ? may_see(req, project, reterr) : 0;
@@ -171,13 +169,10 @@ static int get_log(struct http_req *req, void *ctx, struct err *reterr)
 {
 	struct pipeline *p = ctx;
 	struct log_query q = { .job = http_param(req, "job"), .keep = http_arena(req) };
-	int64_t          step = -1, offset = 0, total;
-	str              s = http_query(req, "step"), o = http_query(req, "offset");
+	int64_t          step = http_query_int(req, "step", -1), offset = http_query_int(req, "offset", 0), total;
 	int              rc = check_access(req, p, http_param(req, "run"), q.job, reterr);
 
-	if (rc == 0 && ((s.ptr && (!str_to_i64(s, &step) || step < 0)) || (o.ptr && (!str_to_i64(o, &offset) || offset < 0))))
-		return err_set(reterr, WEIR_EINVAL, "'step' and 'offset' must be numbers from 0 on");
-	if (rc == 0 && o.ptr && !s.ptr)
+	if (rc == 0 && http_query(req, "offset").ptr && step < 0)
 		return err_set(reterr, WEIR_EINVAL, "'offset' belongs to a 'step'");
 	if (rc == 0)
 		rc = turn_read(p, log_turn, &q, reterr);
@@ -284,13 +279,32 @@ static int post_dispatch(struct http_req *req, void *ctx, struct err *reterr)
 
 #define LEASE_DOC "{\"type\":\"object\",\"required\":[\"lease\"],\"properties\":{\"lease\":{\"type\":\"string\"}}}"
 
+static const struct http_query_param runs_query[] = {
+	{ .name = "limit", .kind = QUERY_INT, .min = 1, .max = RUNS_MAX, .doc = "how many at most" },
+	{ .name = "commit", .doc = "of this commit only" },
+	{ 0 },
+};
+static const struct http_query_param log_query[] = {
+	{ .name = "step", .kind = QUERY_INT, .max = LIMIT_JOB_STEPS, .doc = "number of the step from 0 on; all steps when absent" },
+	{ .name = "offset", .kind = QUERY_INT, .max = INT64_MAX, .doc = "bytes of the step to leave out" },
+	{ 0 },
+};
+static const struct http_query_param stream_query[] = { SSE_QUERY, { 0 } };
+static const struct http_query_param log_post_query[] = {
+	{ .name = "lease", .required = true, .doc = "of the job" },
+	{ .name = "step", .kind = QUERY_INT, .required = true, .max = LIMIT_JOB_STEPS, .doc = "number of the step from 0 on" },
+	{ .name = "offset", .kind = QUERY_INT, .required = true, .max = INT64_MAX, .doc = "where in the step's log the bytes belong" },
+	{ 0 },
+};
+static const struct http_query_param state_query[] = { { .name = "lease", .required = true, .doc = "of the job" }, { 0 } };
+
 static const struct http_route routes[] = {
-	{ "GET", "/api/v1/runs", HTTP_WORKER, SCOPE_READ, 0, get_all_runs, "Runs of all projects, newest first", NULL, NULL },
-	{ "GET", "/api/v1/projects/:project/runs", HTTP_WORKER, SCOPE_READ, 0, get_project_runs, "Runs of a project, newest first", NULL, NULL },
+	{ "GET", "/api/v1/runs", HTTP_WORKER, SCOPE_READ, 0, get_all_runs, "Runs of all projects, newest first", NULL, NULL, runs_query },
+	{ "GET", "/api/v1/projects/:project/runs", HTTP_WORKER, SCOPE_READ, 0, get_project_runs, "Runs of a project, newest first", NULL, NULL, runs_query },
 	{ "GET", "/api/v1/runs/:run", HTTP_WORKER, SCOPE_READ, 0, get_run, "A run with its jobs, steps and causes", NULL, NULL },
-	{ "GET", "/api/v1/runs/:run/jobs/:job/log", HTTP_WORKER, SCOPE_READ, 0, get_log, "Log of a job, or of one step from a byte offset on", NULL, NULL },
-	{ "GET", "/api/v1/runs/:run/stream", HTTP_SSE, SCOPE_READ, 0, pipeline_api_run_stream, "The run as JSON at each change", NULL, NULL },
-	{ "GET", "/api/v1/runs/:run/jobs/:job/log/stream", HTTP_SSE, SCOPE_READ, 0, pipeline_api_log_stream, "Log of a job as it grows", NULL, NULL },
+	{ "GET", "/api/v1/runs/:run/jobs/:job/log", HTTP_WORKER, SCOPE_READ, 0, get_log, "Log of a job, or of one step from a byte offset on", NULL, NULL, log_query },
+	{ "GET", "/api/v1/runs/:run/stream", HTTP_SSE, SCOPE_READ, 0, pipeline_api_run_stream, "The run as JSON at each change", NULL, NULL, stream_query },
+	{ "GET", "/api/v1/runs/:run/jobs/:job/log/stream", HTTP_SSE, SCOPE_READ, 0, pipeline_api_log_stream, "Log of a job as it grows", NULL, NULL, stream_query },
 	{ "POST", "/api/v1/runs/:run/cancel", HTTP_WORKER, SCOPE_DEVELOP, LIMIT_HTTP_BODY_BYTES, post_cancel, "Cancels a run", NULL, NULL },
 	{ "POST", "/api/v1/runs/:run/retry", HTTP_WORKER, SCOPE_DEVELOP, LIMIT_HTTP_BODY_BYTES, post_retry, "Runs the failed jobs of a run again",
 	  NULL, NULL },
@@ -301,14 +315,14 @@ static const struct http_route routes[] = {
 	{ "POST", "/api/v1/runner/claim", HTTP_WORKER, SCOPE_RUNNER, LIMIT_HTTP_BODY_BYTES, runner_api_claim, "A runner asks for a job (long poll)",
 	  "{\"type\":\"object\",\"required\":[\"runner\",\"labels\",\"claim\"],\"properties\":{\"runner\":{\"type\":\"string\"},"
 	  "\"labels\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"claim\":{\"type\":\"string\"},\"wait_ms\":{\"type\":\"integer\"}}}", NULL },
-	{ "POST", "/api/v1/runner/jobs/:job/log", HTTP_WORKER, SCOPE_RUNNER, LIMIT_LOG_CHUNK_BYTES, runner_api_log, "Bytes of a step's log", NULL, NULL },
+	{ "POST", "/api/v1/runner/jobs/:job/log", HTTP_WORKER, SCOPE_RUNNER, LIMIT_LOG_CHUNK_BYTES, runner_api_log, "Bytes of a step's log", NULL, NULL, log_post_query },
 	{ "POST", "/api/v1/runner/jobs/:job/steps", HTTP_WORKER, SCOPE_RUNNER, LIMIT_HTTP_BODY_BYTES, runner_api_steps, "State of a step", LEASE_DOC,
 	  NULL },
 	{ "POST", "/api/v1/runner/jobs/:job/renew", HTTP_WORKER, SCOPE_RUNNER, LIMIT_HTTP_BODY_BYTES, runner_api_renew, "The runner is still there",
 	  LEASE_DOC, NULL },
 	{ "POST", "/api/v1/runner/jobs/:job/finish", HTTP_WORKER, SCOPE_RUNNER, 2 * LIMIT_JOB_OUTPUT_BYTES, runner_api_finish, "A job ended", LEASE_DOC,
 	  NULL },
-	{ "GET", "/api/v1/runner/jobs/:job/state", HTTP_WORKER, SCOPE_RUNNER, 0, runner_api_state, "What the server has of a job", NULL, NULL },
+	{ "GET", "/api/v1/runner/jobs/:job/state", HTTP_WORKER, SCOPE_RUNNER, 0, runner_api_state, "What the server has of a job", NULL, NULL, state_query },
 };
 
 const struct http_route *pipeline_routes(size_t *ret_n)

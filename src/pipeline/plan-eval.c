@@ -2,7 +2,9 @@
  * Pure, any thread. */
 #include "base/base.h"
 
+#include "base/vec.h"
 #include "pipeline/plan-eval.h"
+#include "pipeline/workflow-read.h"
 
 #include <math.h>
 
@@ -44,18 +46,63 @@ static int eval_seq(const struct plan_eval *x, const struct doc_node *n, const s
 	return arena_check(x->a, "expression", reterr);
 }
 
+struct pairs {
+	struct arena *a;
+	VEC(struct expr_pair) v;
+	bool          failed;
+};
+
+static void put_pair(struct pairs *p, str key, const struct expr_value *v)
+{
+	for (size_t i = 0; i < p->v.n; i++)
+		if (str_eq_nocase(p->v.v[i].key, key)) {
+			p->v.v[i].value = v;
+			return;
+		}
+	if (!VEC_PUSH(&p->v, ((struct expr_pair){ key, v })))
+		p->failed = true;
+}
+
+static int insert_all(const struct plan_eval *x, const struct doc_node *at, const struct expr_value *v, struct pairs *out, struct err *reterr)
+{
+	if (v->kind != EXPR_OBJECT)
+		return plan_error_at(x->wf, at, reterr, "what ${{ insert }} inserts must be an object");
+	for (size_t i = 0; i < v->len; i++)
+		put_pair(out, v->pairs[i].key, v->pairs[i].value);
+	return 0;
+}
+
+static int eval_key(const struct plan_eval *x, const struct doc_pair *p, str *ret, struct err *reterr)
+{
+	const struct doc_node at = { .kind = DOC_STR, .s = p->key, .text = p->key, .line = p->line, .col = p->col };
+	int                   rc = plan_eval_str(x, &at, ret, reterr);
+
+	return rc || ret->len ? rc : plan_error_at(x->wf, &at, reterr, "the expression of this key gives nothing");
+}
+
 static int eval_map(const struct plan_eval *x, const struct doc_node *n, const struct expr_value **ret, struct err *reterr)
 {
-	struct expr_pair *pairs = ARENA_ARRAY(x->a, n->map.n + 1, struct expr_pair);
+	struct pairs out = { x->a, VEC_INIT, false };
+	int          rc = 0;
 
-	for (size_t i = 0; pairs && i < n->map.n; i++) {
-		int rc = plan_eval(x, n->map.pairs[i].value, &pairs[i].value, reterr);
-		if (rc)
-			return rc;
-		pairs[i].key = n->map.pairs[i].key;
+	for (size_t i = 0; rc == 0 && i < n->map.n; i++) {
+		const struct doc_pair   *p = &n->map.pairs[i];
+		const struct expr_value *v = NULL;
+		str                      key = p->key;
+
+		rc = plan_eval(x, p->value, &v, reterr);
+		if (rc == 0 && wf_is_insert(key)) {
+			rc = insert_all(x, p->value, v, &out, reterr);
+			continue;
+		}
+		if (rc == 0 && str_contains(key, STR("${{")))
+			rc = eval_key(x, p, &key, reterr);
+		if (rc == 0)
+			put_pair(&out, key, v);
 	}
-	*ret = pairs ? expr_object(x->a, pairs, n->map.n) : NULL;
-	return arena_check(x->a, "expression", reterr);
+	*ret = out.failed ? NULL : expr_object(x->a, out.v.v, out.v.n);
+	VEC_FINI(&out.v);
+	return rc ? rc : out.failed ? err_set(reterr, WEIR_ENOMEM, "out of memory") : arena_check(x->a, "expression", reterr);
 }
 
 int plan_eval(const struct plan_eval *x, const struct doc_node *n, const struct expr_value **ret, struct err *reterr)
@@ -158,6 +205,13 @@ static void see_expr(void *ctx, const struct expr *e, size_t offset)
 	expr_each_context(e, see_context, ctx);
 }
 
+static bool key_reads(struct arena *a, str key, const char *context)
+{
+	const struct doc_node at = { .kind = DOC_STR, .s = key, .text = key };
+
+	return str_contains(key, STR("${{")) && plan_reads(a, &at, context);
+}
+
 bool plan_reads(struct arena *a, const struct doc_node *n, const char *context)
 {
 	struct reads      r = { context, false };
@@ -168,7 +222,7 @@ bool plan_reads(struct arena *a, const struct doc_node *n, const char *context)
 	for (size_t i = 0; n->kind == DOC_SEQ && i < n->seq.n; i++)
 		r.found = r.found || plan_reads(a, n->seq.items[i], context);
 	for (size_t i = 0; n->kind == DOC_MAP && i < n->map.n; i++)
-		r.found = r.found || plan_reads(a, n->map.pairs[i].value, context);
+		r.found = r.found || plan_reads(a, n->map.pairs[i].value, context) || key_reads(a, n->map.pairs[i].key, context);
 	if (n->kind == DOC_STR && str_contains(n->s, STR("${{")) && expr_text_parse(a, n->s, &t, NULL) == 0)
 		expr_text_each(t, see_expr, &r);
 	return r.found;

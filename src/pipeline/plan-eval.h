@@ -30,8 +30,8 @@ const struct expr_value *plan_contexts(struct arena *a, const struct plan *p, co
 /* Checks the inputs of a dispatch against their declarations and gives them their types and defaults. */
 MUST_CHECK int plan_inputs(struct arena *a, const struct workflow *wf, const struct plan_input *in, const struct expr_value **ret,
                            struct err *reterr);
-/* The combinations of a matrix, as GitHub makes them. */
-MUST_CHECK int plan_matrix(const struct plan_eval *x, const struct doc_node *matrix, const struct expr_value ***ret, size_t *ret_n,
+/* The combinations of an evaluated matrix, as GitHub makes them; at: where it stands in the file. */
+MUST_CHECK int plan_matrix(const struct plan_eval *x, const struct doc_node *at, const struct expr_value *matrix, const struct expr_value ***ret, size_t *ret_n,
                            struct err *reterr);
 /* What the plan's digest covers, as JSON. */
 void plan_write_digested(const struct plan *p, struct jw *w);

@@ -38,6 +38,19 @@ void plan_jw_value(struct jw *w, const struct expr_value *v)
 
 /* --- plan --- */
 
+static void write_concurrency(const struct plan_concurrency *c, struct jw *w)
+{
+	if (!c->group.len) {
+		jw_null(w);
+		return;
+	}
+	jw_obj(w);
+	jw_kstr(w, "group", c->group);
+	jw_kbool(w, "cancel-in-progress", c->cancel);
+	jw_kstrz(w, "queue", c->queue_max ? "max" : "single");
+	jw_end(w);
+}
+
 static void write_job(const struct plan_job *j, struct jw *w)
 {
 	jw_obj(w);
@@ -51,6 +64,9 @@ static void write_job(const struct plan_job *j, struct jw *w)
 		jw_str(w, j->labels[i]);
 	jw_end(w);
 	jw_kint(w, "timeout-ms", j->timeout_ms);
+	jw_kint(w, "cancel-timeout-ms", j->cancel_timeout_ms);
+	jw_key(w, "concurrency");
+	write_concurrency(&j->concurrency, w);
 	jw_kbool(w, "continue-on-error", j->continue_on_error);
 	jw_kstr(w, "environment", j->environment.len ? j->environment : STR_NULL);
 	jw_end(w);
@@ -125,14 +141,7 @@ static void write_fields(const struct plan *p, struct jw *w)
 	jw_key(w, "inputs");
 	plan_jw_value(w, p->inputs);
 	jw_key(w, "concurrency");
-	if (p->concurrency_group.len) {
-		jw_obj(w);
-		jw_kstr(w, "group", p->concurrency_group);
-		jw_kbool(w, "cancel-in-progress", p->concurrency_cancel);
-		jw_end(w);
-	} else {
-		jw_null(w);
-	}
+	write_concurrency(&p->concurrency, w);
 	jw_key(w, "jobs");
 	jw_arr(w);
 	for (size_t i = 0; p->runs && i < p->n_groups; i++)
@@ -151,6 +160,7 @@ void plan_write(const struct plan *p, struct jw *w)
 {
 	jw_obj(w);
 	jw_kstrz(w, "digest", p->digest);
+	jw_kstr(w, "run-name", p->run_name.len ? p->run_name : STR_NULL); /* not part of the digest: it may name the actor or the number */
 	write_fields(p, w);
 	jw_end(w);
 }
@@ -220,8 +230,13 @@ static void write_flag(struct jw *w, const struct doc_node *n)
 		jw_node(w, n);
 }
 
+/* A map, or the one ${{ }} that gives it. */
 static void write_pairs(struct arena *a, const struct wf_pairs *pairs, struct jw *w)
 {
+	if (pairs->whole) {
+		jw_str(w, pairs->whole->s);
+		return;
+	}
 	jw_obj(w);
 	for (size_t i = 0; i < pairs->n; i++) {
 		str s = plain_text(a, pairs->v[i].value);
@@ -263,21 +278,53 @@ static void write_spec_step(struct arena *a, const struct wf_step *s, size_t ind
 	jw_end(w);
 }
 
-/* Evaluates one env map on top of what `env` has. */
-static int add_env(const struct plan_eval *x, const struct wf_pairs *pairs, struct expr_pair *env, size_t *n, struct err *reterr)
+struct env {
+	struct expr_pair *v; /* room for two maps of LIMIT_WORKFLOW_PAIRS */
+	size_t            n;
+};
+
+static void put_env(struct arena *a, struct env *env, str key, str value)
 {
+	size_t at = 0;
+
+	while (at < env->n && !str_eq(env->v[at].key, key))
+		at++;
+	env->n += at == env->n;
+	env->v[at] = (struct expr_pair){ key, expr_string(a, value.ptr ? value : STR("")) };
+}
+
+/* `env: ${{ fromJSON(...) }}` */
+static int add_whole_env(const struct plan_eval *x, const struct doc_node *at, struct env *env, struct err *reterr)
+{
+	const struct expr_value *v = NULL;
+	int                      rc = plan_eval(x, at, &v, reterr);
+
+	if (rc)
+		return rc;
+	if (v->kind != EXPR_OBJECT)
+		return plan_error_at(x->wf, at, reterr, "'env' must be an object");
+	if (v->len > LIMIT_WORKFLOW_PAIRS)
+		return plan_error_at(x->wf, at, reterr, "'env' has %zu entries, more than %d", v->len, LIMIT_WORKFLOW_PAIRS);
+	for (size_t i = 0; i < v->len; i++) {
+		if (v->pairs[i].value->kind == EXPR_OBJECT || v->pairs[i].value->kind == EXPR_ARRAY || v->pairs[i].key.len == 0)
+			return plan_error_at(x->wf, at, reterr, "'%.*s' of 'env' must be a text with a name", STR_ARG(str_sub(v->pairs[i].key, 0, 60)));
+		put_env(x->a, env, v->pairs[i].key, expr_to_string(x->a, v->pairs[i].value));
+	}
+	return 0;
+}
+
+/* Evaluates one env map on top of what `env` has. */
+static int add_env(const struct plan_eval *x, const struct wf_pairs *pairs, struct env *env, struct err *reterr)
+{
+	if (pairs->whole)
+		return add_whole_env(x, pairs->whole, env, reterr);
 	for (size_t i = 0; i < pairs->n; i++) {
-		str    value;
-		size_t at = 0;
-		int    rc = plan_eval_str(x, pairs->v[i].value, &value, reterr);
+		str value;
+		int rc = plan_eval_str(x, pairs->v[i].value, &value, reterr);
 
 		if (rc)
 			return rc;
-		while (at < *n && !str_eq(env[at].key, pairs->v[i].key))
-			at++;
-		if (at == *n)
-			(*n)++;
-		env[at] = (struct expr_pair){ pairs->v[i].key, expr_string(x->a, value.ptr ? value : STR("")) };
+		put_env(x->a, env, pairs->v[i].key, value);
 	}
 	return 0;
 }
@@ -304,18 +351,17 @@ static int evaluate(struct arena *a, const struct plan *p, const struct plan_job
 {
 	const struct workflow *wf = p->workflow;
 	const struct wf_job   *wj = &wf->jobs[job->group];
-	struct expr_pair      *env = ARENA_ARRAY(a, wf->env.n + wj->env.n + 1, struct expr_pair);
-	size_t                 n = 0;
+	struct env             env = { ARENA_ARRAY(a, 2 * LIMIT_WORKFLOW_PAIRS, struct expr_pair), 0 };
 	int                    rc;
 
-	if (!env)
+	if (!env.v)
 		return arena_check(a, "job", reterr);
-	rc = add_env(x, &wf->env, env, &n, reterr);
+	rc = add_env(x, &wf->env, &env, reterr);
 	if (rc == 0)
-		rc = add_env(x, &wj->env, env, &n, reterr);
+		rc = add_env(x, &wj->env, &env, reterr);
 	if (rc)
 		return rc;
-	s->env = expr_object(a, env, n);
+	s->env = expr_object(a, env.v, env.n);
 	x->contexts = with_env(a, s->contexts, s->env);
 	rc = plan_eval_str(x, wj->default_shell ? wj->default_shell : wf->default_shell, &s->shell, reterr);
 	if (rc == 0)
@@ -362,6 +408,7 @@ static void write_rest(struct arena *a, const struct plan *p, const struct plan_
 	const struct doc_node *perm = wj->permissions ? wj->permissions : p->workflow->permissions;
 
 	jw_kint(w, "timeout_ms", job->timeout_ms);
+	jw_kint(w, "cancel_timeout_ms", job->cancel_timeout_ms);
 	jw_kbool(w, "continue_on_error", job->continue_on_error);
 	jw_key(w, "environment");
 	if (job->environment.len) {

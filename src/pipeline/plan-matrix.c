@@ -236,15 +236,13 @@ static int finish(struct matrix *m, const struct expr_value ***ret, size_t *ret_
 	return arena_check(m->x->a, "matrix", reterr);
 }
 
-int plan_matrix(const struct plan_eval *x, const struct doc_node *matrix, const struct expr_value ***ret, size_t *ret_n,
-                struct err *reterr)
+int plan_matrix(const struct plan_eval *x, const struct doc_node *at, const struct expr_value *matrix, const struct expr_value ***ret,
+                size_t *ret_n, struct err *reterr)
 {
-	struct matrix m = { .x = x, .at = matrix };
+	struct matrix m = { .x = x, .at = at, .value = matrix };
 	size_t        vectors, combos;
-	int           rc = plan_eval(x, matrix, &m.value, reterr);
+	int           rc = expr_parse(x->a, STR("github.v == env.v"), &m.equal, reterr);
 
-	if (rc == 0)
-		rc = expr_parse(x->a, STR("github.v == env.v"), &m.equal, reterr);
 	if (rc == 0)
 		rc = check_shape(&m, &vectors, &combos, reterr);
 	if (rc)

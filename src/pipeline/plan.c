@@ -170,9 +170,23 @@ static int job_labels(const struct plan_eval *x, const struct wf_job *wj, struct
 	return rc;
 }
 
+static int eval_concurrency(const struct plan_eval *x, const struct wf_concurrency *wc, struct plan_concurrency *c, struct err *reterr)
+{
+	int rc = plan_eval_str(x, wc->group, &c->group, reterr);
+
+	if (rc == 0)
+		rc = plan_eval_bool(x, wc->cancel, false, &c->cancel, reterr);
+	c->queue_max = wc->queue_max;
+	if (!c->group.ptr)
+		c->group = STR("");
+	if (rc == 0 && c->group.len > LIMIT_WORKFLOW_NAME_BYTES)
+		return plan_error_at(x->wf, wc->group, reterr, "the concurrency group is longer than %d bytes", LIMIT_WORKFLOW_NAME_BYTES);
+	return rc;
+}
+
 static int fill_job(const struct plan_eval *x, const struct wf_job *wj, struct plan_job *job, struct err *reterr)
 {
-	double minutes = 0;
+	double minutes = 0, cancel_minutes = 0;
 	int    rc = job_name(x, wj, job, reterr);
 
 	if (rc == 0)
@@ -180,11 +194,60 @@ static int fill_job(const struct plan_eval *x, const struct wf_job *wj, struct p
 	if (rc == 0)
 		rc = plan_eval_num(x, wj->timeout_minutes, "'timeout-minutes'", 0.001, LIMIT_JOB_MINUTES, 360, &minutes, reterr);
 	if (rc == 0)
+		rc = plan_eval_num(x, wj->cancel_timeout_minutes, "'cancel-timeout-minutes'", 0, LIMIT_JOB_MINUTES, 5, &cancel_minutes, reterr);
+	if (rc == 0)
 		rc = plan_eval_bool(x, wj->continue_on_error, false, &job->continue_on_error, reterr);
 	if (rc == 0)
 		rc = plan_eval_str(x, wj->environment, &job->environment, reterr);
+	if (rc == 0)
+		rc = eval_concurrency(x, &wj->concurrency, &job->concurrency, reterr);
 	job->timeout_ms = (int64_t)(minutes * 60000);
+	job->cancel_timeout_ms = (int64_t)(cancel_minutes * 60000);
 	return rc;
+}
+
+/* The value of `strategy`, with its three keys checked as the reader checks them when they are written out. */
+struct strategy {
+	const struct expr_value *matrix; /* or NULL */
+	bool                     fail_fast;
+	double                   parallel;
+};
+
+static int strategy_of(const struct plan_eval *x, const struct wf_job *wj, struct strategy *s, struct err *reterr)
+{
+	const struct expr_value *all = NULL, *v;
+	int                      rc = plan_eval(x, wj->strategy, &all, reterr);
+
+	if (rc)
+		return rc;
+	if (all->kind != EXPR_OBJECT)
+		return plan_error_at(x->wf, wj->strategy, reterr, "'strategy' must be an object");
+	for (size_t i = 0; i < all->len; i++)
+		if (!str_eqz(all->pairs[i].key, "matrix") && !str_eqz(all->pairs[i].key, "fail-fast") && !str_eqz(all->pairs[i].key, "max-parallel"))
+			return plan_error_at(x->wf, wj->strategy, reterr, "unknown key '%.*s' in 'strategy'", STR_ARG(all->pairs[i].key));
+	s->matrix = expr_get(all, STR("matrix"));
+	v = expr_get(all, STR("fail-fast"));
+	if (v && v->kind != EXPR_BOOL)
+		return plan_error_at(x->wf, wj->strategy, reterr, "'fail-fast' must be true or false");
+	s->fail_fast = !v || v->b;
+	v = expr_get(all, STR("max-parallel"));
+	if (v && (v->kind != EXPR_NUMBER || v->n < 1 || v->n > LIMIT_MATRIX_JOBS))
+		return plan_error_at(x->wf, wj->strategy, reterr, "'max-parallel' must be a number from 1 to %d", LIMIT_MATRIX_JOBS);
+	s->parallel = v ? v->n : 0;
+	return 0;
+}
+
+static int eval_strategy(const struct plan_eval *x, const struct wf_job *wj, struct strategy *s, struct err *reterr)
+{
+	int rc = 0;
+
+	if (wj->strategy)
+		return strategy_of(x, wj, s, reterr);
+	if (wj->matrix)
+		rc = plan_eval(x, wj->matrix, &s->matrix, reterr);
+	if (rc == 0)
+		rc = plan_eval_bool(x, wj->fail_fast, true, &s->fail_fast, reterr);
+	return rc ? rc : plan_eval_num(x, wj->max_parallel, "'max-parallel'", 1, LIMIT_MATRIX_JOBS, 0, &s->parallel, reterr);
 }
 
 static int make_jobs(struct arena *a, const struct plan *p, size_t g, const struct plan_state *st, struct plan_group *group,
@@ -194,18 +257,15 @@ static int make_jobs(struct arena *a, const struct plan *p, size_t g, const stru
 	struct plan_eval          x = { a, p->workflow, plan_contexts(a, p, group, NULL, st, STR("")), NULL };
 	const struct expr_value **matrix = NULL;
 	size_t                    n = 1;
-	double                    parallel = 0;
-	int                       rc = 0;
+	struct strategy           strategy = { 0 };
+	int                       rc = eval_strategy(&x, wj, &strategy, reterr);
 
-	if (wj->matrix)
-		rc = plan_matrix(&x, wj->matrix, &matrix, &n, reterr);
-	if (rc == 0)
-		rc = plan_eval_bool(&x, wj->fail_fast, true, &group->fail_fast, reterr);
-	if (rc == 0)
-		rc = plan_eval_num(&x, wj->max_parallel, "'max-parallel'", 1, LIMIT_MATRIX_JOBS, 0, &parallel, reterr);
+	if (rc == 0 && strategy.matrix)
+		rc = plan_matrix(&x, wj->strategy ? wj->strategy : wj->matrix, strategy.matrix, &matrix, &n, reterr);
 	if (rc)
 		return rc;
-	group->max_parallel = (int64_t)parallel;
+	group->fail_fast = strategy.fail_fast;
+	group->max_parallel = (int64_t)strategy.parallel;
 	group->jobs = ARENA_ARRAY(a, n, struct plan_job);
 	group->n_jobs = group->jobs ? n : 0;
 	for (size_t i = 0; i < group->n_jobs && !rc; i++) {
@@ -223,8 +283,8 @@ static int make_jobs(struct arena *a, const struct plan *p, size_t g, const stru
 
 static bool needs_its_needs(struct arena *a, const struct wf_job *j)
 {
-	const struct doc_node *const nodes[] = { j->matrix, j->fail_fast, j->max_parallel, j->name, j->runs_on, j->timeout_minutes,
-		j->continue_on_error, j->environment };
+	const struct doc_node *const nodes[] = { j->strategy, j->matrix, j->fail_fast, j->max_parallel, j->name, j->runs_on, j->timeout_minutes,
+		j->cancel_timeout_minutes, j->continue_on_error, j->environment, j->concurrency.group, j->concurrency.cancel };
 	bool found = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
@@ -294,17 +354,23 @@ static int plan_group(struct arena *a, struct plan *p, size_t g, size_t *jobs, s
 	return rc;
 }
 
-static int plan_concurrency(struct arena *a, struct plan *p, struct err *reterr)
+/* What the workflow says of the run as a whole. */
+static int plan_top(struct arena *a, struct plan *p, struct err *reterr)
 {
-	struct plan_eval x = { a, p->workflow, plan_contexts(a, p, NULL, NULL, NULL, STR("")), NULL };
-	int              rc = plan_eval_str(&x, p->workflow->concurrency_group, &p->concurrency_group, reterr);
+	const struct workflow *wf = p->workflow;
+	struct plan_eval       x = { a, wf, plan_contexts(a, p, NULL, NULL, NULL, STR("")), NULL };
+	str                    name;
+	int                    rc = eval_concurrency(&x, &wf->concurrency, &p->concurrency, reterr);
 
 	if (rc == 0)
-		rc = plan_eval_bool(&x, p->workflow->concurrency_cancel, false, &p->concurrency_cancel, reterr);
-	if (rc == 0 && p->concurrency_group.len > LIMIT_WORKFLOW_NAME_BYTES)
-		return plan_error_at(p->workflow, p->workflow->concurrency_group, reterr, "the concurrency group is longer than %d bytes",
-		                     LIMIT_WORKFLOW_NAME_BYTES);
-	return rc;
+		rc = plan_eval_str(&x, wf->run_name, &name, reterr);
+	if (rc)
+		return rc;
+	name = str_trim(name);
+	if (name.len == 0) /* as GitHub names runs without one */
+		name = str_eqz(p->input.event, "push") && p->input.subject.len ? p->input.subject : wf->name;
+	p->run_name = name;
+	return 0;
 }
 
 static int digest(struct plan *p, struct err *reterr)
@@ -331,7 +397,7 @@ int plan_make(struct arena *a, const struct workflow *wf, const struct plan_inpu
 		return arena_check(a, "plan", reterr);
 	p->workflow = wf;
 	p->input = *in;
-	p->concurrency_group = STR("");
+	p->concurrency.group = p->run_name = STR("");
 	p->n_groups = wf->n_jobs;
 	p->groups = ARENA_ARRAY(a, wf->n_jobs, struct plan_group);
 	if (!p->groups)
@@ -346,7 +412,7 @@ int plan_make(struct arena *a, const struct workflow *wf, const struct plan_inpu
 	p->runs = p->cause.len == 0;
 	rc = p->runs ? plan_inputs(a, wf, in, &p->inputs, reterr) : 0;
 	if (p->runs && rc == 0)
-		rc = plan_concurrency(a, p, reterr);
+		rc = plan_top(a, p, reterr);
 	for (size_t i = 0; p->runs && rc == 0 && i < p->n_groups; i++)
 		rc = plan_group(a, p, p->order[i], &jobs, reterr);
 	if (rc == 0)

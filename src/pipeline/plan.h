@@ -23,8 +23,13 @@ struct wf_pair {
 	const struct doc_node *value;
 };
 struct wf_pairs {
-	struct wf_pair *v;
-	size_t          n;
+	struct wf_pair        *v;
+	size_t                 n;
+	const struct doc_node *whole; /* one ${{ }} that gives all of them; n is 0 then */
+};
+struct wf_concurrency {
+	const struct doc_node *group, *cancel; /* NULL: no group */
+	bool                   queue_max;      /* `queue: max`: all wait, none takes another's place */
 };
 
 enum wf_uses { WF_RUN, WF_CHECKOUT, WF_RELEASE }; /* a command; actions/checkout@v4; weir/release@v1 */
@@ -42,9 +47,11 @@ struct wf_job {
 	uint32_t               line, col;
 	size_t                *needs; /* indexes into workflow.jobs */
 	size_t                 n_needs;
-	const struct doc_node *name, *cond, *runs_on, *timeout_minutes, *continue_on_error;
+	const struct doc_node *name, *cond, *runs_on, *timeout_minutes, *cancel_timeout_minutes, *continue_on_error;
 	const struct doc_node *environment, *environment_url;
+	const struct doc_node *strategy; /* one ${{ }} that gives the three that follow, which are NULL then */
 	const struct doc_node *matrix, *fail_fast, *max_parallel;
+	struct wf_concurrency  concurrency;
 	const struct doc_node *default_shell, *default_working_directory;
 	const struct doc_node *permissions; /* NULL: the workflow's */
 	struct wf_pairs        env, outputs;
@@ -77,7 +84,8 @@ struct workflow {
 	size_t                 n_inputs;
 	struct wf_pairs        env;
 	const struct doc_node *default_shell, *default_working_directory, *permissions;
-	const struct doc_node *concurrency_group, *concurrency_cancel;
+	const struct doc_node *run_name;
+	struct wf_concurrency  concurrency;
 	struct wf_job         *jobs; /* in the order of the file */
 	size_t                 n_jobs;
 	char                   digest[SHA256_HEX]; /* of the text */
@@ -118,6 +126,11 @@ enum plan_result { RESULT_NONE, RESULT_SUCCESS, RESULT_FAILURE, RESULT_CANCELLED
 const char *plan_result_name(enum plan_result r); /* "success"; NONE: "" */
 enum plan_result plan_result_find(str name);
 
+struct plan_concurrency {
+	str  group; /* or empty */
+	bool cancel, queue_max;
+};
+
 struct plan_job { /* one job of the run: a workflow job, or one combination of its matrix */
 	str    key;    /* "build", "build.1", "build.2": unique in the run, safe in paths */
 	str    name;   /* "build (3.12, linux)" */
@@ -126,9 +139,10 @@ struct plan_job { /* one job of the run: a workflow job, or one combination of i
 	const struct expr_value *matrix; /* object, or NULL */
 	str   *labels; /* runs-on, sorted */
 	size_t n_labels;
-	int64_t timeout_ms;
+	int64_t timeout_ms, cancel_timeout_ms; /* from its cancellation on */
 	bool   continue_on_error;
 	str    environment; /* or empty */
+	struct plan_concurrency concurrency;
 };
 
 enum plan_call { PLAN_WAIT, PLAN_RUN, PLAN_SKIP };
@@ -153,8 +167,8 @@ struct plan {
 	struct plan_group     *groups;
 	size_t                 n_groups;
 	size_t                *order; /* group indexes, each after its needs */
-	str                    concurrency_group; /* or empty */
-	bool                   concurrency_cancel;
+	str                    run_name; /* `run-name`, else what was pushed (its subject), else the workflow's name */
+	struct plan_concurrency concurrency;
 	const struct expr_value *inputs; /* checked, typed, with defaults */
 	char                   digest[SHA256_HEX]; /* of the plan without run id, number, attempt, server and actor */
 };

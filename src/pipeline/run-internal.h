@@ -14,8 +14,8 @@
 
 #define PIPELINE_QUEUE "jobs"
 enum { JOB_ATTEMPTS_MAX = 3, LOG_LOCKS = 16 };
-/* What a runner gets to stop by itself before the server ends its job. */
-#define PIPELINE_STOP_GRACE (10 * 60 * USEC_PER_SEC)
+/* What a runner gets to stop by itself, on top of the job's own time, before the server ends its job. */
+#define PIPELINE_STOP_GRACE (5 * 60 * USEC_PER_SEC)
 
 struct pipeline {
 	struct pipeline_config cfg;
@@ -44,13 +44,14 @@ const char *step_state_name(enum step_state s);
 int step_state_find(str name); /* -1 */
 
 struct job_row {
-	str              id, key, name, cause, retry_cause, runner, lease, labels, environment, environment_url, outputs, cancel_cause;
+	str              id, key, name, cause, retry_cause, runner, lease, labels, environment, environment_url, outputs, cancel_cause, concurrency;
 	int64_t          group, index;
 	enum job_state   state;
 	enum plan_result result;
-	int64_t          attempt, timeout_ms;
+	int64_t          attempt, timeout_ms, cancel_ms, concurrency_flags;
 	bool             continue_on_error, cancel, superseded;
 	usec_t           queued, started, ended, deadline;
+	usec_t           wanted; /* since when it wants its concurrency group, or holds it; 0: not yet */
 };
 struct group_row {
 	enum group_state         state;
@@ -59,8 +60,9 @@ struct group_row {
 	const struct expr_value *outputs;
 };
 struct run {
-	str               id, project, workflow, file, cause, cancel_cause, ref, commit, concurrency;
-	int64_t           number, attempt;
+	str               id, project, workflow, file, name, cause, cancel_cause, ref, commit, concurrency;
+	int64_t           number, attempt, concurrency_flags;
+	usec_t            wanted; /* as of a job */
 	enum run_state    state;
 	enum plan_result  result;
 	bool              cancel;
@@ -78,6 +80,8 @@ struct turn {
 	struct arena    *a;
 	usec_t           now;
 	str              actor; /* of the events */
+	struct concurrency_news *news; /* for the end of the turn */
+	int              arrivals;
 };
 
 /* --- run-store.c --- */
@@ -101,18 +105,46 @@ MUST_CHECK int run_next_number(struct turn *t, str project, int64_t *ret, struct
 /* Appends an event of the run's project; the fields come from a writer that is inside the object. */
 MUST_CHECK int run_event(struct turn *t, str project, enum event_type type, struct buf *data, struct err *reterr);
 
+/* --- concurrency.c --- */
+int64_t concurrency_flags(const struct plan_concurrency *c);
+/* The run waits for its group; the caller stores it. */
+void concurrency_join_run(struct turn *t, struct run *r);
+MUST_CHECK int concurrency_join_job(struct turn *t, struct run *r, struct job_row *j, struct err *reterr);
+/* A run or job that may have held or wanted the group has ended. */
+void concurrency_leave(struct turn *t, str project, str group);
+/* At the end of a turn that wrote: the groups' next holders. */
+MUST_CHECK int concurrency_settle(struct turn *t, struct err *reterr);
+
+/* --- scheduler-job.c --- */
+str run_new_id(struct arena *a);
+static inline bool job_waits(const struct job_row *j) /* for its concurrency group */
+{
+	return j->state == JOB_BLOCKED && j->wanted > 0;
+}
+MUST_CHECK int job_add(struct turn *t, struct run *r, const struct plan_job *pj, struct err *reterr);
+/* The one row of a group that does not run, or cannot. */
+MUST_CHECK int job_add_ended(struct turn *t, struct run *r, size_t g, enum plan_result result, str cause, struct err *reterr);
+MUST_CHECK int job_queue(struct turn *t, struct run *r, struct job_row *j, struct err *reterr);
+/* Ends what has not begun, asks runners to stop what has. */
+MUST_CHECK int job_stop(struct turn *t, struct run *r, struct job_row *j, str cause, struct err *reterr);
+/* Ends one job (once; later calls change nothing) without moving the run on. */
+MUST_CHECK int job_end(struct turn *t, struct run *r, struct job_row *j, enum plan_result result, str cause, struct err *reterr);
+MUST_CHECK int event_run_finished(struct turn *t, const struct run *r, struct err *reterr);
+MUST_CHECK int event_run_queued(struct turn *t, const struct run *r, str event, struct err *reterr);
+
 /* --- scheduler.c --- */
 /* Moves a run on as far as it goes: decides groups, queues jobs, ends groups and the run. */
 MUST_CHECK int run_advance(struct turn *t, struct run *r, struct err *reterr);
-/* Ends one job (once; later calls change nothing) without moving the run on. */
-MUST_CHECK int job_end(struct turn *t, struct run *r, struct job_row *j, enum plan_result result, str cause, struct err *reterr);
 MUST_CHECK int run_cancel(struct turn *t, struct run *r, str cause, struct err *reterr);
 /* Stores a planned run with its jobs, sets it going or lets it wait for its concurrency group. */
 MUST_CHECK int run_create(struct turn *t, struct plan *plan, const struct plan_input *in, str text, struct err *reterr);
-/* Runs the failed jobs of a finished run, and what depends on them, again. */
+
+/* --- run-retry.c, scheduler-turn.c --- */
+/* Runs the failed and cancelled jobs of a finished run, and what depends on them, again. */
 MUST_CHECK int run_retry(struct turn *t, struct run *r, struct err *reterr);
 /* Loads a job with its run. 1: nothing to do, for the run cannot be loaded any more and was ended here, or is not there. */
 MUST_CHECK int run_load_or_give_up(struct turn *t, str job, struct run **r, struct job_row **j, struct err *reterr);
+MUST_CHECK int run_load_alone_or_give_up(struct turn *t, str run, struct run **r, struct err *reterr);
 /* A running job's attempt is over and it waits for another; the queue knows it already. */
 MUST_CHECK int end_attempt(struct turn *t, struct run *r, struct job_row *j, str cause, struct err *reterr);
 /* Its runner is gone: queued again with the cause, or ended when it was the last attempt (dead) or cancelled. */
@@ -157,6 +189,8 @@ MUST_CHECK int pipeline_dispatch(struct pipeline *p, struct dispatch *d, struct 
 /* A write transaction with its turn: fn may run again, with a fresh arena each time. */
 typedef int (*turn_fn)(struct turn *t, void *arg, struct err *reterr);
 MUST_CHECK int turn_write(struct pipeline *p, str actor, turn_fn fn, void *arg, struct err *reterr);
+/* For claims: all runners want the same oldest job (see db_write_in_turn()). */
+MUST_CHECK int turn_write_in_turn(struct pipeline *p, str actor, turn_fn fn, void *arg, struct err *reterr);
 MUST_CHECK int turn_read(struct pipeline *p, turn_fn fn, void *arg, struct err *reterr);
 
 #endif

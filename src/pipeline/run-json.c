@@ -6,7 +6,7 @@
 
 #define RUN_COLUMNS                                                                                                           \
 	"id, project, number, workflow, file, event, ref, commit_id, actor, subject, state, result, cause, cancel, cancel_cause, attempt," \
-	" created_at, started_at, ended_at, digest, concurrency, version"
+	" created_at, started_at, ended_at, digest, concurrency, version, name"
 
 static void put_text(struct jw *w, const char *key, str s)
 {
@@ -20,6 +20,7 @@ static void write_run_fields(struct db_rows *rows, struct jw *w)
 	for (int i = 0; i < (int)ARRAY_SIZE(keys); i++)
 		if (keys[i])
 			jw_kstr(w, keys[i], db_str(rows, i));
+	jw_kstr(w, "name", db_str(rows, 22).len ? db_str(rows, 22) : db_str(rows, 3)); /* a run of before runs had names */
 	jw_kint(w, "number", db_int(rows, 2));
 	jw_kstrz(w, "state", run_state_name((enum run_state)db_int(rows, 10)));
 	put_text(w, "result", str_z(plan_result_name((enum plan_result)db_int(rows, 11))));
@@ -93,6 +94,7 @@ static int write_job(struct turn *t, const struct job_row *j, const struct run *
 	put_text(w, "retry_cause", j->retry_cause);
 	put_text(w, "runner", j->runner);
 	put_text(w, "labels", j->labels);
+	put_text(w, "concurrency", j->concurrency);
 	put_text(w, "environment", j->environment);
 	put_text(w, "environment_url", j->environment_url);
 	jw_kbool(w, "continue_on_error", j->continue_on_error);

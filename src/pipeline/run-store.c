@@ -31,6 +31,15 @@ const struct db_migration pipeline_migrations[] = {
 	  "CREATE TABLE pl_step (job @text@ NOT NULL, attempt @int@ NOT NULL, idx @int@ NOT NULL, name @text@ NOT NULL, state @int@ NOT NULL,"
 	  " exit_code @int@, started_at @int@ NOT NULL, ended_at @int@ NOT NULL, cause @text@ NOT NULL, summary @text@ NOT NULL,"
 	  " continued @int@ NOT NULL, PRIMARY KEY (job, attempt, idx)) @strict@" },
+	{ "names of runs, concurrency of jobs, time to cancel",
+	  "ALTER TABLE pl_run ADD COLUMN name @text@ NOT NULL DEFAULT '';"
+	  "ALTER TABLE pl_run ADD COLUMN concurrency_flags @int@ NOT NULL DEFAULT 0;"
+	  "ALTER TABLE pl_run ADD COLUMN wanted_at @int@ NOT NULL DEFAULT 0;"
+	  "ALTER TABLE pl_job ADD COLUMN concurrency @text@ NOT NULL DEFAULT '';"
+	  "ALTER TABLE pl_job ADD COLUMN concurrency_flags @int@ NOT NULL DEFAULT 0;"
+	  "ALTER TABLE pl_job ADD COLUMN wanted_at @int@ NOT NULL DEFAULT 0;"
+	  "ALTER TABLE pl_job ADD COLUMN cancel_ms @int@ NOT NULL DEFAULT 300000;"
+	  "UPDATE pl_run SET wanted_at = created_at WHERE concurrency <> ''" },
 };
 const size_t pipeline_n_migrations = ARRAY_SIZE(pipeline_migrations);
 
@@ -89,27 +98,36 @@ struct turn_call {
 	str              actor;
 	turn_fn          fn;
 	void            *arg;
+	bool             write;
 };
 
 static int turn_run(struct db_tx *tx, void *arg, struct err *reterr)
 {
 	struct turn_call         *c = arg;
 	CLEANUP_ARENA struct arena a = ARENA_INIT(LIMIT_PIPELINE_MEM);
-	struct turn               t = { c->p, tx, &a, clock_wall(c->p->clock), c->actor };
+	struct turn               t = { .p = c->p, .tx = tx, .a = &a, .now = clock_wall(c->p->clock), .actor = c->actor };
+	int                       rc = c->fn(&t, c->arg, reterr);
 
-	return c->fn(&t, c->arg, reterr);
+	return rc || !c->write ? rc : concurrency_settle(&t, reterr);
 }
 
 int turn_write(struct pipeline *p, str actor, turn_fn fn, void *arg, struct err *reterr)
 {
-	struct turn_call c = { p, actor, fn, arg };
+	struct turn_call c = { p, actor, fn, arg, true };
 
 	return db_write(p->cfg.db, turn_run, &c, reterr);
 }
 
+int turn_write_in_turn(struct pipeline *p, str actor, turn_fn fn, void *arg, struct err *reterr)
+{
+	struct turn_call c = { p, actor, fn, arg };
+
+	return db_write_in_turn(p->cfg.db, turn_run, &c, reterr);
+}
+
 int turn_read(struct pipeline *p, turn_fn fn, void *arg, struct err *reterr)
 {
-	struct turn_call c = { p, STR("weir"), fn, arg };
+	struct turn_call c = { p, STR("weir"), fn, arg, false };
 
 	return db_read(p->cfg.db, turn_run, &c, reterr);
 }
@@ -118,7 +136,8 @@ int turn_read(struct pipeline *p, turn_fn fn, void *arg, struct err *reterr)
 
 #define JOB_COLUMNS                                                                                                            \
 	"id, run, grp, idx, key, name, state, result, cause, attempt, retry_cause, runner, lease, labels, timeout_ms, continue_on_error," \
-	" environment, environment_url, outputs, cancel, cancel_cause, superseded, queued_at, started_at, ended_at, deadline"
+	" environment, environment_url, outputs, cancel, cancel_cause, superseded, queued_at, started_at, ended_at, deadline," \
+	" concurrency, concurrency_flags, wanted_at, cancel_ms"
 
 static str copy(struct turn *t, struct db_rows *rows, int col)
 {
@@ -137,6 +156,7 @@ static void job_from_row(struct turn *t, struct db_rows *rows, struct job_row *j
 		.environment = copy(t, rows, 16), .environment_url = copy(t, rows, 17), .outputs = copy(t, rows, 18),
 		.cancel = db_int(rows, 19) != 0, .cancel_cause = copy(t, rows, 20), .superseded = db_int(rows, 21) != 0,
 		.queued = db_int(rows, 22), .started = db_int(rows, 23), .ended = db_int(rows, 24), .deadline = db_int(rows, 25),
+		.concurrency = copy(t, rows, 26), .concurrency_flags = db_int(rows, 27), .wanted = db_int(rows, 28), .cancel_ms = db_int(rows, 29),
 	};
 }
 
@@ -235,7 +255,7 @@ int run_load(struct turn *t, str id, struct run **ret, struct err *reterr)
 		return arena_check(t->a, "run", reterr);
 	rc = db_query(t->tx, reterr, &rows,
 	              "SELECT id, project, workflow, file, cause, cancel_cause, ref, commit_id, concurrency, number, attempt, state, result, cancel,"
-	              " workflow_text, input FROM pl_run WHERE id = $1", "s", id);
+	              " workflow_text, input, concurrency_flags, wanted_at, name FROM pl_run WHERE id = $1", "s", id);
 	if (rc == 0)
 		rc = db_next(rows, reterr);
 	if (rc < 0)
@@ -246,7 +266,8 @@ int run_load(struct turn *t, str id, struct run **ret, struct err *reterr)
 		.id = copy(t, rows, 0), .project = copy(t, rows, 1), .workflow = copy(t, rows, 2), .file = copy(t, rows, 3), .cause = copy(t, rows, 4),
 		.cancel_cause = copy(t, rows, 5), .ref = copy(t, rows, 6), .commit = copy(t, rows, 7), .concurrency = copy(t, rows, 8),
 		.number = db_int(rows, 9), .attempt = db_int(rows, 10), .state = (enum run_state)db_int(rows, 11),
-		.result = (enum plan_result)db_int(rows, 12), .cancel = db_int(rows, 13) != 0,
+		.result = (enum plan_result)db_int(rows, 12), .cancel = db_int(rows, 13) != 0, .concurrency_flags = db_int(rows, 16),
+		.wanted = db_int(rows, 17), .name = copy(t, rows, 18),
 	};
 	text = copy(t, rows, 14);
 	input = copy(t, rows, 15);
@@ -302,11 +323,13 @@ int run_insert(struct turn *t, const struct run *r, const struct plan_input *in,
 	if (rc == 0)
 		rc = db_exec(t->tx, reterr,
 		             "INSERT INTO pl_run (id, project, number, workflow, file, workflow_text, input, digest, event, ref, commit_id, actor,"
-		             " subject, state, result, cause, concurrency, cancel, cancel_cause, attempt, created_at, started_at, ended_at, version)"
-		             " VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,0,'',$18,$19,0,$20,1)",
-		             "ssisssszsssssiissiii", r->id, r->project, r->number, r->workflow, r->file, text, buf_str(&input), digest,
+		             " subject, state, result, cause, concurrency, cancel, cancel_cause, attempt, created_at, started_at, ended_at, version,"
+		             " name, concurrency_flags, wanted_at)"
+		             " VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,0,'',$18,$19,0,$20,1,$21,$22,$23)",
+		             "ssisssszsssssiissiiisii", r->id, r->project, r->number, r->workflow, r->file, text, buf_str(&input), digest,
 		             in->event, r->ref, r->commit, in->actor, in->subject.ptr ? in->subject : STR(""), (int64_t)r->state,
-		             (int64_t)r->result, r->cause, r->concurrency, r->attempt, t->now, r->state == RUN_FINISHED ? t->now : (int64_t)0);
+		             (int64_t)r->result, r->cause, r->concurrency, r->attempt, t->now, r->state == RUN_FINISHED ? t->now : (int64_t)0,
+		             r->name, r->concurrency_flags, r->wanted);
 	for (size_t g = 0; rc == 0 && r->plan && g < r->plan->n_groups; g++)
 		rc = db_exec(t->tx, reterr, "INSERT INTO pl_group (run, idx, state, result, cause, outputs) VALUES ($1,$2,0,0,'','{}')", "si", r->id,
 		             (int64_t)g);
@@ -318,8 +341,9 @@ int run_save(struct turn *t, const struct run *r, struct err *reterr)
 	int rc = db_exec(t->tx, reterr,
 	                 "UPDATE pl_run SET state = $2, result = $3, cause = $4, cancel = $5, cancel_cause = $6, attempt = $7,"
 	                 " started_at = CASE WHEN $2 >= 2 AND started_at = 0 THEN $8 ELSE started_at END,"
-	                 " ended_at = CASE WHEN $2 = 3 THEN $8 ELSE 0 END, version = version + 1 WHERE id = $1",
-	                 "siisisii", r->id, (int64_t)r->state, (int64_t)r->result, r->cause, (int64_t)r->cancel, r->cancel_cause, r->attempt, t->now);
+	                 " ended_at = CASE WHEN $2 = 3 THEN $8 ELSE 0 END, wanted_at = $9, version = version + 1 WHERE id = $1",
+	                 "siisisiii", r->id, (int64_t)r->state, (int64_t)r->result, r->cause, (int64_t)r->cancel, r->cancel_cause, r->attempt, t->now,
+	                 r->wanted);
 
 	return rc ? rc : db_notify(t->tx, "pl_runs", reterr);
 }
@@ -355,9 +379,11 @@ int job_insert(struct turn *t, struct run *r, const struct job_row *j, struct er
 		return err_set(reterr, WEIR_ELIMIT, "run %.*s has more than %d jobs", STR_ARG(r->id), LIMIT_WORKFLOW_JOBS);
 	r->jobs[r->n_jobs++] = *j;
 	return db_exec(t->tx, reterr,
-	               "INSERT INTO pl_job (" JOB_COLUMNS ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,0,'','','',$10,$11,$12,$13,'','{}',0,'',0,$14,0,$15,0)",
-	               "ssiissiissiisii", j->id, r->id, j->group, j->index, j->key, j->name, (int64_t)j->state, (int64_t)j->result, j->cause,
-	               j->labels, j->timeout_ms, (int64_t)j->continue_on_error, j->environment, j->queued, j->ended);
+	               "INSERT INTO pl_job (" JOB_COLUMNS ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,0,'','','',$10,$11,$12,$13,'','{}',0,'',0,$14,0,$15,0,"
+	               "$16,$17,$18,$19)",
+	               "ssiissiissiisiisiii", j->id, r->id, j->group, j->index, j->key, j->name, (int64_t)j->state, (int64_t)j->result, j->cause,
+	               j->labels, j->timeout_ms, (int64_t)j->continue_on_error, j->environment, j->queued, j->ended, j->concurrency,
+	               j->concurrency_flags, j->wanted, j->cancel_ms);
 }
 
 int job_save(struct turn *t, const struct run *r, const struct job_row *j, struct err *reterr)
@@ -365,10 +391,10 @@ int job_save(struct turn *t, const struct run *r, const struct job_row *j, struc
 	int rc = db_exec(t->tx, reterr,
 	                 "UPDATE pl_job SET state = $2, result = $3, cause = $4, attempt = $5, retry_cause = $6, runner = $7, lease = $8,"
 	                 " environment_url = $9, outputs = $10, cancel = $11, cancel_cause = $12, superseded = $13, queued_at = $14,"
-	                 " started_at = $15, ended_at = $16, deadline = $17 WHERE id = $1",
-	                 "siisisssssisiiiii", j->id, (int64_t)j->state, (int64_t)j->result, j->cause, j->attempt, j->retry_cause, j->runner, j->lease,
+	                 " started_at = $15, ended_at = $16, deadline = $17, wanted_at = $18 WHERE id = $1",
+	                 "siisisssssisiiiiii", j->id, (int64_t)j->state, (int64_t)j->result, j->cause, j->attempt, j->retry_cause, j->runner, j->lease,
 	                 j->environment_url, j->outputs, (int64_t)j->cancel, j->cancel_cause, (int64_t)j->superseded, j->queued, j->started, j->ended,
-	                 j->deadline);
+	                 j->deadline, j->wanted);
 
 	return rc ? rc : run_touch(t, r->id, reterr);
 }

@@ -133,10 +133,10 @@ int runner_api_claim(struct http_req *req, void *ctx, struct err *reterr)
 	pthread_mutex_unlock(&p->lock);
 	usec_t until = clock_mono_now() + wait_ms * USEC_PER_MSEC;
 	str    actor = str_z(arena_printf(http_arena(req), "runner:%.*s", STR_ARG(c.runner)));
-	rc = turn_write(p, actor, runner_claim_turn, &c, reterr);
+	rc = turn_write_in_turn(p, actor, runner_claim_turn, &c, reterr);
 	if (rc == 0 && !c.found && wait_ms > 0 && may_wait(p, 1)) {
 		while (rc == 0 && !c.found && wait_for_jobs(p, req, &seen, until))
-			rc = turn_write(p, actor, runner_claim_turn, &c, reterr);
+			rc = turn_write_in_turn(p, actor, runner_claim_turn, &c, reterr);
 		(void)may_wait(p, -1);
 	}
 	if (rc)
@@ -156,12 +156,10 @@ int runner_api_log(struct http_req *req, void *ctx, struct err *reterr)
 {
 	struct pipeline  *p = ctx;
 	struct runner_log l = { .job = http_param(req, "job"), .lease = http_query(req, "lease"), .keep = http_arena(req) };
-	int64_t           step, offset, next = 0;
+	int64_t           step = http_query_int(req, "step", 0), offset = http_query_int(req, "offset", 0), next = 0;
 	struct err        e = { 0 };
 	struct jw         w;
 
-	if (!str_to_i64(http_query(req, "step"), &step) || !str_to_i64(http_query(req, "offset"), &offset) || step < 0 || offset < 0)
-		return err_set(reterr, WEIR_EINVAL, "'step' and 'offset' must be numbers from 0 on");
 	int rc = turn_read(p, runner_find_log, &l, reterr);
 	if (rc)
 		return rc;

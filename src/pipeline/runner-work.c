@@ -39,7 +39,7 @@ static int write_spec(struct turn *t, struct runner_claim *c, struct run *r, str
 	struct plan_group      group;
 	char                   token[TOKEN_TEXT_SIZE], url[1024];
 	const struct plan_job *pj = planned(t, r, j, &group, reterr);
-	usec_t                 expires = t->now + j->timeout_ms * USEC_PER_MSEC + 2 * PIPELINE_STOP_GRACE;
+	usec_t                 expires = t->now + (j->timeout_ms + j->cancel_ms) * USEC_PER_MSEC + 2 * PIPELINE_STOP_GRACE;
 	int                    rc = pj ? 0 : -WEIR_EINVAL;
 
 	if (rc == 0)
@@ -95,7 +95,7 @@ static int start_job(struct turn *t, struct runner_claim *c, struct run *r, stru
 	j->runner = c->runner;
 	j->lease = c->lease;
 	j->started = t->now;
-	j->deadline = t->now + j->timeout_ms * USEC_PER_MSEC + PIPELINE_STOP_GRACE;
+	j->deadline = t->now + (j->timeout_ms + j->cancel_ms) * USEC_PER_MSEC + PIPELINE_STOP_GRACE;
 	rc = job_save(t, r, j, reterr);
 	if (rc == 0 && first) {
 		r->state = RUN_RUNNING;

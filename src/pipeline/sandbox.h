@@ -51,34 +51,22 @@ struct sandbox_proc {
 /* Copies what steps see as /etc into a folder below base, which is shared by all jobs for which the machine's /etc is the same; *ret: its path.
  * Atomic; several processes and threads may do it at once. Copies of another state of /etc, or of before the last boot, go a week after a job last began with them. */
 MUST_CHECK int sandbox_etc(const char *base, char *ret, size_t size, struct err *reterr);
+/* The same for one job: dir/etc. */
+MUST_CHECK int sandbox_etc_make(const char *dir, struct err *reterr);
 /* Makes job_dir with home, tmp (the slot's user's) and files (the runner's), etc unless it is shared, and the workspace home/work/PROJECT/PROJECT. Before the first step
  * only: afterwards the folders hold whatever the steps left there, and the runner must not write into them by path. */
 MUST_CHECK int sandbox_prepare(const char *job_dir, const char *project, unsigned slot, bool own_etc, struct err *reterr);
 /* Gives a file or folder that the runner made to the slot's user (no-op for ordinary users). */
 MUST_CHECK int sandbox_give(const char *path, unsigned slot, struct err *reterr);
-/* Makes once what is the same for all steps of this process and those it forks. */
-void sandbox_warm(void);
 /* Starts the step with its output (both streams) on fd_out. -WEIR_EUNAVAIL with what to do when this machine cannot. */
 MUST_CHECK int sandbox_spawn(const struct sandbox_spec *s, int fd_out, struct sandbox_proc *ret, struct err *reterr);
 /* After p->pid ended: true when the program was started; false: the sandbox could not be set up (bubblewrap's message is in the output). */
 bool sandbox_ran(const struct sandbox_proc *p);
 /* Sends sig to every process inside except process 1; SIGKILL goes to process 1, which takes all others with it. */
 void sandbox_signal(const struct sandbox_proc *p, int sig);
-/* Removes the job's cgroups (after all its steps ended). */
-void sandbox_cleanup(const char *cgroup);
 /* 0 when this machine can run sandboxes; else why not and what to do (weir doctor). */
 MUST_CHECK int sandbox_probe(struct err *reterr);
 
-/* What a job may use when nothing else was said: three quarters of the machine's memory by the number of jobs at once. */
-uint64_t sandbox_default_memory(unsigned jobs);
 #define SANDBOX_DEFAULT_PIDS 8192
-
-/* --- parts, for the tests --- */
-/* Writes the filter as BPF to a new memory file. */
-MUST_CHECK int sandbox_seccomp(int *ret_fd, struct err *reterr);
-/* Makes the groups named `cgroup` and sets the limits where cgroups v1 or v2 allow it; *limits says which hold. Never fails: a machine
- * without cgroups has no such limits, and the text says so. */
-void sandbox_cgroup_make(const char *cgroup, uint64_t memory_bytes_max, uint64_t pids_max, char *limits, size_t size);
-void sandbox_cgroup_enter(const char *cgroup); /* the calling process */
 
 #endif

@@ -60,28 +60,50 @@ static int end_rows(struct turn *t, str run, str cause, struct err *reterr)
 	return rc ? rc : db_notify(t->tx, "pl_runs", reterr);
 }
 
-/* Ends the run of a job without its plan, with the reason why there is none. */
-static int give_up_run(struct turn *t, str job, const struct err *why, struct err *reterr)
+/* Its groups, and those of its jobs, are free for the next. */
+static int leave_groups(struct turn *t, str run, str project, struct err *reterr)
 {
-	struct job_row         j;
-	str                    run, project, workflow, cause = text_clean(t->a, str_z(why->msg), LIMIT_CAUSE_BYTES);
+	CLEANUP_ROWS struct db_rows *rows = NULL;
+	int rc = db_query(t->tx, reterr, &rows, "SELECT concurrency FROM pl_run WHERE id = $1 AND concurrency <> '' UNION"
+	                  " SELECT concurrency FROM pl_job WHERE run = $1 AND concurrency <> ''", "s", run);
+
+	while (rc == 0 && (rc = db_next(rows, reterr)) == 1) {
+		concurrency_leave(t, project, arena_str(t->a, db_str(rows, 0)));
+		rc = 0;
+	}
+	return rc;
+}
+
+static int end_job_token(struct turn *t, str job, struct err *reterr)
+{
+	struct err gone = { 0 };
+	int        rc = token_end_job(t->p->cfg.tokens, t->tx, job, reterr);
+
+	if (rc)
+		return rc;
+	rc = jobq_done(t->tx, PIPELINE_QUEUE, job, &gone);
+	if (rc && rc != -WEIR_EGONE && reterr)
+		*reterr = gone;
+	return rc == -WEIR_EGONE ? 0 : rc;
+}
+
+/* Ends a run without its plan, with the reason why there is none. job: the one that was to be worked on, or empty. */
+static int give_up_run(struct turn *t, str run, str job, const struct err *why, struct err *reterr)
+{
+	str                    project, workflow, cause = text_clean(t->a, str_z(why->msg), LIMIT_CAUSE_BYTES);
 	CLEANUP_BUF struct buf b = BUF_INIT(LIMIT_EVENT_BYTES);
 	struct jw              w;
-	struct err             gone = { 0 };
-	int                    rc = job_load(t, job, &j, &run, reterr);
+	int rc = db_get_str(t->tx, reterr, t->a, &project, NULL, "SELECT project FROM pl_run WHERE id = $1", "s", run);
 
-	if (rc == 0)
-		rc = db_get_str(t->tx, reterr, t->a, &project, NULL, "SELECT project FROM pl_run WHERE id = $1", "s", run);
 	if (rc == 0)
 		rc = db_get_str(t->tx, reterr, t->a, &workflow, NULL, "SELECT workflow FROM pl_run WHERE id = $1", "s", run);
 	if (rc == 0)
 		rc = end_rows(t, run, cause, reterr);
 	if (rc == 0)
-		rc = token_end_job(t->p->cfg.tokens, t->tx, job, reterr);
+		rc = leave_groups(t, run, project, reterr);
+	if (rc == 0 && job.len)
+		rc = end_job_token(t, job, reterr);
 	if (rc)
-		return rc;
-	rc = jobq_done(t->tx, PIPELINE_QUEUE, job, &gone);
-	if (rc && rc != -WEIR_EGONE)
 		return rc;
 	jw_init(&w, &b);
 	jw_obj(&w);
@@ -93,21 +115,39 @@ static int give_up_run(struct turn *t, str job, const struct err *why, struct er
 	return run_event(t, project, EVENT_RUN_FINISHED, &b, reterr);
 }
 
-int run_load_or_give_up(struct turn *t, str job, struct run **r, struct job_row **j, struct err *reterr)
+/* What a failed load means: 1 when there is nothing to do any more. */
+static int load_failed(struct turn *t, int rc, str run, str job, const struct err *e, struct err *reterr)
 {
-	struct err e = { 0 };
-	int        rc = run_load_job(t, job, r, j, &e);
-
 	if (rc == -WEIR_ENOENT || rc == -WEIR_EGONE)
 		return 1;
 	if (rc == -WEIR_EINVAL || rc == -WEIR_EPARSE || rc == -WEIR_ELIMIT) {
 		t->a->failed = false; /* the arena met its bound while planning; the few rows of giving up fit beside it */
-		rc = give_up_run(t, job, &e, reterr);
+		rc = give_up_run(t, run, job, e, reterr);
 		return rc ? rc : 1;
 	}
 	if (rc && reterr)
-		*reterr = e;
+		*reterr = *e;
 	return rc;
+}
+
+int run_load_or_give_up(struct turn *t, str job, struct run **r, struct job_row **j, struct err *reterr)
+{
+	struct job_row row;
+	str            run;
+	struct err     e = { 0 };
+	int            rc = job_load(t, job, &row, &run, reterr);
+
+	if (rc)
+		return rc == -WEIR_ENOENT ? 1 : rc;
+	rc = run_load_job(t, job, r, j, &e);
+	return load_failed(t, rc, run, job, &e, reterr);
+}
+
+int run_load_alone_or_give_up(struct turn *t, str run, struct run **r, struct err *reterr)
+{
+	struct err e = { 0 };
+
+	return load_failed(t, run_load(t, run, r, &e), run, STR(""), &e, reterr);
 }
 
 struct lost { /* what jobq_reap() found, before any other statement runs */

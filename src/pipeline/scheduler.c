@@ -5,171 +5,8 @@
  * Runs on whatever thread holds the transaction. */
 #include "base/base.h"
 
-#include "base/hash.h"
 #include "base/limits.h"
-#include "db/jobq.h"
 #include "pipeline/run-internal.h"
-
-/* --- events --- */
-
-static void put_cause(struct jw *w, str cause)
-{
-	if (cause.len)
-		jw_kstr(w, "cause", cause);
-}
-
-static int event_job_finished(struct turn *t, const struct run *r, const struct job_row *j, struct err *reterr)
-{
-	CLEANUP_BUF struct buf b = BUF_INIT(LIMIT_EVENT_BYTES);
-	struct jw              w;
-
-	jw_init(&w, &b);
-	jw_obj(&w);
-	jw_kstr(&w, "run", r->id);
-	jw_kstr(&w, "job", j->id);
-	jw_kstr(&w, "name", j->name);
-	jw_kstrz(&w, "result", plan_result_name(j->result));
-	put_cause(&w, j->cause);
-	jw_kint(&w, "ms", j->started ? (j->ended - j->started) / USEC_PER_MSEC : 0);
-	jw_end(&w);
-	return run_event(t, r->project, EVENT_JOB_FINISHED, &b, reterr);
-}
-
-static int event_run_finished(struct turn *t, const struct run *r, struct err *reterr)
-{
-	CLEANUP_BUF struct buf b = BUF_INIT(LIMIT_EVENT_BYTES);
-	struct jw              w;
-
-	jw_init(&w, &b);
-	jw_obj(&w);
-	jw_kstr(&w, "run", r->id);
-	jw_kstr(&w, "workflow", r->workflow);
-	jw_kstrz(&w, "result", plan_result_name(r->result));
-	put_cause(&w, r->cause);
-	jw_end(&w);
-	return run_event(t, r->project, EVENT_RUN_FINISHED, &b, reterr);
-}
-
-static int event_run_queued(struct turn *t, const struct run *r, str event, struct err *reterr)
-{
-	CLEANUP_BUF struct buf b = BUF_INIT(LIMIT_EVENT_BYTES);
-	struct jw              w;
-
-	jw_init(&w, &b);
-	jw_obj(&w);
-	jw_kstr(&w, "run", r->id);
-	jw_kstr(&w, "workflow", r->workflow);
-	jw_kstr(&w, "commit", r->commit);
-	jw_kstr(&w, "ref", r->ref);
-	jw_kstr(&w, "event", event);
-	jw_kint(&w, "jobs", (int64_t)r->n_jobs);
-	jw_end(&w);
-	return run_event(t, r->project, EVENT_RUN_QUEUED, &b, reterr);
-}
-
-/* --- jobs --- */
-
-static str new_id(struct arena *a)
-{
-	char id[ID_SIZE];
-
-	return arena_str(a, str_z(id_new(id)));
-}
-
-static int add_job(struct turn *t, struct run *r, const struct plan_job *pj, struct err *reterr)
-{
-	CLEANUP_BUF struct buf labels = BUF_INIT(8192);
-	struct job_row         j = { .id = new_id(t->a), .key = pj->key, .name = text_clean(t->a, pj->name, LIMIT_WORKFLOW_NAME_BYTES), .group = (int64_t)pj->group, .index = (int64_t)pj->index,
-		                         .state = JOB_BLOCKED, .timeout_ms = pj->timeout_ms, .continue_on_error = pj->continue_on_error };
-
-	for (size_t i = 0; i < pj->n_labels; i++)
-		buf_addf(&labels, "%s%.*s", i ? "," : "", STR_ARG(pj->labels[i]));
-	int rc = buf_check(&labels, "labels", reterr);
-	if (rc)
-		return rc;
-	j.labels = arena_str(t->a, buf_str(&labels));
-	j.environment = text_clean(t->a, pj->environment, LIMIT_WORKFLOW_NAME_BYTES);
-	j.environment_url = j.cause = j.retry_cause = j.runner = j.lease = j.cancel_cause = STR("");
-	j.outputs = STR("{}");
-	return job_insert(t, r, &j, reterr);
-}
-
-/* The one row of a group that does not run, or cannot. */
-static int add_ended_job(struct turn *t, struct run *r, size_t g, enum plan_result result, str cause, struct err *reterr)
-{
-	const struct wf_job *wj = &r->plan->workflow->jobs[g];
-	bool                 plain = wj->name && (wj->name->kind != DOC_STR || !str_contains(wj->name->s, STR("${{")));
-	struct plan_job      pj = { .key = wj->id, .name = plain && wj->name->text.len ? wj->name->text : wj->id, .group = g };
-	int                  rc = add_job(t, r, &pj, reterr);
-
-	return rc ? rc : job_end(t, r, &r->jobs[r->n_jobs - 1], result, cause, reterr);
-}
-
-static int end_steps(struct turn *t, const struct job_row *j, enum plan_result result, struct err *reterr)
-{
-	int64_t rest = result == RESULT_CANCELLED ? STEP_CANCELLED : STEP_SKIPPED;
-	int     rc = db_exec(t->tx, reterr,
-	                     "UPDATE pl_step SET state = $3, ended_at = $4, cause = $5 WHERE job = $1 AND attempt = $2 AND state = 1", "siiis", j->id,
-	                     j->attempt, result == RESULT_FAILURE ? (int64_t)STEP_FAILURE : (int64_t)STEP_CANCELLED, t->now, j->cause);
-
-	return rc ? rc
-	          : db_exec(t->tx, reterr, "UPDATE pl_step SET state = $3 WHERE job = $1 AND attempt = $2 AND state = 0", "sii", j->id, j->attempt,
-	                    rest);
-}
-
-int job_end(struct turn *t, struct run *r, struct job_row *j, enum plan_result result, str cause, struct err *reterr)
-{
-	struct err e = { 0 };
-	int        rc;
-
-	if (j->state == JOB_FINISHED)
-		return 0;
-	bool held = j->state == JOB_RUNNING || j->state == JOB_QUEUED;
-	j->state = JOB_FINISHED;
-	j->result = result;
-	j->cause = text_clean(t->a, cause, LIMIT_CAUSE_BYTES);
-	j->ended = t->now;
-	j->deadline = 0;
-	rc = held ? jobq_done(t->tx, PIPELINE_QUEUE, j->id, &e) : 0;
-	if (rc == -WEIR_EGONE) /* its attempts were used up: the queue has dropped it already */
-		rc = 0;
-	else if (rc && reterr)
-		*reterr = e;
-	if (rc == 0 && j->attempt > 0)
-		rc = token_end_job(t->p->cfg.tokens, t->tx, j->id, reterr);
-	if (rc == 0 && j->attempt > 0)
-		rc = end_steps(t, j, result, reterr);
-	if (rc == 0)
-		rc = job_save(t, r, j, reterr);
-	return rc ? rc : event_job_finished(t, r, j, reterr);
-}
-
-/* Ends what has not begun, asks runners to stop what has. */
-static int job_cancel(struct turn *t, struct run *r, struct job_row *j, str cause, struct err *reterr)
-{
-	if (j->state == JOB_FINISHED || j->cancel)
-		return 0;
-	if (j->state != JOB_RUNNING)
-		return job_end(t, r, j, RESULT_CANCELLED, cause, reterr);
-	j->cancel = true;
-	j->cancel_cause = cause;
-	if (j->deadline > t->now + PIPELINE_STOP_GRACE)
-		j->deadline = t->now + PIPELINE_STOP_GRACE;
-	return job_save(t, r, j, reterr);
-}
-
-static int queue_job(struct turn *t, struct run *r, struct job_row *j, struct err *reterr)
-{
-	/* jobs that are queued together are claimed in their order, though their ids are of the same millisecond */
-	usec_t due = t->now - (usec_t)r->cap_jobs + (j - r->jobs);
-
-	j->state = JOB_QUEUED;
-	j->queued = t->now;
-	int rc = jobq_put(t->tx, PIPELINE_QUEUE, j->id, STR("{}"), j->labels, JOB_ATTEMPTS_MAX, due, reterr);
-	if (rc == 0)
-		rc = job_save(t, r, j, reterr);
-	return rc ? rc : db_notify(t->tx, "pl_jobs", reterr);
-}
 
 /* --- groups --- */
 
@@ -197,9 +34,9 @@ static int start_group(struct turn *t, struct run *r, size_t g, struct err *rete
 	if (group_jobs(r, g) == 0) { /* its jobs come from its needs */
 		rc = plan_expand(t->a, r->plan, g, r->known, &group, &e);
 		if (rc == -WEIR_EINVAL || rc == -WEIR_EPARSE || rc == -WEIR_ELIMIT)
-			return add_ended_job(t, r, g, RESULT_FAILURE, str_z(arena_printf(t->a, "plan: %s", e.msg)), reterr);
+			return job_add_ended(t, r, g, RESULT_FAILURE, str_z(arena_printf(t->a, "plan: %s", e.msg)), reterr);
 		for (size_t i = 0; rc == 0 && i < group.n_jobs; i++)
-			rc = add_job(t, r, &group.jobs[i], &e);
+			rc = job_add(t, r, &group.jobs[i], &e);
 	}
 	if (rc && reterr)
 		*reterr = e;
@@ -216,7 +53,7 @@ static int skip_group(struct turn *t, struct run *r, size_t g, str cause, struct
 	r->groups[g].cause = cause;
 	/* rows made ahead stand for combinations that never come to be: all end with the same cause */
 	if (group_jobs(r, g) == 0)
-		rc = add_ended_job(t, r, g, result, cause, reterr);
+		rc = job_add_ended(t, r, g, result, cause, reterr);
 	for (size_t i = 0; rc == 0 && i < r->n_jobs; i++)
 		if (in_group(&r->jobs[i], g))
 			rc = job_end(t, r, &r->jobs[i], result, cause, reterr);
@@ -237,7 +74,7 @@ static int fail_fast(struct turn *t, struct run *r, size_t g, struct err *reterr
 	str cause = str_z(arena_printf(t->a, "fail-fast: '%.*s' failed", STR_ARG(failed->name)));
 	for (size_t i = 0; rc == 0 && i < r->n_jobs; i++)
 		if (in_group(&r->jobs[i], g))
-			rc = job_cancel(t, r, &r->jobs[i], cause, reterr);
+			rc = job_stop(t, r, &r->jobs[i], cause, reterr);
 	return rc;
 }
 
@@ -260,11 +97,13 @@ static int feed_group(struct turn *t, struct run *r, size_t g, struct err *reter
 	if (rc == 0 && ff)
 		rc = fail_fast(t, r, g, reterr);
 	for (size_t i = 0; i < r->n_jobs; i++)
-		busy += in_group(&r->jobs[i], g) && (r->jobs[i].state == JOB_QUEUED || r->jobs[i].state == JOB_RUNNING);
+		busy += in_group(&r->jobs[i], g) && (r->jobs[i].state == JOB_QUEUED || r->jobs[i].state == JOB_RUNNING || job_waits(&r->jobs[i]));
 	for (size_t i = 0; rc == 0 && i < r->n_jobs; i++) {
-		if (!in_group(&r->jobs[i], g) || r->jobs[i].state != JOB_BLOCKED || (parallel && busy >= parallel))
+		struct job_row *j = &r->jobs[i];
+
+		if (!in_group(j, g) || j->state != JOB_BLOCKED || job_waits(j) || (parallel && busy >= parallel))
 			continue;
-		rc = queue_job(t, r, &r->jobs[i], reterr);
+		rc = j->concurrency.len ? concurrency_join_job(t, r, j, reterr) : job_queue(t, r, j, reterr);
 		busy++;
 	}
 	return rc;
@@ -346,7 +185,7 @@ static int decide_group(struct turn *t, struct run *r, size_t g, struct err *ret
 				rc = job_end(t, r, &r->jobs[i], RESULT_FAILURE, cause, reterr);
 		r->groups[g].state = GROUP_RUN;
 		if (rc == 0 && group_jobs(r, g) == 0)
-			rc = add_ended_job(t, r, g, RESULT_FAILURE, cause, reterr);
+			rc = job_add_ended(t, r, g, RESULT_FAILURE, cause, reterr);
 		return rc ? rc : group_save(t, r, g, reterr);
 	}
 	if (rc && reterr)
@@ -358,27 +197,14 @@ static int decide_group(struct turn *t, struct run *r, size_t g, struct err *ret
 
 /* --- the run --- */
 
-static int start_next_waiting(struct turn *t, const struct run *ended, struct err *reterr)
+static const char *cancelled_cause(struct turn *t, const struct run *r, size_t g)
 {
-	str         next = STR_NULL;
-	struct run *r = NULL;
-	bool        found = false;
-	int         rc;
+	str why = r->groups[g].cause.ptr ? r->groups[g].cause : STR("");
 
-	if (ended->concurrency.len == 0)
-		return 0;
-	rc = db_get_str(t->tx, reterr, t->a, &next, &found,
-	                "SELECT id FROM pl_run WHERE project = $1 AND concurrency = $2 AND state = 0 AND id <> $3 ORDER BY created_at, id LIMIT 1",
-	                "sss", ended->project, ended->concurrency, ended->id);
-	if (rc || !found)
-		return rc;
-	rc = run_load(t, next, &r, reterr);
-	if (rc)
-		return rc;
-	r->state = RUN_QUEUED;
-	r->cause = STR("");
-	rc = run_save(t, r, reterr);
-	return rc ? rc : run_advance(t, r, reterr);
+	for (size_t i = 0; i < r->n_jobs && why.len == 0; i++)
+		if (in_group(&r->jobs[i], g) && r->jobs[i].result == RESULT_CANCELLED)
+			why = r->jobs[i].cause;
+	return arena_printf(t->a, "job '%.*s' was cancelled%s%.*s", STR_ARG(r->plan->groups[g].id), why.len ? ": " : "", STR_ARG(why));
 }
 
 static int finish_run(struct turn *t, struct run *r, struct err *reterr)
@@ -395,7 +221,7 @@ static int finish_run(struct turn *t, struct run *r, struct err *reterr)
 			result = RESULT_FAILURE;
 		} else if (r->groups[g].result == RESULT_CANCELLED && result == RESULT_SUCCESS) {
 			result = RESULT_CANCELLED;
-			cause = arena_printf(t->a, "job '%.*s' was cancelled", STR_ARG(r->plan->groups[g].id));
+			cause = cancelled_cause(t, r, g);
 		}
 	}
 	r->state = RUN_FINISHED;
@@ -404,7 +230,9 @@ static int finish_run(struct turn *t, struct run *r, struct err *reterr)
 	int rc = run_save(t, r, reterr);
 	if (rc == 0)
 		rc = event_run_finished(t, r, reterr);
-	return rc ? rc : start_next_waiting(t, r, reterr);
+	if (rc == 0 && r->concurrency.len)
+		concurrency_leave(t, r->project, r->concurrency);
+	return rc;
 }
 
 int run_advance(struct turn *t, struct run *r, struct err *reterr)
@@ -441,50 +269,10 @@ int run_cancel(struct turn *t, struct run *r, str cause, struct err *reterr)
 	}
 	for (size_t i = 0; rc == 0 && i < r->n_jobs; i++)
 		if (r->groups[r->jobs[i].group].state == GROUP_RUN)
-			rc = job_cancel(t, r, &r->jobs[i], cause, reterr);
+			rc = job_stop(t, r, &r->jobs[i], cause, reterr);
 	if (rc == 0)
 		rc = run_save(t, r, reterr);
 	return rc ? rc : run_advance(t, r, reterr);
-}
-
-/* --- concurrency groups --- */
-
-/* At most one run of a group goes and one waits: an older waiting one ends, with cancel-in-progress the going one too. */
-static int take_concurrency(struct turn *t, struct run *r, bool cancel, struct err *reterr)
-{
-	struct { str id; enum run_state state; } others[64];
-	size_t                       n = 0;
-	CLEANUP_ROWS struct db_rows *rows = NULL;
-	bool                         busy = false;
-	int rc = db_query(t->tx, reterr, &rows, "SELECT id, state FROM pl_run WHERE project = $1 AND concurrency = $2 AND state < 3 AND id <> $3"
-	                  " ORDER BY created_at, id LIMIT 64", "sss", r->project, r->concurrency, r->id);
-
-	while (rc == 0 && (rc = db_next(rows, reterr)) == 1) {
-		others[n].id = arena_str(t->a, db_str(rows, 0));
-		others[n++].state = (enum run_state)db_int(rows, 1);
-		rc = 0;
-	}
-	rows = db_rows_close(rows);
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		struct run *o = NULL;
-		const char *by = others[i].state == RUN_WAITING ? "superseded" : "cancel-in-progress";
-
-		if (others[i].state != RUN_WAITING)
-			busy = true;
-		if (others[i].state != RUN_WAITING && !cancel)
-			continue;
-		rc = run_load(t, others[i].id, &o, reterr);
-		if (rc == 0)
-			rc = run_cancel(t, o, str_z(arena_printf(t->a, "concurrency: %s by run %lld of group '%.*s'", by, (long long)r->number,
-			                                         STR_ARG(r->concurrency))), reterr);
-		if (rc == 0 && others[i].state != RUN_WAITING && o->state == RUN_FINISHED)
-			busy = false;
-	}
-	if (rc == 0 && busy) {
-		r->state = RUN_WAITING;
-		r->cause = str_z(arena_printf(t->a, "concurrency: waits for the run that holds group '%.*s'", STR_ARG(r->concurrency)));
-	}
-	return rc;
 }
 
 /* --- making --- */
@@ -495,7 +283,7 @@ static int add_known_jobs(struct turn *t, struct run *r, struct err *reterr)
 
 	for (size_t g = 0; g < r->plan->n_groups; g++)
 		for (size_t i = 0; rc == 0 && i < r->plan->groups[g].n_jobs; i++)
-			rc = add_job(t, r, &r->plan->groups[g].jobs[i], reterr);
+			rc = job_add(t, r, &r->plan->groups[g].jobs[i], reterr);
 	return rc;
 }
 
@@ -503,7 +291,8 @@ int run_create(struct turn *t, struct plan *plan, const struct plan_input *in, s
 {
 	struct run r = { .id = in->run_id, .project = in->project, .workflow = plan->workflow->name, .file = plan->workflow->file, .ref = in->ref,
 		             .commit = in->commit, .cause = STR(""), .cancel_cause = STR(""), .number = in->run_number, .attempt = 1,
-		             .state = RUN_QUEUED, .plan = plan, .concurrency = text_clean(t->a, plan->concurrency_group, LIMIT_WORKFLOW_NAME_BYTES) };
+		             .state = RUN_QUEUED, .plan = plan, .concurrency = text_clean(t->a, plan->concurrency.group, LIMIT_WORKFLOW_NAME_BYTES),
+		             .concurrency_flags = concurrency_flags(&plan->concurrency), .name = text_clean(t->a, plan->run_name, LIMIT_RUN_NAME_BYTES) };
 	int        rc = 0;
 
 	r.cap_jobs = 2 * LIMIT_WORKFLOW_JOBS;
@@ -512,7 +301,7 @@ int run_create(struct turn *t, struct plan *plan, const struct plan_input *in, s
 	r.known = ARENA_ARRAY(t->a, plan->n_groups, struct plan_state);
 	rc = arena_check(t->a, "run", reterr);
 	if (rc == 0 && r.concurrency.len)
-		rc = take_concurrency(t, &r, plan->concurrency_cancel, reterr);
+		concurrency_join_run(t, &r);
 	if (rc == 0)
 		rc = run_insert(t, &r, in, text, plan->digest, reterr);
 	if (rc == 0)
@@ -520,76 +309,4 @@ int run_create(struct turn *t, struct plan *plan, const struct plan_input *in, s
 	if (rc == 0)
 		rc = event_run_queued(t, &r, in->event, reterr);
 	return rc ? rc : run_advance(t, &r, reterr);
-}
-
-/* --- again --- */
-
-/* Groups that did not succeed, and all that depend on them. */
-static void mark_again(const struct run *r, bool *again)
-{
-	for (size_t i = 0; i < r->plan->n_groups; i++) {
-		size_t                   g = r->plan->order[i];
-		const struct plan_group *group = &r->plan->groups[g];
-
-		again[g] = r->groups[g].result != RESULT_SUCCESS;
-		for (size_t k = 0; k < group->n_needs; k++)
-			again[g] = again[g] || again[group->needs[k]];
-	}
-}
-
-static int supersede(struct turn *t, struct run *r, bool *again, struct err *reterr)
-{
-	size_t keep = 0;
-	int    rc = 0;
-
-	for (size_t i = 0; rc == 0 && i < r->n_jobs; i++) {
-		struct job_row old = r->jobs[i];
-
-		if (!again[old.group]) {
-			r->jobs[keep++] = old;
-			continue;
-		}
-		old.superseded = true;
-		rc = job_save(t, r, &old, reterr);
-	}
-	r->n_jobs = keep;
-	return rc;
-}
-
-int run_retry(struct turn *t, struct run *r, struct err *reterr)
-{
-	bool *again;
-	int   rc;
-
-	if (r->state != RUN_FINISHED)
-		return err_set(reterr, WEIR_ECONFLICT, "run %.*s has not ended yet: cancel it first", STR_ARG(r->id));
-	if (!r->plan)
-		return err_set(reterr, WEIR_ECONFLICT, "run %.*s is of a workflow that this version of weir does not read: push a newer one", STR_ARG(r->id));
-	if (r->result == RESULT_SUCCESS)
-		return err_set(reterr, WEIR_ECONFLICT, "run %.*s has no failed job", STR_ARG(r->id));
-	again = ARENA_ARRAY(t->a, r->plan->n_groups, bool);
-	if (!again)
-		return arena_check(t->a, "run", reterr);
-	mark_again(r, again);
-	rc = supersede(t, r, again, reterr);
-	for (size_t g = 0; rc == 0 && g < r->plan->n_groups; g++) {
-		if (!again[g])
-			continue;
-		r->groups[g] = (struct group_row){ GROUP_WAIT, RESULT_NONE, STR(""), NULL };
-		rc = group_save(t, r, g, reterr);
-		for (size_t i = 0; rc == 0 && i < r->plan->groups[g].n_jobs; i++)
-			rc = add_job(t, r, &r->plan->groups[g].jobs[i], reterr);
-	}
-	r->attempt++;
-	r->state = RUN_QUEUED;
-	r->result = RESULT_NONE;
-	r->cause = r->cancel_cause = STR("");
-	r->cancel = false;
-	if (rc == 0 && r->concurrency.len)
-		rc = take_concurrency(t, r, r->plan->concurrency_cancel, reterr);
-	if (rc == 0)
-		rc = run_save(t, r, reterr);
-	if (rc == 0)
-		rc = event_run_queued(t, r, STR("retry"), reterr);
-	return rc ? rc : run_advance(t, r, reterr);
 }

@@ -35,20 +35,28 @@ static const char copy_script[] =
 	"tar -xf \"$CO_FILES/tree.tar\"\n"
 	"echo 'the working tree, as it is on this machine'\n";
 
-static str with_text(const struct doc_node *with, const char *key) { return doc_get_str(with, key); }
-
-static int eval_with(struct step_eval *e, size_t i, const char *key, const char *otherwise, str *ret, struct err *reterr)
+/* The inputs of the step, evaluated; a name that the action has not is refused: the reader could not see into an expression. */
+static int take_with(struct step_eval *e, size_t i, const char *const *known, struct kvs *ret, struct err *reterr)
 {
-	str raw = with_text(doc_get(e->job->steps[i].spec, "with"), key);
-	int r = 0;
+	int r = eval_pairs(e, "with", doc_get(e->job->steps[i].spec, "with"), ret, reterr);
 
-	*ret = STR("");
-	if (raw.len)
-		r = eval_text(e, key, raw, ret, reterr);
-	*ret = str_trim(*ret);
-	if (!r && !ret->len)
-		*ret = str_z(otherwise);
+	for (size_t k = 0; !r && k < ret->n; k++) {
+		bool found = false;
+
+		for (const char *const *name = known; *name && !found; name++)
+			found = str_eqz(ret->v[k].key, *name);
+		if (!found)
+			r = err_set(reterr, WEIR_EINVAL, "with: the action has no input '%.*s'", STR_ARG(str_sub(ret->v[k].key, 0, 60)));
+	}
 	return r;
+}
+
+static str with_text(const struct kvs *with, const char *key, const char *otherwise)
+{
+	const struct kv *kv = kvs_get(with, str_z(key));
+	str              text = kv ? str_trim(kv->value) : STR("");
+
+	return text.len ? text : str_z(otherwise);
 }
 
 /* A folder inside the workspace: no way out of it by name. */
@@ -157,36 +165,53 @@ static int pack_tree(struct job *j, size_t i, struct err *reterr)
 	return r ? err_wrap(reterr, "checkout of the working tree") : 0;
 }
 
-static int checkout_prepare(struct step_eval *e, size_t i, struct env_list *env, struct step_plan *ret, struct err *reterr)
+struct checkout {
+	str ref, path, depth;
+};
+
+static int checkout_inputs(struct step_eval *e, size_t i, struct checkout *c, struct err *reterr)
+{
+	static const char *const known[] = { "ref", "path", "fetch-depth", NULL };
+	struct kvs               with = { 0 };
+	uint64_t                 n;
+	int                      r = take_with(e, i, known, &with, reterr);
+
+	*c = (struct checkout){ with_text(&with, "ref", ""), with_text(&with, "path", "."), with_text(&with, "fetch-depth", "1") };
+	kvs_fini(&with); /* the texts are the arena's */
+	if (!r)
+		r = check_path(c->path, reterr);
+	if (!r && !str_to_u64(c->depth, &n))
+		r = err_set(reterr, WEIR_EINVAL, "checkout: fetch-depth '%.*s' is no number", STR_ARG(str_sub(c->depth, 0, 40)));
+	if (!r && c->ref.len && c->ref.ptr[0] == '-')
+		r = err_set(reterr, WEIR_EINVAL, "checkout: ref '%.*s' is no name of a branch, tag or commit", STR_ARG(str_sub(c->ref, 0, 60)));
+	return r;
+}
+
+static int checkout_env(struct step_eval *e, size_t i, const struct checkout *c, struct env_list *env, struct err *reterr)
 {
 	const struct doc_node *repo = doc_get(e->job->spec, "repository");
-	str                    ref, path, depth, url = doc_get_str(repo, "url"), commit = doc_get_str(repo, "commit"), branch = doc_get_str(repo, "ref");
-	bool                   copy = e->job->source != NULL;
-	uint64_t               n;
-	int                    r = eval_with(e, i, "ref", "", &ref, reterr);
+	str                    commit = doc_get_str(repo, "commit"), branch = doc_get_str(repo, "ref");
+	int                    r = 0;
 
-	if (!r)
-		r = eval_with(e, i, "path", ".", &path, reterr);
-	if (!r)
-		r = eval_with(e, i, "fetch-depth", "1", &depth, reterr);
-	if (!r)
-		r = check_path(path, reterr);
-	if (!r && !str_to_u64(depth, &n))
-		r = err_set(reterr, WEIR_EINVAL, "checkout: fetch-depth '%.*s' is no number", STR_ARG(str_sub(depth, 0, 40)));
-	if (!r && ref.len && ref.ptr[0] == '-')
-		r = err_set(reterr, WEIR_EINVAL, "checkout: ref '%.*s' is no name of a branch, tag or commit", STR_ARG(str_sub(ref, 0, 60)));
-	if (r)
-		return r;
 	branch = str_has_prefix(branch, STR("refs/heads/")) ? str_sub(branch, 11, branch.len) : STR("");
-	const struct kv vars[] = { { STR("CO_URL"), url }, { STR("CO_REF"), ref.len ? ref : commit }, { STR("CO_COMMIT"), commit },
-		                       { STR("CO_BRANCH"), ref.len ? STR("") : branch }, { STR("CO_PATH"), path }, { STR("CO_DEPTH"), depth },
-		                       { STR("CO_FILES"), str_z(arena_printf(e->a, SANDBOX_FILES "/%zu", i)) } };
+	const struct kv vars[] = { { STR("CO_URL"), doc_get_str(repo, "url") }, { STR("CO_REF"), c->ref.len ? c->ref : commit },
+		                       { STR("CO_COMMIT"), commit }, { STR("CO_BRANCH"), c->ref.len ? STR("") : branch }, { STR("CO_PATH"), c->path },
+		                       { STR("CO_DEPTH"), c->depth }, { STR("CO_FILES"), str_z(arena_printf(e->a, SANDBOX_FILES "/%zu", i)) } };
 	for (size_t k = 0; !r && k < ARRAY_SIZE(vars); k++)
 		r = env_add(env, vars[k].key, vars[k].value, reterr);
-	if (!r && copy)
-		r = pack_tree(e->job, i, reterr);
-	if (!r && !copy)
-		r = git_token(e, env, url, reterr);
+	return r;
+}
+
+static int checkout_prepare(struct step_eval *e, size_t i, struct env_list *env, struct step_plan *ret, struct err *reterr)
+{
+	bool            copy = e->job->source != NULL;
+	struct checkout c;
+	int             r = checkout_inputs(e, i, &c, reterr);
+
+	if (!r)
+		r = checkout_env(e, i, &c, env, reterr);
+	if (!r)
+		r = copy ? pack_tree(e->job, i, reterr) : git_token(e, env, doc_get_str(doc_get(e->job->spec, "repository"), "url"), reterr);
 	if (!r)
 		r = step_script(e->job, str_z(copy ? copy_script : clone_script), reterr);
 	ret->argv = ARENA_ARRAY(e->a, 4, const char *);
@@ -222,19 +247,21 @@ static int secret_file(struct step_eval *e, size_t i, struct step_plan *ret, str
 
 static int add_inputs(struct step_eval *e, size_t i, struct env_list *env, struct err *reterr)
 {
-	const struct doc_node *with = doc_get(e->job->steps[i].spec, "with");
-	int                    r = 0;
+	static const char *const known[] = { "service", "environment", "files", NULL };
+	struct kvs               with = { 0 };
+	int                      r = take_with(e, i, known, &with, reterr);
 
-	for (size_t k = 0; !r && k < doc_len(with); k++) {
-		char *key = arena_printf(e->a, "INPUT_%.*s", STR_ARG(with->map.pairs[k].key));
-		str   value = STR("");
+	for (size_t k = 0; !r && k < with.n; k++) {
+		char *key = arena_printf(e->a, "INPUT_%.*s", STR_ARG(with.v[k].key));
 
 		for (char *c = key; c && *c; c++)
-			*c = *c == ' ' ? '_' : *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c;
-		r = eval_text(e, "with", with->map.pairs[k].value->text, &value, reterr);
-		if (!r)
-			r = env_add(env, str_z(key), value, reterr);
+			*c = *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c;
+		r = key ? env_add(env, str_z(key), with.v[k].value, reterr) : arena_check(e->a, "with", reterr);
 	}
+	for (const char *const *name = known; !r && *name; name++)
+		if (!kvs_get(&with, str_z(*name)))
+			r = err_set(reterr, WEIR_EINVAL, "with: weir/release@v1 needs the input '%s'", *name);
+	kvs_fini(&with);
 	return r;
 }
 

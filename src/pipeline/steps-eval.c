@@ -201,20 +201,62 @@ int eval_number(struct step_eval *e, const char *what, const struct doc_node *n,
 	return r;
 }
 
+static int pairs_of_value(struct step_eval *e, const char *what, const struct expr_value *v, struct kvs *ret, struct err *reterr)
+{
+	int r = 0;
+
+	if (v->kind != EXPR_OBJECT)
+		return err_set(reterr, WEIR_EINVAL, "%s: the expression must give an object", what);
+	if (v->len > LIMIT_WORKFLOW_PAIRS)
+		return err_set(reterr, WEIR_ELIMIT, "%s: %zu entries are more than %d", what, v->len, LIMIT_WORKFLOW_PAIRS);
+	for (size_t i = 0; !r && i < v->len; i++) {
+		const struct expr_pair *p = &v->pairs[i];
+
+		if (!p->key.len || p->value->kind == EXPR_OBJECT || p->value->kind == EXPR_ARRAY)
+			return err_set(reterr, WEIR_EINVAL, "%s: '%.*s' must be a text with a name", what, STR_ARG(str_sub(p->key, 0, 60)));
+		r = kvs_set(ret, p->key, expr_to_string(e->a, p->value), reterr);
+	}
+	return r;
+}
+
+int eval_pairs(struct step_eval *e, const char *what, const struct doc_node *n, struct kvs *ret, struct err *reterr)
+{
+	struct expr_text        *t;
+	const struct expr_value *v;
+	int                      r = 0;
+
+	if (n && n->kind == DOC_STR) { /* one ${{ }} that gives all of them */
+		r = expr_text_parse(e->a, n->s, &t, reterr);
+		if (!r)
+			r = expr_text_eval(e->a, t, &e->env_all, &v, reterr);
+		if (r)
+			return err_wrap(reterr, "%s", what);
+		r = pairs_of_value(e, what, v, ret, reterr);
+		return r ? r : arena_check(e->a, what, reterr);
+	}
+	for (size_t i = 0; !r && i < doc_len(n); i++) {
+		str text = STR("");
+
+		r = eval_text(e, what, n->map.pairs[i].value->text, &text, reterr);
+		if (!r)
+			r = kvs_set(ret, n->map.pairs[i].key, text, reterr);
+	}
+	return r;
+}
+
 /* Step env on top of the env so far; its texts see the env below. */
 static int add_step_env(struct step_eval *e, const struct doc_node *n, struct err *reterr)
 {
 	struct pairs p = { e->a, VEC_INIT, false };
-	int          r = 0;
+	struct kvs   own = { 0 };
+	int          r;
 
 	for (size_t i = 0; i < e->env->len; i++)
 		put(&p, e->env->pairs[i].key, e->env->pairs[i].value);
-	for (size_t i = 0; !r && i < doc_len(n); i++) {
-		str v = STR("");
-
-		r = eval_text(e, "env", n->map.pairs[i].value->text, &v, reterr);
-		put(&p, n->map.pairs[i].key, expr_string(e->a, v));
-	}
+	r = eval_pairs(e, "env", n, &own, reterr);
+	for (size_t i = 0; !r && i < own.n; i++)
+		put(&p, own.v[i].key, expr_string(e->a, own.v[i].value));
+	kvs_fini(&own);
 	e->env = take(&p);
 	contexts(e);
 	return r;
@@ -231,7 +273,7 @@ int eval_init(struct step_eval *e, struct job *j, struct arena *a, const struct 
 	e->env_all.ops = &e->ops;
 	e->env = base_env(j, a);
 	contexts(e);
-	if (step_env && doc_len(step_env))
+	if (step_env && (step_env->kind == DOC_STR || doc_len(step_env)))
 		r = add_step_env(e, step_env, reterr);
 	return r ? r : arena_check(a, "contexts of a step", reterr);
 }

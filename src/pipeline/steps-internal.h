@@ -46,6 +46,7 @@ struct job {
 	usec_t             started;
 	bool               failed;
 	bool               timed_out;
+	usec_t             stopped; /* when it was cancelled or timed out: its last steps have cancel_timeout_ms from then on; 0: not */
 
 	pthread_mutex_t    lock; /* views, result, cancel */
 	bool               cancel, killed, detached;
@@ -74,6 +75,8 @@ struct step_eval {
 };
 MUST_CHECK int eval_init(struct step_eval *e, struct job *j, struct arena *a, const struct doc_node *step_env, struct err *reterr);
 MUST_CHECK int eval_text(struct step_eval *e, const char *what, str text, str *ret, struct err *reterr);
+/* Names and texts of a map of the spec, or of the one ${{ }} that gives it; the caller calls kvs_fini(). */
+MUST_CHECK int eval_pairs(struct step_eval *e, const char *what, const struct doc_node *n, struct kvs *ret, struct err *reterr);
 MUST_CHECK int eval_if(struct step_eval *e, str text, bool *ret, struct err *reterr);
 MUST_CHECK int eval_flag(struct step_eval *e, const char *what, const struct doc_node *n, bool *ret, struct err *reterr);
 MUST_CHECK int eval_number(struct step_eval *e, const char *what, const struct doc_node *n, double otherwise, double *ret, struct err *reterr);

@@ -62,6 +62,7 @@ int job_state_write(struct job *j, bool durable, struct err *reterr)
 	jw_kint(&w, "started", j->started);
 	jw_kbool(&w, "failed", j->failed);
 	jw_kbool(&w, "timed_out", j->timed_out);
+	jw_kint(&w, "stopped", j->stopped);
 	jw_kbool(&w, "cancel", j->cancel);
 	jw_kstrz(&w, "cancel_cause", j->cancel_cause);
 	jw_kint(&w, "result", j->result.state);
@@ -133,6 +134,7 @@ static int read_job(struct job *j, const struct doc_node *n, struct err *reterr)
 	j->started = doc_get_int(n, "started", 0);
 	j->failed = doc_get_bool(n, "failed", false);
 	j->timed_out = doc_get_bool(n, "timed_out", false);
+	j->stopped = doc_get_int(n, "stopped", 0);
 	j->cancel = doc_get_bool(n, "cancel", false);
 	copy_text(j->cancel_cause, sizeof(j->cancel_cause), n, "cancel_cause");
 	j->result.state = (enum job_state)doc_get_int(n, "result", JOB_RUNNING);

@@ -2,6 +2,7 @@
 #include "base/base.h"
 #include "base/fs.h"
 #include "base/limits.h"
+#include "confine/confine.h"
 #include "pipeline/steps-internal.h"
 
 #include <errno.h>
@@ -194,7 +195,9 @@ int job_open(const struct job_config *cfg, str spec_json, struct job **ret, stru
 	j->result.state = JOB_RUNNING;
 	j->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = j->wake < 0 ? err_errno(reterr, errno, "cannot make an event") : 0;
-	if (!r && cfg->etc)
+	if (!r && cfg->etc_dir && !(j->etc = str_dup(str_z(cfg->etc_dir))))
+		r = err_set(reterr, WEIR_ENOMEM, "out of memory");
+	else if (!r && cfg->etc)
 		r = shared_etc(j, cfg->etc, reterr);
 	if (!r)
 		r = spec_load(j, spec_json, reterr);
@@ -295,6 +298,7 @@ void job_cancel(struct job *j, const char *cause)
 	pthread_mutex_lock(&j->lock);
 	if (!j->cancel)
 		snprintf(j->cancel_cause, sizeof(j->cancel_cause), "%.500s", cause && *cause ? cause : "cancelled");
+	j->stopped = j->stopped ? j->stopped : clock_wall_now();
 	j->cancel = true;
 	pthread_mutex_unlock(&j->lock);
 	wake(j);
@@ -382,6 +386,6 @@ void job_get_environment_url(struct job *j, struct buf *out)
 
 int job_remove(struct job *j, struct err *reterr)
 {
-	sandbox_cleanup(j->cgroup);
+	confine_cgroup_remove(j->cgroup);
 	return fs_remove_tree(j->dir, reterr);
 }

@@ -5,9 +5,8 @@
 #include "pipeline/workflow-read.h"
 
 static const char *const job_obeyed[] = { "name", "needs", "if", "permissions", "env", "defaults", "runs-on", "timeout-minutes",
-	"continue-on-error", "environment", "outputs", "strategy", "steps", NULL };
-static const char *const job_known[] = { "concurrency", "container", "services", "uses", "with", "secrets", "cancel-timeout-minutes",
-	"snapshot", NULL };
+	"continue-on-error", "environment", "outputs", "strategy", "steps", "concurrency", "cancel-timeout-minutes", NULL };
+static const char *const job_known[] = { "container", "services", "uses", "with", "secrets", "snapshot", NULL };
 
 static void check_vector(struct wf_reader *r, const struct doc_pair *p)
 {
@@ -45,7 +44,7 @@ static const struct doc_node *read_matrix(struct wf_reader *r, const struct doc_
 	if (!n)
 		return NULL;
 	if (n->kind == DOC_STR)
-		return wf_filled(r, n, "'matrix'", WF_AT_JOB);
+		return wf_is_expression(n) ? wf_whole(r, n, "'matrix'", WF_AT_JOB) : wf_filled(r, n, "'matrix'", WF_AT_JOB);
 	if (!wf_map(r, n, "'matrix'", NULL, NULL))
 		return NULL;
 	if (n->map.n == 0)
@@ -65,7 +64,13 @@ static void read_strategy(struct wf_reader *r, const struct doc_node *n, struct 
 {
 	static const char *const obeyed[] = { "matrix", "fail-fast", "max-parallel", NULL };
 
-	if (!n || n->kind == DOC_NULL || !wf_map(r, n, "'strategy'", obeyed, NULL))
+	if (!n || n->kind == DOC_NULL)
+		return;
+	if (wf_is_expression(n)) {
+		job->strategy = wf_whole(r, n, "'strategy'", WF_AT_JOB);
+		return;
+	}
+	if (!wf_map(r, n, "'strategy'", obeyed, NULL))
 		return;
 	job->matrix = read_matrix(r, doc_get(n, "matrix"));
 	job->fail_fast = wf_bool(r, doc_get(n, "fail-fast"), "'fail-fast'", WF_AT_JOB);
@@ -128,12 +133,15 @@ static void read_job(struct wf_reader *r, const struct doc_pair *p, struct wf_jo
 	job->name = wf_scalar(r, doc_get(n, "name"), "'name'", WF_AT_MATRIX);
 	job->cond = wf_cond(r, doc_get(n, "if"), WF_AT_JOB | WF_STATUS);
 	job->permissions = wf_read_permissions(r, doc_get(n, "permissions"));
-	wf_pairs_read(r, doc_get(n, "env"), "'env'", WF_AT_MATRIX | WF_SECRETS, &job->env);
+	wf_pairs_read(r, doc_get(n, "env"), "'env'", WF_AT_MATRIX | WF_SECRETS, true, &job->env);
 	wf_read_defaults(r, doc_get(n, "defaults"), WF_AT_MATRIX | WF_ENV, &job->default_shell, &job->default_working_directory);
 	job->timeout_minutes = wf_number(r, doc_get(n, "timeout-minutes"), "'timeout-minutes'", 0.001, LIMIT_JOB_MINUTES, WF_AT_MATRIX);
+	job->cancel_timeout_minutes = wf_number(r, doc_get(n, "cancel-timeout-minutes"), "'cancel-timeout-minutes'", 0, LIMIT_JOB_MINUTES,
+	                                        WF_AT_MATRIX);
+	wf_read_concurrency(r, doc_get(n, "concurrency"), WF_AT_MATRIX, &job->concurrency);
 	job->continue_on_error = wf_bool(r, doc_get(n, "continue-on-error"), "'continue-on-error'", WF_AT_MATRIX);
 	read_environment(r, doc_get(n, "environment"), job);
-	wf_pairs_read(r, doc_get(n, "outputs"), "'outputs'", WF_AT_STEP, &job->outputs);
+	wf_pairs_read(r, doc_get(n, "outputs"), "'outputs'", WF_AT_STEP, false, &job->outputs);
 	read_strategy(r, doc_get(n, "strategy"), job);
 	if (!doc_get(n, "uses")) { /* a reusable workflow has neither; its 'uses' is refused by name above */
 		job->runs_on = read_runs_on(r, doc_need(r->c, n, "runs-on"));

@@ -30,14 +30,21 @@ const struct doc_node *wf_scalar(struct wf_reader *r, const struct doc_node *n, 
 const struct doc_node *wf_filled(struct wf_reader *r, const struct doc_node *n, const char *what, unsigned may);
 /* A scalar without ${{ }}. */
 str wf_literal(struct wf_reader *r, const struct doc_node *n, const char *what);
+/* One ${{ }} and nothing else: its value has a type of its own. */
+bool wf_is_expression(const struct doc_node *n);
+/* Such a node without the blanks around it, which would make a text of its value. */
+const struct doc_node *wf_whole(struct wf_reader *r, const struct doc_node *n, const char *what, unsigned may);
 const struct doc_node *wf_bool(struct wf_reader *r, const struct doc_node *n, const char *what, unsigned may);
 /* A number from min to max, or an expression. */
 const struct doc_node *wf_number(struct wf_reader *r, const struct doc_node *n, const char *what, double min, double max, unsigned may);
 /* An `if`. */
 const struct doc_node *wf_cond(struct wf_reader *r, const struct doc_node *n, unsigned may);
-/* Every text of a tree, keys of maps included (which may hold no expression). False after an error. */
+/* The key ${{ insert }}: its value is a map whose entries take its place. */
+bool wf_is_insert(str key);
+/* Every text of a tree, keys of maps included. False after an error. */
 bool wf_tree(struct wf_reader *r, const struct doc_node *n, const char *what, unsigned may);
-void wf_pairs_read(struct wf_reader *r, const struct doc_node *n, const char *what, unsigned may, struct wf_pairs *ret);
+/* A map of texts; whole: or one ${{ }} that gives it. */
+void wf_pairs_read(struct wf_reader *r, const struct doc_node *n, const char *what, unsigned may, bool whole, struct wf_pairs *ret);
 /* A text or a list of texts. */
 void wf_strings(struct wf_reader *r, const struct doc_node *n, const char *what, str **ret, size_t *ret_n);
 bool wf_identifier(str id);
@@ -46,6 +53,7 @@ bool wf_identifier(str id);
 void wf_read_defaults(struct wf_reader *r, const struct doc_node *n, unsigned may, const struct doc_node **ret_shell,
                       const struct doc_node **ret_dir);
 const struct doc_node *wf_read_permissions(struct wf_reader *r, const struct doc_node *n);
+void wf_read_concurrency(struct wf_reader *r, const struct doc_node *n, unsigned may, struct wf_concurrency *ret);
 void wf_read_jobs(struct wf_reader *r, const struct doc_node *n, struct workflow *wf);
 void wf_read_on(struct wf_reader *r, const struct doc_node *n, struct workflow *wf);
 void wf_read_steps(struct wf_reader *r, const struct doc_node *n, struct wf_job *job);

@@ -33,7 +33,7 @@ static void read_uses(struct wf_reader *r, const struct doc_node *n, const struc
 		if (!str_eqz(name, actions[i].name))
 			continue;
 		s->uses = actions[i].uses;
-		if (with && with->kind == DOC_STR) /* wf_pairs_read says what is wrong with it */
+		if (with && with->kind == DOC_STR) /* one expression for all: the runner looks at what it gives */
 			return;
 		if (with && with->kind != DOC_NULL)
 			(void)wf_map(r, with, "'with'", actions[i].inputs, actions[i].inputs_known);
@@ -89,7 +89,7 @@ static void read_step(struct wf_reader *r, const struct doc_node *n, struct wf_j
 	s->cond = wf_cond(r, doc_get(n, "if"), WF_AT_STEP_IF);
 	s->continue_on_error = wf_bool(r, doc_get(n, "continue-on-error"), "'continue-on-error'", WF_AT_STEP);
 	s->timeout_minutes = wf_number(r, doc_get(n, "timeout-minutes"), "'timeout-minutes'", 0.001, LIMIT_JOB_MINUTES, WF_AT_STEP);
-	wf_pairs_read(r, doc_get(n, "env"), "'env'", WF_AT_STEP, &s->env);
+	wf_pairs_read(r, doc_get(n, "env"), "'env'", WF_AT_STEP, true, &s->env);
 	run = doc_get(n, "run");
 	uses = doc_get(n, "uses");
 	if (run && uses) {
@@ -99,7 +99,7 @@ static void read_step(struct wf_reader *r, const struct doc_node *n, struct wf_j
 	if (uses) {
 		check_form(r, n, false);
 		read_uses(r, uses, n, s);
-		wf_pairs_read(r, doc_get(n, "with"), "'with'", WF_AT_STEP, &s->with);
+		wf_pairs_read(r, doc_get(n, "with"), "'with'", WF_AT_STEP, true, &s->with);
 		return;
 	}
 	for (const char *const *k = step_known; !run && *k; k++)

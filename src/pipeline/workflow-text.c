@@ -193,10 +193,20 @@ str wf_literal(struct wf_reader *r, const struct doc_node *n, const char *what)
 	return s->kind == DOC_STR ? s->s : s->text;
 }
 
-/* One ${{ }} and nothing else: its value has a type of its own. */
-static bool is_expression(const struct doc_node *n)
+bool wf_is_expression(const struct doc_node *n)
 {
 	return n->kind == DOC_STR && str_has_prefix(str_trim(n->s), STR("${{")) && str_has_suffix(str_trim(n->s), STR("}}"));
+}
+
+const struct doc_node *wf_whole(struct wf_reader *r, const struct doc_node *n, const char *what, unsigned may)
+{
+	struct doc_node *copy = ARENA_NEW(r->a, struct doc_node);
+
+	if (!copy || !check_text(r, n, what, may))
+		return NULL;
+	*copy = *n;
+	copy->s = copy->text = str_trim(n->s);
+	return copy;
 }
 
 const struct doc_node *wf_bool(struct wf_reader *r, const struct doc_node *n, const char *what, unsigned may)
@@ -205,7 +215,7 @@ const struct doc_node *wf_bool(struct wf_reader *r, const struct doc_node *n, co
 		return NULL;
 	if (n->kind == DOC_BOOL)
 		return n;
-	if (may && is_expression(n))
+	if (may && wf_is_expression(n))
 		return check_text(r, n, what, may) ? n : NULL;
 	doc_error(r->c, n, may ? "%s must be true, false or one ${{ }}" : "%s must be true or false", what);
 	return NULL;
@@ -215,7 +225,7 @@ const struct doc_node *wf_number(struct wf_reader *r, const struct doc_node *n, 
 {
 	if (!n)
 		return NULL;
-	if (may && is_expression(n))
+	if (may && wf_is_expression(n))
 		return check_text(r, n, what, may) ? n : NULL;
 	double d = n->kind == DOC_INT ? (double)n->i : n->kind == DOC_REAL ? n->d : NAN;
 	if (isnan(d) || d < min || d > max) {
@@ -249,6 +259,22 @@ const struct doc_node *wf_cond(struct wf_reader *r, const struct doc_node *n, un
 	return x.bad ? NULL : n;
 }
 
+bool wf_is_insert(str key)
+{
+	key = str_trim(key);
+	if (!str_has_prefix(key, STR("${{")) || !str_has_suffix(key, STR("}}")))
+		return false;
+	return str_eqz(str_trim(str_sub(key, 3, key.len - 5)), "insert");
+}
+
+/* An expression in a key stands for the key that it gives. */
+static bool check_key(struct wf_reader *r, const struct doc_pair *p, const char *what, unsigned may)
+{
+	struct doc_node at = { .kind = DOC_STR, .s = p->key, .text = p->key, .line = p->line, .col = p->col };
+
+	return check_text(r, &at, what, may);
+}
+
 bool wf_tree(struct wf_reader *r, const struct doc_node *n, const char *what, unsigned may)
 {
 	bool good = true;
@@ -257,10 +283,7 @@ bool wf_tree(struct wf_reader *r, const struct doc_node *n, const char *what, un
 		for (size_t i = 0; i < n->map.n; i++) {
 			const struct doc_pair *p = &n->map.pairs[i];
 
-			if (str_contains(p->key, STR("${{"))) {
-				doc_error_at(r->c, p->line, p->col, "an expression as a key of %s is not obeyed by weir yet", what);
-				good = false;
-			}
+			good = (wf_is_insert(p->key) || check_key(r, p, what, may)) && good;
 			good = wf_tree(r, p->value, what, may) && good;
 		}
 	else if (n->kind == DOC_SEQ)
@@ -271,12 +294,12 @@ bool wf_tree(struct wf_reader *r, const struct doc_node *n, const char *what, un
 	return good;
 }
 
-void wf_pairs_read(struct wf_reader *r, const struct doc_node *n, const char *what, unsigned may, struct wf_pairs *ret)
+void wf_pairs_read(struct wf_reader *r, const struct doc_node *n, const char *what, unsigned may, bool whole, struct wf_pairs *ret)
 {
 	if (!n || n->kind == DOC_NULL)
 		return;
-	if (is_expression(n)) {
-		doc_error(r->c, n, "one expression for all of %s is not obeyed by weir yet: write its entries out", what);
+	if (whole && wf_is_expression(n)) {
+		ret->whole = wf_whole(r, n, what, may);
 		return;
 	}
 	if (!wf_map(r, n, what, NULL, NULL))

@@ -8,8 +8,8 @@
 #include "base/limits.h"
 #include "pipeline/workflow-read.h"
 
-static const char *const top_obeyed[] = { "name", "on", "permissions", "env", "defaults", "concurrency", "jobs", NULL };
-static const char *const top_known[] = { "run-name", "description", NULL };
+static const char *const top_obeyed[] = { "name", "on", "permissions", "env", "defaults", "concurrency", "jobs", "run-name", NULL };
+static const char *const top_known[] = { "description", NULL };
 
 /* Events of GitHub that never start anything here. */
 static const char *const events_known[] = {
@@ -225,20 +225,24 @@ const struct doc_node *wf_read_permissions(struct wf_reader *r, const struct doc
 	return n;
 }
 
-static void read_concurrency(struct wf_reader *r, const struct doc_node *n, struct workflow *wf)
+void wf_read_concurrency(struct wf_reader *r, const struct doc_node *n, unsigned may, struct wf_concurrency *ret)
 {
-	static const char *const obeyed[] = { "group", "cancel-in-progress", NULL };
-	static const char *const known[] = { "queue", NULL };
-	const struct doc_node   *group = n;
+	static const char *const obeyed[] = { "group", "cancel-in-progress", "queue", NULL };
+	static const char *const queues[] = { "single", "max", NULL };
+	const struct doc_node   *group = n, *queue;
 
 	if (!n)
 		return;
 	if (n->kind == DOC_MAP) {
-		(void)wf_map(r, n, "'concurrency'", obeyed, known);
+		(void)wf_map(r, n, "'concurrency'", obeyed, NULL);
 		group = doc_need(r->c, n, "group");
-		wf->concurrency_cancel = wf_bool(r, doc_get(n, "cancel-in-progress"), "'cancel-in-progress'", WF_AT_WORKFLOW);
+		ret->cancel = wf_bool(r, doc_get(n, "cancel-in-progress"), "'cancel-in-progress'", may);
+		queue = doc_get(n, "queue");
+		ret->queue_max = queue && doc_want_enum(r->c, queue, "'queue'", queues) == 1;
+		if (ret->queue_max && ret->cancel && (ret->cancel->kind != DOC_BOOL || ret->cancel->b))
+			doc_error(r->c, queue, "'queue: max' and 'cancel-in-progress' cannot be used together: what is cancelled need not be queued");
 	}
-	wf->concurrency_group = wf_filled(r, group, "the concurrency group", WF_AT_WORKFLOW);
+	ret->group = wf_filled(r, group, "the concurrency group", may);
 }
 
 /* --- the whole --- */
@@ -257,10 +261,11 @@ static void read_top(struct wf_reader *r, const struct doc_node *top, struct wor
 	on = doc_need(r->c, top, "on");
 	if (on)
 		wf_read_on(r, on, wf);
-	wf_pairs_read(r, doc_get(top, "env"), "'env'", WF_AT_WORKFLOW | WF_SECRETS, &wf->env);
+	wf_pairs_read(r, doc_get(top, "env"), "'env'", WF_AT_WORKFLOW | WF_SECRETS, true, &wf->env);
 	wf_read_defaults(r, doc_get(top, "defaults"), 0, &wf->default_shell, &wf->default_working_directory);
 	wf->permissions = wf_read_permissions(r, doc_get(top, "permissions"));
-	read_concurrency(r, doc_get(top, "concurrency"), wf);
+	wf_read_concurrency(r, doc_get(top, "concurrency"), WF_AT_WORKFLOW, &wf->concurrency);
+	wf->run_name = wf_scalar(r, doc_get(top, "run-name"), "'run-name'", WF_AT_WORKFLOW);
 	jobs = doc_need(r->c, top, "jobs");
 	if (jobs)
 		wf_read_jobs(r, jobs, wf);

@@ -57,6 +57,38 @@ static bool wanted(struct pack *k, const char *path)
 	return any;
 }
 
+static int walk(struct pack *k, const char *rel, unsigned depth, struct err *reterr);
+
+static int take_path(struct pack *k, const char *path, struct err *reterr)
+{
+	char *copy;
+
+	if (!wanted(k, path))
+		return 0;
+	if (k->paths.n >= LIMIT_VERSION_FILES)
+		return err_set(reterr, WEIR_ELIMIT, "a version may have at most %d files", LIMIT_VERSION_FILES);
+	copy = str_dup(str_z(path));
+	if (!copy || !VEC_PUSH(&k->paths, copy)) {
+		free(copy);
+		return err_set(reterr, WEIR_ENOMEM, "file list");
+	}
+	return 0;
+}
+
+static int walk_entry(struct pack *k, int dir, const char *rel, const char *name, unsigned depth, struct err *reterr)
+{
+	char        path[PATH_MAX];
+	struct stat st;
+
+	if (snprintf(path, sizeof(path), "%s%s%s", rel, *rel ? "/" : "", name) >= (int)sizeof(path))
+		return err_set(reterr, WEIR_ELIMIT, "'%.200s': path too long", path);
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
+		return err_errno(reterr, errno, "%s", path);
+	if (S_ISDIR(st.st_mode))
+		return walk(k, path, depth + 1, reterr);
+	return S_ISREG(st.st_mode) || S_ISLNK(st.st_mode) ? take_path(k, path, reterr) : 0;
+}
+
 static int walk(struct pack *k, const char *rel, unsigned depth, struct err *reterr)
 {
 	char           dir[PATH_MAX];
@@ -70,25 +102,9 @@ static int walk(struct pack *k, const char *rel, unsigned depth, struct err *ret
 		return err_set(reterr, WEIR_ELIMIT, "'%.200s': folders are nested deeper than %d", rel, DEPTH_MAX);
 	if (!(d = opendir(*rel ? dir : k->root)))
 		return err_errno(reterr, errno, "%s", *rel ? dir : k->root);
-	while (!rc && (e = readdir(d))) {
-		char        path[PATH_MAX], *copy;
-		struct stat st;
-
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || (!*rel && !strcmp(e->d_name, ".git")))
-			continue;
-		if (snprintf(path, sizeof(path), "%s%s%s", rel, *rel ? "/" : "", e->d_name) >= (int)sizeof(path))
-			rc = err_set(reterr, WEIR_ELIMIT, "'%.200s': path too long", path);
-		else if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW))
-			rc = err_errno(reterr, errno, "%s", path);
-		else if (S_ISDIR(st.st_mode))
-			rc = walk(k, path, depth + 1, reterr);
-		else if ((S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)) && wanted(k, path)) {
-			if (k->paths.n >= LIMIT_VERSION_FILES)
-				rc = err_set(reterr, WEIR_ELIMIT, "a version may have at most %d files", LIMIT_VERSION_FILES);
-			else if (!(copy = str_dup(str_z(path))) || !VEC_PUSH(&k->paths, copy))
-				rc = err_set(reterr, WEIR_ENOMEM, "file list");
-		}
-	}
+	while (!rc && (e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && (*rel || strcmp(e->d_name, ".git") != 0))
+			rc = walk_entry(k, dirfd(d), rel, e->d_name, depth, reterr);
 	closedir(d);
 	return rc;
 }

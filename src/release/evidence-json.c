@@ -38,6 +38,11 @@ void evidence_write(struct jw *w, const struct evidence_counts *c)
 		jw_int(w, (int64_t)c->base.failed[a]);
 	}
 	jw_end(w);
+	jw_key(w, "latency");
+	jw_arr(w);
+	for (unsigned i = 0; i < 2; i++)
+		latency_write(w, &c->latency[i]);
+	jw_end(w);
 	if (c->has_base)
 		jw_kstrz(w, "boot", c->base.boot);
 	jw_end(w);
@@ -84,6 +89,8 @@ int evidence_read(const struct doc_node *n, struct evidence_counts *ret, struct 
 		ret->base.done[a] = number_at(seen, 4 * a + 2);
 		ret->base.failed[a] = number_at(seen, 4 * a + 3);
 	}
+	for (unsigned i = 0; i < 2; i++)
+		latency_read(doc_at(doc_get(n, "latency"), i), &ret->latency[i]);
 	if (doc_get(n, "boot")) {
 		ret->has_base = true;
 		snprintf(ret->base.boot, sizeof(ret->base.boot), "%.*s", STR_ARG(doc_get_str(n, "boot")));

@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 enum { CONNS_MAX = 8, READ_BYTES = 256 << 10, SAVE_EVERY_MS = 50, WINDOW_BITS = 65536, BOOTS_MAX = 2 };
-static const uint64_t TIME_MS_MAX = 100000000000000; /* year 5138: beyond it a record is junk */
 
 /* Numbers seen of one HAProxy process: a ring of bits behind the highest one. */
 struct window {
@@ -54,68 +53,6 @@ struct evidence {
 	uint64_t        junk; /* lines that were no record */
 	bool            save_failing; /* said once */
 };
-
-/* --- parsing: "weir1 BOOT NUMBER BACKEND TAG SHARE STATUS TS ENDSTART_MS TOTAL_MS ADDRESS PORT KEY" --- */
-
-static uint64_t hash_text(str s, uint64_t seed)
-{
-	uint64_t h = 14695981039346656037ULL ^ seed;
-
-	for (size_t i = 0; i < s.len; i++)
-		h = (h ^ (unsigned char)s.ptr[i]) * 1099511628211ULL;
-	return h ? h : 1;
-}
-
-static bool next_u64(str *rest, uint64_t *ret)
-{
-	str word;
-
-	str_cut(*rest, ' ', &word, rest);
-	return str_to_u64(word, ret);
-}
-
-static bool has_failed(int64_t status, str ts)
-{
-	if (status >= 500)
-		return true;
-	/* First letter of HAProxy's termination state: S, s the server; P, R, I, D, L the proxy itself; C, c the client, which is no failure of ours. */
-	return (status <= 0 && !(ts.ptr[0] == 'C' || ts.ptr[0] == 'c' || ts.ptr[0] == '-')) || ts.ptr[0] == 'S' || ts.ptr[0] == 's';
-}
-
-bool evidence_parse(str line, struct evidence_record *ret)
-{
-	struct evidence_record r = { 0 };
-	str                    rest = line, word, ts, address, port;
-	uint64_t               share, began_ms, total_ms;
-	int64_t                status;
-
-	if (!str_cut(rest, ' ', &word, &rest) || !str_eqz(word, "weir1"))
-		return false;
-	str_cut(rest, ' ', &word, &rest);
-	if (word.len == 0 || word.len >= sizeof(r.boot))
-		return false;
-	memcpy(r.boot, word.ptr, word.len);
-	if (!next_u64(&rest, &r.number))
-		return false;
-	str_cut(rest, ' ', &word, &rest);
-	if (!traffic_haproxy_arm(word, &r.slot, &r.arm) || !next_u64(&rest, &r.tag) || !next_u64(&rest, &share) || share > TRAFFIC_SHARE_ONE)
-		return false;
-	str_cut(rest, ' ', &word, &rest);
-	str_cut(rest, ' ', &ts, &rest);
-	if (!str_to_i64(word, &status) || status > 999 || ts.len == 0)
-		return false;
-	if (!next_u64(&rest, &began_ms) || !next_u64(&rest, &total_ms) || began_ms > TIME_MS_MAX || total_ms > TIME_MS_MAX || !str_cut(rest, ' ', &address, &rest) || !str_cut(rest, ' ', &port, &rest))
-		return false;
-	r.share_b = (unsigned)share;
-	r.status = status > 0 ? (int)status : 0;
-	r.failed = has_failed(status, ts);
-	r.ended = (usec_t)(began_ms + total_ms) * USEC_PER_MSEC;
-	r.address = hash_text(address, 0);
-	r.connection = hash_text(port, r.address);
-	r.header = str_eqz(rest, "-") || rest.len == 0 ? 0 : hash_text(rest, 1);
-	*ret = r;
-	return true;
-}
 
 /* --- the window of numbers --- */
 
@@ -206,6 +143,8 @@ static void count(struct evidence *e, struct watched *w, const struct evidence_r
 	c->records++;
 	w->dirty = true;
 	if (!r->failed) {
+		if (r->took_ms >= 0)
+			latency_add(&c->latency[canary ? 0 : 1], (uint64_t)r->took_ms);
 		if (canary && (!c->first_good || r->ended < c->first_good))
 			c->first_good = r->ended;
 		return;

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "doc/doc.h"
 #include "judge/judge.h"
+#include "release/latency.h"
 #include "release/service-file.h"
 #include "release/traffic.h"
 
@@ -29,6 +30,7 @@ struct evidence_record {
 	int      status;    /* 0: no answer */
 	bool     failed;    /* 5xx, no answer, or the server broke off; a client that left is no failure */
 	usec_t   ended;     /* wall time */
+	int64_t  took_ms;   /* from the request's first byte to the answer's last; -1: not known */
 	uint64_t address, connection, header; /* hashes of client keys; header 0: absent */
 };
 /* False when the line is no record of an arm. */
@@ -43,6 +45,7 @@ struct evidence_counts {
 	usec_t   first_bad, last_bad;           /* failed canary requests: end of the first and last one */
 	usec_t   first_good;                    /* first canary answer that did not fail */
 	uint64_t missing;                       /* records that never came, by HAProxy's counters */
+	struct latency latency[2];              /* of answers that did not fail: canary, stable */
 	uint64_t records;                       /* all that were counted: grows with each change */
 	uint64_t seen[2], seen_failed[2];       /* by arm, since `base` */
 	struct traffic_counts base;             /* HAProxy's counters where `seen` began */

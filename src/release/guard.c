@@ -3,6 +3,7 @@
  * bubblewrap hands no signal on: a SIGTERM to it kills what runs inside before any handler could run. So the guard asks bubblewrap for the
  * pid of the sandbox's init (--info-fd), and on SIGTERM signals init's children - the service itself -, waits the grace time and then kills init,
  * with which the kernel ends everything in its pid namespace. If the guard dies, --die-with-parent ends the sandbox.
+ * An instance that meets a limit of its group (memory, processes) is ended whole, and the file `met` in its folder says why; s6 starts it again.
  * As root, the service gets a user id of its own: the version's folder is bound into a private mount namespace first, because that user
  * cannot walk weir's data folder. As an ordinary user it runs as that user, inside a user namespace.
  * Single-threaded; one process per instance. */
@@ -12,34 +13,22 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/limits.h"
-#include "base/vec.h"
 #include "doc/doc.h"
+#include "release/guard.h"
 #include "release/release.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char bwrap_path[] = "/usr/bin/bwrap";
-static const char app_mount[] = "/mnt"; /* in the guard child's private mount namespace only */
-enum { GUARD_TMP_BYTES_MAX = 256 << 20, GUARD_FILES_MAX = 4096, GUARD_FIRST_UID = 61184 };
-
-struct guard_spec {
-	const char *dir;
-	char      **argv, **env;
-	int64_t     grace_ms, user;
-};
+/* How often the group's counters are read, and at how many looks in a row an instance must stand at its limit of processes: a burst of threads is refused
+ * by the kernel and passes, one that forks without end stays there. */
+enum { LOOK_MS = 500, LOOKS_AT_LIMIT = 4 };
 
 static char **string_list(struct arena *a, const struct doc_node *n)
 {
@@ -65,6 +54,8 @@ static int read_spec(struct arena *a, const char *service_dir, struct guard_spec
 	ret->env = string_list(a, doc_get(n, "env"));
 	ret->grace_ms = doc_get_int(n, "grace_ms", 10000);
 	ret->user = doc_get_int(n, "user", 0);
+	ret->memory_max = doc_get_int(n, "memory_max", 0);
+	ret->processes_max = doc_get_int(n, "processes_max", 0);
 	if ((rc = arena_check(a, "the guard's specification", reterr)))
 		return rc;
 	return ret->argv[0] ? 0 : err_set(reterr, WEIR_EINVAL, "%s: no command", path);
@@ -84,116 +75,6 @@ static int count_start(const char *service_dir, struct err *reterr)
 		(void)!str_to_u64(str_trim(buf_str(&text)), &n);
 	snprintf(out, sizeof(out), "%llu\n", (unsigned long long)n + 1);
 	return fs_write_quick(path, str_z(out), 0644, reterr);
-}
-
-/* --- the child: becomes bubblewrap --- */
-
-typedef VEC(char *) argv_list;
-
-static void add(argv_list *v, const char *a)
-{
-	union { /* exec's argv is char *const[], though it writes nothing */
-		const char *c;
-		char       *m;
-	} u = { .c = a };
-
-	if (!VEC_PUSH(v, u.m))
-		BUG("out of memory");
-}
-
-static void add3(argv_list *v, const char *a, const char *b, const char *c)
-{
-	add(v, a);
-	add(v, b);
-	add(v, c);
-}
-
-static void add_system(argv_list *v)
-{
-	static const char *const merged[] = { "bin", "sbin", "lib", "lib32", "lib64", "libx32" };
-	static const char *const etc[] = { "alternatives", "ca-certificates", "group",   "hosts",  "ld.so.cache", "ld.so.conf", "ld.so.conf.d",
-		                           "localtime",    "nsswitch.conf",   "passwd", "resolv.conf", "ssl",      "mime.types", "services" };
-	static char              from[ARRAY_SIZE(merged) + ARRAY_SIZE(etc)][64], to[ARRAY_SIZE(merged)][64];
-
-	add3(v, "--ro-bind", "/usr", "/usr");
-	for (size_t i = 0; i < ARRAY_SIZE(merged); i++) {
-		struct stat st;
-
-		snprintf(from[i], sizeof(from[i]), "/%s", merged[i]);
-		snprintf(to[i], sizeof(to[i]), "usr/%s", merged[i]);
-		if (lstat(from[i], &st))
-			continue;
-		if (S_ISLNK(st.st_mode))
-			add3(v, "--symlink", to[i], from[i]);
-		else
-			add3(v, "--ro-bind", from[i], from[i]);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(etc); i++) {
-		char *path = from[ARRAY_SIZE(merged) + i];
-
-		snprintf(path, sizeof(from[0]), "/etc/%s", etc[i]);
-		add3(v, "--ro-bind-try", path, path);
-	}
-}
-
-static void build_argv(argv_list *v, const struct guard_spec *spec, const char *app, const char *info_fd, const char *tmp_bytes)
-{
-	static const char *const first[] = { bwrap_path, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts",
-		                             "--unshare-cgroup-try", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
-		                             "--uid", "1000", "--gid", "1000", "--hostname", "service" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(first); i++)
-		add(v, first[i]);
-	add_system(v);
-	add3(v, "--proc", "/proc", "--dev");
-	add3(v, "/dev", "--size", tmp_bytes);
-	add3(v, "--tmpfs", "/tmp", "--ro-bind");
-	add3(v, app, "/app", "--chdir");
-	add3(v, "/app", "--info-fd", info_fd);
-	add(v, "--");
-	for (char **a = spec->argv; *a; a++)
-		add(v, *a);
-	add(v, NULL);
-}
-
-/* Returns the path under which the (new) user sees the version's files, or NULL with errno. */
-static const char *become_service_user(const struct guard_spec *spec)
-{
-	uid_t uid = GUARD_FIRST_UID + (uid_t)spec->user;
-
-	if (geteuid() != 0)
-		return spec->dir;
-	if (unshare(CLONE_NEWNS) == 0) {
-		if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount(spec->dir, app_mount, NULL, MS_BIND, NULL))
-			return NULL;
-		if (setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
-			return NULL;
-		return app_mount;
-	}
-	return errno == EPERM ? spec->dir : NULL; /* a container's root without the right to mount: the user namespace alone */
-}
-
-NORETURN static void child_main(const struct guard_spec *spec, int info)
-{
-	struct rlimit files = { GUARD_FILES_MAX, GUARD_FILES_MAX };
-	argv_list     v = VEC_INIT;
-	const char   *app;
-	char          info_text[16], tmp_text[16];
-	sigset_t      none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	setrlimit(RLIMIT_NOFILE, &files);
-	app = become_service_user(spec);
-	if (app && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0) {
-		snprintf(info_text, sizeof(info_text), "%d", info);
-		snprintf(tmp_text, sizeof(tmp_text), "%d", GUARD_TMP_BYTES_MAX);
-		build_argv(&v, spec, app, info_text, tmp_text);
-		execve(bwrap_path, v.v, spec->env);
-	}
-	dprintf(2, "weir: the sandbox cannot be started: %s\n", strerror(errno));
-	_exit(127);
 }
 
 /* --- the guard itself --- */
@@ -250,41 +131,124 @@ static int exit_code(int status)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Waits for the end of the child; SIGTERM starts the graceful end. */
-static int watch(const struct guard_spec *spec, pid_t child, pid_t init, int sig_fd)
+/* --- limits --- */
+
+void guard_cgroup_name(const char *service_dir, char out[GUARD_CGROUP_SIZE])
 {
-	usec_t kill_at = 0;
+	const char *slash = strrchr(service_dir, '/');
+	uint64_t    h = 14695981039346656037ULL; /* two data folders may have an instance of one name */
+
+	for (const char *p = service_dir; *p; p++)
+		h = (h ^ (unsigned char)*p) * 1099511628211ULL;
+	snprintf(out, GUARD_CGROUP_SIZE, "%.200s-%08x", slash ? slash + 1 : service_dir, (unsigned)(h >> 32));
+}
+
+/* Makes the group and says in the log which limits hold. A guard that was killed may have left one with counts. */
+static void set_limits(struct guard_spec *spec, const char *service_dir, struct confine_met *ret_before)
+{
+	guard_cgroup_name(service_dir, spec->cgroup);
+	confine_cgroup_remove(spec->cgroup);
+	confine_cgroup_set(spec->cgroup, (uint64_t)spec->memory_max, (uint64_t)spec->processes_max, &spec->held);
+	confine_cgroup_met(spec->cgroup, ret_before);
+	dprintf(2, "weir: starts with at most %lld MiB of memory (%s) and %lld processes (%s)\n", (long long)(spec->memory_max >> 20),
+	        spec->held.memory ? "cgroup" : "rlimit, each process", (long long)spec->processes_max, spec->held.pids ? "cgroup" : "rlimit");
+}
+
+/* --- watching --- */
+
+struct watched {
+	const struct guard_spec *spec;
+	const char              *service_dir;
+	struct confine_met       before;
+	pid_t                    child, init;
+	int                      sig_fd;
+	usec_t                   kill_at; /* 0: nobody asked it to end */
+	usec_t                   look_at;
+	unsigned                 looks_at_limit;
+	bool                     met;     /* a limit; said once */
+};
+
+static void say_met(struct watched *w, const char *text)
+{
+	char path[4096];
+
+	w->met = true;
+	dprintf(2, "weir: ended: %s\n", text);
+	if (fs_join(path, sizeof(path), NULL, w->service_dir, "met") == 0)
+		(void)!fs_write_quick(path, str_z(text), 0644, NULL);
+}
+
+/* Was a limit met? Says which one, in the log and in the file that the room reads. */
+static void look_at_limits(struct watched *w)
+{
+	struct confine_met now;
+	char               text[160];
+
+	confine_cgroup_met(w->spec->cgroup, &now);
+	w->looks_at_limit = now.pids > w->before.pids && (int64_t)now.pids_now >= w->spec->processes_max ? w->looks_at_limit + 1 : 0;
+	if (now.memory > w->before.memory)
+		snprintf(text, sizeof(text), "it used more than its %lld MiB of memory (limits.memory)", (long long)(w->spec->memory_max >> 20));
+	else if (w->looks_at_limit >= LOOKS_AT_LIMIT)
+		snprintf(text, sizeof(text), "it wanted more than its %lld processes and threads (limits.processes)", (long long)w->spec->processes_max);
+	else
+		return;
+	say_met(w, text);
+}
+
+static void kill_all(const struct watched *w)
+{
+	kill(w->init > 0 ? w->init : w->child, SIGKILL);
+	kill(w->child, SIGKILL);
+}
+
+/* How long to sleep at most; does what is due. */
+static int due(struct watched *w)
+{
+	bool   limited = w->spec->held.memory || w->spec->held.pids;
+	usec_t now = clock_mono_now(), next = limited ? now + LOOK_MS * USEC_PER_MSEC : 0;
+
+	if (limited && !w->met && now >= w->look_at) {
+		w->look_at = next;
+		look_at_limits(w);
+		if (w->met)
+			kill_all(w);
+	}
+	if (w->kill_at && w->kill_at <= now) {
+		kill_all(w);
+		w->kill_at = now + USEC_PER_SEC;
+	}
+	if (w->kill_at && (!next || w->kill_at < next))
+		next = w->kill_at;
+	return next ? (int)((next - now) / USEC_PER_MSEC) + 1 : -1;
+}
+
+/* Waits for the end of the child; SIGTERM starts the graceful end. */
+static int watch(struct watched *w)
+{
 
 	for (;;) {
-		struct pollfd           p = { .fd = sig_fd, .events = POLLIN };
+		struct pollfd           p = { .fd = w->sig_fd, .events = POLLIN };
 		struct signalfd_siginfo si;
-		int                     status, wait_ms = -1;
+		int                     status;
 
-		if (waitpid(child, &status, WNOHANG) == child)
+		if (waitpid(w->child, &status, WNOHANG) == w->child) {
+			if (!w->met)
+				look_at_limits(w);
 			return exit_code(status);
-		if (kill_at) {
-			usec_t left = kill_at - clock_mono_now();
-
-			if (left <= 0) {
-				kill(init > 0 ? init : child, SIGKILL);
-				kill(child, SIGKILL);
-				left = USEC_PER_SEC;
-			}
-			wait_ms = (int)(left / USEC_PER_MSEC) + 1;
 		}
-		if (poll(&p, 1, wait_ms) > 0 && read(sig_fd, &si, sizeof(si)) == sizeof(si) && si.ssi_signo != SIGCHLD && !kill_at)
-			kill_at = clock_mono_now() + (terminate_service(init) ? spec->grace_ms * USEC_PER_MSEC : 0);
+		if (poll(&p, 1, due(w)) > 0 && read(w->sig_fd, &si, sizeof(si)) == sizeof(si) && si.ssi_signo != SIGCHLD && !w->kill_at)
+			w->kill_at = clock_mono_now() + (terminate_service(w->init) ? w->spec->grace_ms * USEC_PER_MSEC : 0);
 	}
 }
 
 int release_guard_main(const char *service_dir)
 {
 	struct arena CLEANUP_ARENA a = ARENA_INIT(1 << 20);
-	struct guard_spec spec;
+	struct guard_spec spec = { 0 };
+	struct watched    w = { .spec = &spec, .service_dir = service_dir };
 	struct err        e = { 0 };
 	sigset_t          set;
-	int               info[2], sig_fd;
-	pid_t             child, init;
+	int               info[2], code;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
@@ -292,21 +256,25 @@ int release_guard_main(const char *service_dir)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL); /* first: a SIGTERM from here on waits until it can be obeyed */
-	sig_fd = signalfd(-1, &set, SFD_CLOEXEC);
-	if (read_spec(&a, service_dir, &spec, &e) || count_start(service_dir, &e) || sig_fd < 0 || pipe(info)) {
+	w.sig_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (read_spec(&a, service_dir, &spec, &e) || count_start(service_dir, &e) || w.sig_fd < 0 || pipe(info)) {
 		dprintf(2, "weir: %s\n", e.code ? e.msg : strerror(errno));
 		return 111;
 	}
+	set_limits(&spec, service_dir, &w.before);
 	fcntl(info[0], F_SETFD, FD_CLOEXEC);
-	child = fork();
-	if (child < 0) {
+	w.child = fork();
+	if (w.child < 0) {
 		dprintf(2, "weir: cannot start a process: %s\n", strerror(errno));
 		return 111;
 	}
-	if (child == 0)
-		child_main(&spec, info[1]);
+	if (w.child == 0)
+		guard_box_main(&spec, info[1]);
 	close(info[1]);
-	init = read_info(info[0]); /* ends when bubblewrap has written it, or died */
+	w.init = read_info(info[0]); /* ends when bubblewrap has written it, or died */
 	close(info[0]);
-	return watch(&spec, child, init, sig_fd);
+	code = watch(&w);
+	for (unsigned i = 0; i < 50 && !confine_cgroup_remove(spec.cgroup); i++)
+		clock_sleep_ms(10); /* what was killed is still going */
+	return code;
 }

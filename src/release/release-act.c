@@ -398,6 +398,42 @@ static void watch(struct release_room *room, struct release *r)
 	r->watching = true;
 }
 
+/* The transition as it will be stored, without its event. */
+static void begin_act(struct act *a)
+{
+	const struct release *r = a->r;
+	bool                  superseded = a->step->order_done && r->order == ORDER_SUPERSEDE;
+
+	a->next = *r;
+	a->next.ro = a->step->next;
+	a->svc = *r->service;
+	snprintf(a->next.cause, sizeof(a->next.cause), "%s%s%s", a->step->cause, superseded ? ": " : "", superseded ? r->superseded_by : "");
+	a->change = (struct store_change){ .room = a->room, .release = &a->next, .add = a->inst,
+		                           .actor = a->step->order_done && r->order_by[0] ? r->order_by : "weir" };
+	if (a->step->act == ACT_ROLL_BACK)
+		snprintf(a->next.ended_by, sizeof(a->next.ended_by), "%s", a->change.actor);
+}
+
+static int store_act(struct act *a, struct err *reterr)
+{
+	int rc = buf_check(&a->data, "event", reterr);
+
+	a->change.service = memcmp(&a->svc, a->r->service, sizeof(a->svc)) ? &a->svc : NULL;
+	if (a->step->act == ACT_ROLL_BACK || a->step->act == ACT_PROMOTE)
+		a->change.counts = a->r->watching ? &a->r->counts : NULL;
+	return rc ? rc : store_write(&a->change, reterr);
+}
+
+/* It was not stored: instances as they were; the next turn tries again. */
+static void undo_act(struct act *a)
+{
+	if (a->step->act == ACT_START || a->step->act == ACT_RETURN)
+		drop_instances(a->room, a->inst, a->change.n_add);
+	else
+		for (size_t i = 0; i < a->change.n_add; i++)
+			a->inst[i]->want = true;
+}
+
 int act_do(struct release_room *room, struct release *r, const struct rollout_step *s, struct err *reterr)
 {
 	struct act a = { .room = room, .r = r, .step = s, .data = BUF_INIT(LIMIT_EVENT_BYTES) };
@@ -407,36 +443,20 @@ int act_do(struct release_room *room, struct release *r, const struct rollout_st
 		r->ro = s->next;
 		return 0;
 	}
-	a.next = *r;
-	a.next.ro = s->next;
-	a.svc = *r->service;
-	snprintf(a.next.cause, sizeof(a.next.cause), "%s%s%s", s->cause, s->order_done && r->order == ORDER_SUPERSEDE ? ": " : "",
-	         s->order_done && r->order == ORDER_SUPERSEDE ? r->superseded_by : "");
-	a.change = (struct store_change){ .room = room, .release = &a.next, .add = a.inst, .actor = s->order_done && r->order_by[0] ? r->order_by : "weir" };
-	if (s->act == ACT_ROLL_BACK)
-		snprintf(a.next.ended_by, sizeof(a.next.ended_by), "%s", a.change.actor);
+	begin_act(&a);
 	rc = prepare(&a, reterr);
 	if (rc && s->act == ACT_START && !err_retryable(rc)) {
 		struct err why = reterr ? *reterr : (struct err){ 0 };
 
-		drop_instances(room, a.inst, a.change.n_add);
+		undo_act(&a);
 		buf_fini(&a.data);
 		return refuse_start(room, r, &why, reterr);
 	}
-	a.change.service = memcmp(&a.svc, r->service, sizeof(a.svc)) ? &a.svc : NULL;
-	if (s->act == ACT_ROLL_BACK || s->act == ACT_PROMOTE)
-		a.change.counts = r->watching ? &r->counts : NULL;
 	if (!rc)
-		rc = buf_check(&a.data, "event", reterr);
-	if (!rc)
-		rc = store_write(&a.change, reterr);
+		rc = store_act(&a, reterr);
 	buf_fini(&a.data);
-	if (rc) { /* as it was; the next turn tries again */
-		if (s->act == ACT_START || s->act == ACT_RETURN)
-			drop_instances(room, a.inst, a.change.n_add);
-		else
-			for (size_t i = 0; i < a.change.n_add; i++)
-				a.inst[i]->want = true;
+	if (rc) {
+		undo_act(&a);
 		return rc;
 	}
 	a.next.order = r->order;
@@ -460,34 +480,19 @@ static size_t segment_at(const struct evidence_counts *c, unsigned share)
 	return i;
 }
 
-/* After 100% there is nothing to compare with: the budget alone counts, but never less than what the old version itself failed. Here every failed
- * request counts: the budget is a share of requests, and errors counted once per client and window would never reach it for few, busy clients. */
-static void judge_bake(struct release *r, struct err *e)
+/* After 100% there is nothing to compare with: the budget alone counts, but never less than what the old version itself failed. */
+static void widen_budget(struct release *r)
 {
-	size_t   at = segment_at(&r->counts, TRAFFIC_SHARE_ONE);
-	uint64_t n = 0, k = 0, stable_n = 0, stable_failed = 0;
+	uint64_t n = 0, failed = 0;
 	double   base;
 
 	for (size_t i = 0; i < r->counts.n_seg; i++) {
-		stable_n += r->counts.seg[i].requests_stable;
-		stable_failed += r->counts.seg[i].failed_stable;
+		n += r->counts.seg[i].requests_stable;
+		failed += r->counts.seg[i].failed_stable;
 	}
-	base = stable_n ? (double)stable_failed / (double)stable_n * (1 + r->params.tolerance) : 0;
+	base = n ? (double)failed / (double)n * (1 + r->params.tolerance) : 0;
 	if (base > r->params.budget)
 		r->params.budget = base < 0.5 ? base : 0.5;
-	if (at < r->counts.n_seg) {
-		n = r->counts.seg[at].requests_canary;
-		k = r->counts.seg[at].failed_canary;
-		r->segs[0] = r->counts.seg[at];
-	} else {
-		r->segs[0] = (struct judge_segment){ .canary_share = 1 };
-	}
-	r->input = (struct judge_input){ r->segs, 1, r->counts.n_clients, r->counts.missing, 0 };
-	if (judge_first(&r->params, n, k, r->counts.n_clients, &r->verdict, e) == 0 && n > 0
-	    && (double)r->counts.missing > r->params.missing_max * (double)(n + stable_n + r->counts.missing)) {
-		r->verdict.call = JUDGE_CANNOT;
-		r->verdict.why = JUDGE_WHY_MISSING;
-	}
 }
 
 void act_judge(struct release_room *room, struct release *r)
@@ -497,15 +502,16 @@ void act_judge(struct release_room *room, struct release *r)
 	if (!r->watching || !evidence_get(room->evidence, (uint64_t)r->seq, &r->counts))
 		return;
 	r->params = r->def->rollout.judge;
-	if (r->ro.state == ROLLOUT_BAKING) {
-		judge_bake(r, &e);
-	} else if (r->ro.state == ROLLOUT_CANARY) {
-		memcpy(r->segs, r->counts.seg, sizeof(r->segs));
-		r->input = (struct judge_input){ r->segs, r->counts.n_seg, r->counts.n_clients, r->counts.missing, segment_at(&r->counts, r->share) };
-		if (judge_step(&r->params, &r->input, &r->verdict, &e))
-			log_error("release", "%s cannot be judged: %s", r->id, e.msg);
-	} else {
+	if (r->ro.state != ROLLOUT_BAKING && r->ro.state != ROLLOUT_CANARY)
 		return;
+	memcpy(r->segs, r->counts.seg, sizeof(r->segs));
+	r->input = (struct judge_input){ r->segs, r->counts.n_seg, r->counts.n_clients, r->counts.missing, segment_at(&r->counts, r->share) };
+	if (r->ro.state == ROLLOUT_BAKING) {
+		widen_budget(r);
+		if (r->input.good_from == r->input.n_seg && r->input.n_seg < JUDGE_SEGMENTS_MAX) /* no request yet: the segment says that it is alone */
+			r->segs[r->input.n_seg++] = (struct judge_segment){ .canary_share = 1 };
 	}
+	if (judge_step(&r->params, &r->input, &r->verdict, &e))
+		log_error("release", "%s cannot be judged: %s", r->id, e.msg);
 	r->has_verdict = true;
 }

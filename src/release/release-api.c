@@ -14,14 +14,13 @@ enum { ORDER_WAIT_S = 20 };
 
 /* --- who may --- */
 
-static int check_who(struct http_req *req, str project, struct err *reterr)
+/* The route asked for the scope; a token that is bound to a project is for that one only, also where the path does not name it. */
+static int check_project(struct http_req *req, str project, struct err *reterr)
 {
 	const struct http_identity *who = http_who(req);
 
-	if (!http_may(req, SCOPE_RELEASE) && !http_may(req, SCOPE_JOB))
-		return who->scope == SCOPE_NONE ? err_set(reterr, WEIR_EAUTH, "a token is needed") : err_set(reterr, WEIR_EPERM, "a token with scope release is needed");
-	if (project.ptr && who->project[0] && !str_eqz(project, who->project))
-		return err_set(reterr, WEIR_EPERM, "this token may only act for project %s", who->project);
+	if (who->project[0] && !str_eqz(project, who->project))
+		return err_set(reterr, WEIR_EPERM, "this token is bound to project %s", who->project);
 	return 0;
 }
 
@@ -47,7 +46,7 @@ static int put_artifact(struct http_req *req, void *ctx, struct err *reterr)
 	ssize_t              n = 0;
 	int                  rc;
 
-	if ((rc = check_who(req, STR_NULL, reterr)) || (rc = artifact_put_begin(room->data_dir, &put, reterr)))
+	if ((rc = artifact_put_begin(room->data_dir, &put, reterr)))
 		return rc;
 	while (!rc && (n = http_read(req, piece, sizeof(piece), reterr)) > 0)
 		rc = artifact_put_add(put, str_n(piece, (size_t)n), reterr);
@@ -177,6 +176,8 @@ static int add_release(struct release_room *room, struct release *r, const struc
 	if (!r->service && !(rc = new_service(room, r, w, &fresh, reterr)))
 		change.service = r->service = fresh;
 	r->seq = room->next_seq;
+	if (!rc && !artifact_bytes(room->data_dir, r->digest)) /* the housekeeping removed it in this moment */
+		rc = err_set(reterr, WEIR_ENOENT, "no version %s is stored any more: upload it again", r->digest);
 	if (!rc)
 		rc = store_write(&change, reterr);
 	if (!rc && ((fresh && !VEC_PUSH(&room->services, fresh)) || !VEC_PUSH(&room->releases, r)))
@@ -205,8 +206,7 @@ static int post_release(struct http_req *req, void *ctx, struct err *reterr)
 	char                   dir[512], id[ID_SIZE];
 	int                    rc;
 
-	if ((rc = check_who(req, STR_NULL, reterr)) /* strangers learn nothing about the body */
-	    || (rc = read_wish(req, &w, reterr)) || (rc = check_who(req, w.project, reterr)) || (rc = read_file(room, &w, &file, reterr)))
+	if ((rc = read_wish(req, &w, reterr)) || (rc = check_project(req, w.project, reterr)) || (rc = read_file(room, &w, &file, reterr)))
 		return rc;
 	r = calloc(1, sizeof(*r));
 	if (!r)
@@ -256,6 +256,13 @@ static void write_counts(struct jw *w, const struct release *r)
 		jw_end(w);
 	}
 	jw_end(w);
+	jw_key(w, "latency");
+	jw_obj(w);
+	jw_key(w, "canary");
+	latency_write_summary(w, &r->counts.latency[0]);
+	jw_key(w, "stable");
+	latency_write_summary(w, &r->counts.latency[1]);
+	jw_end(w);
 	jw_kint(w, "clients_with_errors", r->counts.n_clients);
 	jw_kint(w, "missing_records", (int64_t)r->counts.missing);
 	jw_kint(w, "first_bad_at", r->counts.first_bad);
@@ -296,18 +303,6 @@ static int write_release(struct release_room *room, struct jw *w, struct release
 	return rc;
 }
 
-/* Scope read sees releases, a job too; a token that is bound to a project those of its project. */
-static int may_see(struct http_req *req, const char *project, struct err *reterr)
-{
-	const struct http_identity *who = http_who(req);
-
-	if (!http_may(req, SCOPE_READ) && !http_may(req, SCOPE_JOB))
-		return check_who(req, STR_NULL, reterr);
-	if (project && who->project[0] && strcmp(who->project, project) != 0)
-		return err_set(reterr, WEIR_EPERM, "this token is bound to project %s", who->project);
-	return 0;
-}
-
 static int get_release(struct http_req *req, void *ctx, struct err *reterr)
 {
 	struct release_room *room = ctx;
@@ -317,10 +312,8 @@ static int get_release(struct http_req *req, void *ctx, struct err *reterr)
 	int                  rc;
 
 	snprintf(id, sizeof(id), "%.*s", STR_ARG(http_param(req, "release")));
-	if ((rc = may_see(req, NULL, reterr)))
-		return rc;
 	pthread_mutex_lock(&room->lock);
-	if (!(rc = store_load_release(room, id, &r, reterr)) && !(rc = may_see(req, r->service->project, reterr))) {
+	if (!(rc = store_load_release(room, id, &r, reterr)) && !(rc = check_project(req, str_z(r->service->project), reterr))) {
 		http_json(req, &w);
 		jw_obj(&w);
 		rc = write_release(room, &w, r, reterr);
@@ -455,7 +448,7 @@ static int post_action(struct http_req *req, void *ctx, struct err *reterr)
 		return err_set(reterr, WEIR_ENOENT, "no action '%.*s': abort, pause, resume or promote", STR_ARG(action));
 	snprintf(id, sizeof(id), "%.*s", STR_ARG(http_param(req, "release")));
 	pthread_mutex_lock(&room->lock);
-	if (!(rc = store_load_release(room, id, &r, reterr)) && !(rc = check_who(req, str_z(r->service->project), reterr)))
+	if (!(rc = store_load_release(room, id, &r, reterr)) && !(rc = check_project(req, str_z(r->service->project), reterr)))
 		rc = answer_order(room, req, id, actions[i].order, reterr);
 	pthread_mutex_unlock(&room->lock);
 	return rc;
@@ -492,7 +485,7 @@ static int post_rollback(struct http_req *req, void *ctx, struct err *reterr)
 	struct release          *r;
 	int                      rc = http_body_json(req, &body, reterr);
 
-	if (rc || (rc = check_who(req, http_param(req, "project"), reterr)))
+	if (rc || (rc = check_project(req, http_param(req, "project"), reterr)))
 		return rc;
 	doc_check_init(&c, http_arena(req), "body");
 	if (doc_is_map(&c, body, "the body", known))
@@ -514,15 +507,14 @@ static int post_rollback(struct http_req *req, void *ctx, struct err *reterr)
 	return rc;
 }
 
-/* Routes that both people's and jobs' tokens may use carry no scope here; their handlers ask (check_who). */
 static const struct http_route routes[] = {
-	{ "PUT", "/api/v1/artifacts", HTTP_STREAM, SCOPE_NONE, LIMIT_ARTIFACT_BYTES, put_artifact, "Stores a version's files (tar.zst); scope release or a job", NULL, NULL },
-	{ "POST", "/api/v1/releases", HTTP_WORKER, SCOPE_NONE, LIMIT_HTTP_BODY_BYTES, post_release,
-	  "Releases a stored version to an environment; a newer release supersedes the one under way; scope release or a job",
+	{ "PUT", "/api/v1/artifacts", HTTP_STREAM, SCOPE_JOB, LIMIT_ARTIFACT_BYTES, put_artifact, "Stores a version's files (tar.zst)", NULL, NULL },
+	{ "POST", "/api/v1/releases", HTTP_WORKER, SCOPE_JOB, LIMIT_HTTP_BODY_BYTES, post_release,
+	  "Releases a stored version to an environment; a newer release supersedes the one under way",
 	  "{\"type\":\"object\",\"required\":[\"project\",\"environment\",\"digest\",\"commit\"],\"properties\":{\"project\":{\"type\":\"string\"},\"service\":{\"type\":\"string\"},"
 	  "\"environment\":{\"type\":\"string\"},\"digest\":{\"type\":\"string\"},\"commit\":{\"type\":\"string\"},\"run\":{\"type\":\"string\"}}}",
 	  NULL },
-	{ "GET", "/api/v1/releases/:release", HTTP_WORKER, SCOPE_NONE, 0, get_release, "A release with its counts, the judge's evidence and the points of its chart", NULL, NULL },
+	{ "GET", "/api/v1/releases/:release", HTTP_WORKER, SCOPE_READ, 0, get_release, "A release with its counts, the judge's evidence and the points of its chart", NULL, NULL },
 	{ "POST", "/api/v1/releases/:release/:action", HTTP_WORKER, SCOPE_RELEASE, LIMIT_HTTP_BODY_BYTES, post_action, "Steers a release: abort, pause, resume, promote", NULL, NULL },
 	{ "GET", "/api/v1/projects/:project/releases", HTTP_WORKER, SCOPE_READ, 0, get_releases, "A project's releases, newest first", NULL, NULL },
 	{ "POST", "/api/v1/projects/:project/rollback", HTTP_WORKER, SCOPE_RELEASE, LIMIT_HTTP_BODY_BYTES, post_rollback,

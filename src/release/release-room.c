@@ -2,6 +2,7 @@
 #include "base/base.h"
 
 #include "base/fs.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "release/room.h"
 
@@ -126,6 +127,7 @@ static void room_free(struct release_room *room)
 	pthread_mutex_destroy(&room->kick_lock);
 	pthread_cond_destroy(&room->kick);
 	pthread_cond_destroy(&room->obeyed);
+	pthread_cond_destroy(&room->tidy);
 	free(room);
 }
 
@@ -143,6 +145,12 @@ static int check_config(struct release_room *room, struct err *reterr)
 		return err_set(reterr, WEIR_EINVAL, "the range of ports for instances, %u to %u, is empty", c->port_first, c->port_last);
 	if (!c->slots)
 		c->slots = 200;
+	if (!c->keep_versions)
+		c->keep_versions = 10;
+	if (!c->keep_logs_days)
+		c->keep_logs_days = 30;
+	if (!c->keep_logs_bytes)
+		c->keep_logs_bytes = LIMIT_ENDED_LOGS_BYTES;
 	if (!c->clock)
 		c->clock = &clock_real;
 	return 0;
@@ -180,6 +188,7 @@ int release_open(const struct release_config *cfg, struct release_room **ret, st
 	pthread_mutex_init(&room->kick_lock, NULL);
 	pthread_cond_init(&room->kick, NULL);
 	pthread_cond_init(&room->obeyed, NULL);
+	pthread_cond_init(&room->tidy, NULL);
 	if ((rc = check_config(room, reterr)) || (rc = open_parts(room, reterr))) {
 		room_free(room);
 		return err_wrap(reterr, "releases");
@@ -343,7 +352,7 @@ int release_start(struct release_room *room, struct err *reterr)
 		return rc;
 	if (pthread_create(&room->worker, NULL, worker_main, room))
 		return err_set(reterr, WEIR_ENOMEM, "worker thread");
-	if (pthread_create(&room->health, NULL, turn_health_main, room))
+	if (pthread_create(&room->health, NULL, turn_health_main, room) || pthread_create(&room->keeper, NULL, keep_main, room))
 		BUG("cannot start a second thread");
 	room->running = true;
 	return 0;
@@ -357,9 +366,11 @@ struct release_room *release_close(struct release_room *room)
 		pthread_mutex_lock(&room->kick_lock);
 		room->stop = true;
 		pthread_cond_broadcast(&room->kick);
+		pthread_cond_broadcast(&room->tidy);
 		pthread_mutex_unlock(&room->kick_lock);
 		pthread_join(room->worker, NULL);
 		pthread_join(room->health, NULL);
+		pthread_join(room->keeper, NULL);
 	}
 	room_free(room);
 	return NULL;

@@ -399,6 +399,74 @@ int store_load_release(struct release_room *room, const char *id, struct release
 	return rc;
 }
 
+/* --- for the housekeeping --- */
+
+struct kept_arg {
+	struct release_room *room;
+	unsigned             newest;
+	int (*fn)(void *arg, str digest, struct err *reterr);
+	void                *arg;
+};
+
+/* The version of a stored release, and where it would go back to (empty: nowhere). */
+static int kept_one(struct kept_arg *a, str doc, char ret_from[ID_SIZE], struct err *reterr)
+{
+	struct arena CLEANUP_ARENA mem = ARENA_INIT(64 << 20);
+	struct doc_node *n;
+	int              rc = doc_parse_json(&mem, "stored release", doc, &n, reterr);
+
+	if (rc)
+		return rc;
+	snprintf(ret_from, ID_SIZE, "%.*s", STR_ARG(doc_get_str(n, "from")));
+	return a->fn(a->arg, doc_get_str(n, "digest"), reterr);
+}
+
+static int kept_from(struct db_tx *tx, struct kept_arg *a, const char *id, struct err *reterr)
+{
+	struct db_rows CLEANUP_ROWS *rows = NULL;
+	char further[ID_SIZE];
+	int  rc = db_query(tx, reterr, &rows, "SELECT doc FROM release WHERE id = $1", "z", id);
+
+	if (rc || (rc = db_next(rows, reterr)) <= 0)
+		return rc;
+	return kept_one(a, db_str(rows, 0), further, reterr);
+}
+
+struct from_id {
+	char id[ID_SIZE];
+};
+
+static int kept_tx(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	struct kept_arg *a = arg;
+	struct db_rows CLEANUP_ROWS *rows = NULL;
+	VEC(struct from_id) from = VEC_INIT;
+	int rc = db_query(tx, reterr, &rows,
+	                  "SELECT doc, CASE WHEN over = 0 OR id IN (SELECT stable FROM release_service) THEN 1 ELSE 0 END FROM"
+	                  " (SELECT id, over, doc, row_number() OVER (PARTITION BY service ORDER BY seq DESC) AS place FROM release) AS r"
+	                  " WHERE place <= $1 OR over = 0 OR id IN (SELECT stable FROM release_service) OR id IN (SELECT release FROM release_instance)",
+	                  "i", (int64_t)a->newest);
+
+	while (!rc && (rc = db_next(rows, reterr)) == 1) {
+		struct from_id f;
+
+		rc = kept_one(a, db_str(rows, 0), f.id, reterr);
+		if (!rc && db_int(rows, 1) && f.id[0] && !VEC_PUSH(&from, f)) /* a rollback of it goes there */
+			rc = err_set(reterr, WEIR_ENOMEM, "housekeeping");
+	}
+	for (size_t i = 0; i < from.n && !rc; i++)
+		rc = kept_from(tx, a, from.v[i].id, reterr);
+	VEC_FINI(&from);
+	return rc;
+}
+
+int store_kept(struct release_room *room, unsigned newest, int (*fn)(void *arg, str digest, struct err *reterr), void *arg, struct err *reterr)
+{
+	struct kept_arg a = { room, newest, fn, arg };
+
+	return db_read(room->db, kept_tx, &a, reterr);
+}
+
 /* --- for pages --- */
 
 struct list_arg {

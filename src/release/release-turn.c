@@ -1,19 +1,13 @@
 /* release-turn.c - one turn of the worker: asks the state machine of each release what to do, brings instances to what is wanted, and once a second
  * compares HAProxy with what was set and the records with its counters. A turn takes milliseconds; it comes at once after a bad record, else four times
- * a second while something is under way. The health thread asks new instances whether they are healthy; it never changes a state. */
+ * a second while something is under way. */
 #include "base/base.h"
 
 #include "base/log.h"
 #include "release/room.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-enum { STEPS_PER_TURN = 8, POINT_EVERY_S = 2, KEEP_AFTER_END_S = 5, DRAIN_MAX_S = 2, CONNECTED_MIN_S = 3 };
+enum { STEPS_PER_TURN = 8, POINT_PARTS = 20, POINT_MIN_MS = 200, POINT_MAX_MS = 2000, KEEP_AFTER_END_S = 5, DRAIN_MAX_S = 2, CONNECTED_MIN_S = 3, LOOK_EVERY_S = 2 };
 
 /* --- one release --- */
 
@@ -34,15 +28,18 @@ static bool all_ready(struct release_room *room, const struct release *r)
 	return ready >= r->env->instances;
 }
 
-static bool crash_loop(struct release_room *room, const struct release *r)
+/* Why an instance died again and again; NULL when none did. */
+static const char *crash_loop(struct release_room *room, const struct release *r, char out[CAUSE_SIZE])
 {
 	for (size_t i = 0; i < room->instances.n; i++) {
 		const struct instance *n = room->instances.v[i];
 
-		if (n->want && !strcmp(n->release, r->id) && n->starts > n->starts_before + DIE_MAX)
-			return true;
+		if (!n->want || strcmp(n->release, r->id) != 0 || n->starts <= n->starts_before + DIE_MAX)
+			continue;
+		snprintf(out, CAUSE_SIZE, "crash loop: %s again and again%s", n->met[0] ? n->met : "it dies", n->healthy ? "" : " before it is healthy");
+		return out;
 	}
-	return false;
+	return NULL;
 }
 
 static bool blocked(struct release_room *room, const struct release *r)
@@ -65,37 +62,108 @@ static void order_done(struct release_room *room, struct release *r, int rc, con
 	pthread_cond_broadcast(&room->obeyed);
 }
 
+/* --- the chart --- */
+
+/* As often as fits the length of the release so far: one that is over in a second has its course too, one of hours does not fill the table. */
+static bool point_due(const struct release *r, usec_t now)
+{
+	usec_t every = r->point_first ? (now - r->point_first) / POINT_PARTS : 0;
+
+	if (every < POINT_MIN_MS * USEC_PER_MSEC)
+		every = POINT_MIN_MS * USEC_PER_MSEC;
+	if (every > POINT_MAX_MS * USEC_PER_MSEC)
+		every = POINT_MAX_MS * USEC_PER_MSEC;
+	return now - r->point_at >= every;
+}
+
+static void add_point(struct release_room *room, struct release *r, usec_t now)
+{
+	struct buf CLEANUP_BUF doc = BUF_INIT(4096);
+	struct judge_segment sum = { 0 };
+	struct err           e = { 0 };
+	struct jw            w;
+
+	if (!r->has_verdict || !point_due(r, now))
+		return;
+	r->point_at = now;
+	if (!r->point_first)
+		r->point_first = now;
+	for (size_t i = 0; i < r->counts.n_seg; i++) {
+		sum.requests_canary += r->counts.seg[i].requests_canary;
+		sum.requests_stable += r->counts.seg[i].requests_stable;
+		sum.failed_canary += r->counts.seg[i].failed_canary;
+		sum.failed_stable += r->counts.seg[i].failed_stable;
+	}
+	jw_init(&w, &doc);
+	jw_obj(&w);
+	jw_kint(&w, "at", now);
+	jw_kstrz(&w, "state", rollout_state_name(r->ro.state));
+	jw_knum(&w, "share", (double)r->share / TRAFFIC_SHARE_ONE);
+	jw_kint(&w, "requests_canary", (int64_t)sum.requests_canary);
+	jw_kint(&w, "requests_stable", (int64_t)sum.requests_stable);
+	jw_kint(&w, "failed_canary", (int64_t)sum.failed_canary);
+	jw_kint(&w, "failed_stable", (int64_t)sum.failed_stable);
+	jw_knum(&w, "log_e_worse", r->verdict.log_e_worse);
+	jw_knum(&w, "threshold_worse", r->verdict.threshold_worse);
+	jw_knum(&w, "log_e_good", r->verdict.log_e_relative > r->verdict.log_e_absolute ? r->verdict.log_e_relative : r->verdict.log_e_absolute);
+	jw_knum(&w, "threshold_good", r->verdict.threshold_good);
+	jw_kstrz(&w, "call", judge_call_name(r->verdict.call));
+	jw_end(&w);
+	if (store_add_point(room, r->id, now, buf_str(&doc), &e))
+		log_error("release", "%s: %s", r->id, e.msg);
+}
+
+/* What the state machine is asked with. `crash` holds the text that in.crash_loop may point to. */
+static struct rollout_inputs inputs_of(struct release_room *room, struct release *r, char crash[CAUSE_SIZE])
+{
+	struct release       *target = r->ro.state == ROLLOUT_RETURNING ? room_release(room, str_z(r->from)) : NULL;
+	struct rollout_inputs in = { .now = clock_wall(room->cfg.clock), .plan = &r->def->rollout, .start_within = r->def->start_within, .order = r->order };
+
+	in.blocked = r->ro.state == ROLLOUT_QUEUED && blocked(room, r);
+	in.healthy = r->ro.state == ROLLOUT_STARTING && all_ready(room, r);
+	in.crash_loop = crash_loop(room, r, crash);
+	in.target_healthy = target && all_ready(room, target);
+	if (r->has_verdict && (r->ro.state == ROLLOUT_CANARY || r->ro.state == ROLLOUT_BAKING)) {
+		in.call = r->verdict.call;
+		in.why = r->verdict.why;
+	}
+	return in;
+}
+
+static void step_failed(struct release_room *room, struct release *r, const struct rollout_step *s, int rc, const struct err *e)
+{
+	if (rc != r->failing)
+		log_error("release", "%s %s: %s: %s (tried again until it succeeds)", r->service->id, r->id, s->cause ? s->cause : "", e->msg);
+	r->failing = rc;
+	if (s->order_done && !err_retryable(rc))
+		order_done(room, r, rc, e->msg);
+}
+
 void turn_release(struct release_room *room, struct release *r)
 {
 	for (unsigned i = 0; i < STEPS_PER_TURN; i++) {
-		struct release       *target = r->ro.state == ROLLOUT_RETURNING ? room_release(room, str_z(r->from)) : NULL;
-		struct rollout_inputs in = { .now = clock_wall(room->cfg.clock), .plan = &r->def->rollout, .start_within = r->def->start_within, .order = r->order };
+		struct rollout_inputs in;
 		struct rollout_step   s;
 		struct err            e = { 0 };
+		char                  crash[CAUSE_SIZE];
 		int                   rc;
 
 		act_judge(room, r);
-		in.blocked = r->ro.state == ROLLOUT_QUEUED && blocked(room, r);
-		in.healthy = r->ro.state == ROLLOUT_STARTING && all_ready(room, r);
-		in.crash_loop = crash_loop(room, r);
-		in.target_healthy = target && all_ready(room, target);
-		if (r->has_verdict && (r->ro.state == ROLLOUT_CANARY || r->ro.state == ROLLOUT_BAKING)) {
-			in.call = r->verdict.call;
-			in.why = r->verdict.why;
-		}
+		in = inputs_of(room, r, crash);
 		s = rollout_next(&r->ro, &in);
 		if (s.act == ACT_NONE && !s.order_done)
 			return;
 		rc = s.act == ACT_REFUSE_ORDER || s.act == ACT_NONE ? 0 : act_do(room, r, &s, &e);
 		if (rc) {
-			if (rc != r->failing)
-				log_error("release", "%s %s: %s: %s (tried again until it succeeds)", r->service->id, r->id, s.cause ? s.cause : "", e.msg);
-			r->failing = rc;
-			if (s.order_done && !err_retryable(rc))
-				order_done(room, r, rc, e.msg);
+			step_failed(room, r, &s, rc, &e);
 			return; /* the next turn tries again */
 		}
 		r->failing = 0;
+		if (s.act == ACT_SHARE || s.act == ACT_PROMOTE) { /* each step begins with a point, also one that the next look ends */
+			act_judge(room, r);
+			r->point_at = 0;
+			add_point(room, r, clock_wall(room->cfg.clock));
+		}
 		if (s.order_done)
 			order_done(room, r, s.act == ACT_REFUSE_ORDER ? -WEIR_ECONFLICT : 0, s.act == ACT_REFUSE_ORDER ? s.cause : NULL);
 	}
@@ -107,7 +175,7 @@ static int start_instance(struct release_room *room, struct instance *n, struct 
 {
 	char                 dir[512];
 	struct workload_spec spec = { .name = n->name, .dir = dir, .argv = r->def->argv, .env = r->env->env, .port = n->port, .grace = r->def->stop_grace,
-		                      .user = r->service->slot };
+		                      .memory_max = r->def->memory_max, .processes_max = r->def->processes_max, .user = r->service->slot };
 	int                  rc = artifact_unpack(room->data_dir, r->digest, dir, sizeof(dir), reterr);
 
 	return rc ? rc : room->work.start(room->work.ctx, &spec, reterr);
@@ -115,6 +183,7 @@ static int start_instance(struct release_room *room, struct instance *n, struct 
 
 static void run_instance(struct release_room *room, struct instance *n, struct release *r)
 {
+	usec_t                 now = clock_mono(room->cfg.clock);
 	struct workload_status st;
 	struct err             e = { 0 };
 
@@ -133,8 +202,15 @@ static void run_instance(struct release_room *room, struct instance *n, struct r
 		else
 			n->in_proxy = true;
 	}
-	if (!rollout_over(r->ro.state) && room->work.status(room->work.ctx, n->name, &st, NULL) == 0)
-		n->starts = st.starts;
+	if (rollout_over(r->ro.state) && now < n->look_at)
+		return;
+	n->look_at = now + LOOK_EVERY_S * USEC_PER_SEC;
+	if (room->work.status(room->work.ctx, n->name, &st, NULL))
+		return;
+	if (n->starts && st.starts > n->starts)
+		log_error("release", "%s of %s died and was started again (start %u)%s%s", n->name, r->id, st.starts, st.met[0] ? ": " : "", st.met);
+	n->starts = st.starts;
+	memcpy(n->met, st.met, sizeof(n->met));
 }
 
 /* Traffic away, SIGTERM, and once it is gone its folder and row. True when the instance was freed. */
@@ -272,41 +348,6 @@ static void check_records(struct release_room *room, struct release *r)
 	}
 }
 
-static void add_point(struct release_room *room, struct release *r, usec_t now)
-{
-	struct buf CLEANUP_BUF doc = BUF_INIT(4096);
-	struct judge_segment sum = { 0 };
-	struct err           e = { 0 };
-	struct jw            w;
-
-	if (!r->has_verdict || now - r->point_at < POINT_EVERY_S * USEC_PER_SEC)
-		return;
-	r->point_at = now;
-	for (size_t i = 0; i < r->counts.n_seg; i++) {
-		sum.requests_canary += r->counts.seg[i].requests_canary;
-		sum.requests_stable += r->counts.seg[i].requests_stable;
-		sum.failed_canary += r->counts.seg[i].failed_canary;
-		sum.failed_stable += r->counts.seg[i].failed_stable;
-	}
-	jw_init(&w, &doc);
-	jw_obj(&w);
-	jw_kint(&w, "at", now);
-	jw_kstrz(&w, "state", rollout_state_name(r->ro.state));
-	jw_knum(&w, "share", (double)r->share / TRAFFIC_SHARE_ONE);
-	jw_kint(&w, "requests_canary", (int64_t)sum.requests_canary);
-	jw_kint(&w, "requests_stable", (int64_t)sum.requests_stable);
-	jw_kint(&w, "failed_canary", (int64_t)sum.failed_canary);
-	jw_kint(&w, "failed_stable", (int64_t)sum.failed_stable);
-	jw_knum(&w, "log_e_worse", r->verdict.log_e_worse);
-	jw_knum(&w, "threshold_worse", r->verdict.threshold_worse);
-	jw_knum(&w, "log_e_good", r->verdict.log_e_relative > r->verdict.log_e_absolute ? r->verdict.log_e_relative : r->verdict.log_e_absolute);
-	jw_knum(&w, "threshold_good", r->verdict.threshold_good);
-	jw_kstrz(&w, "call", judge_call_name(r->verdict.call));
-	jw_end(&w);
-	if (store_add_point(room, r->id, now, buf_str(&doc), &e))
-		log_error("release", "%s: %s", r->id, e.msg);
-}
-
 /* The first user of a service was answered. */
 static void note_birth(struct release_room *room, struct release *r)
 {
@@ -418,8 +459,6 @@ static void turn_second(struct release_room *room)
 
 		check_records(room, r);
 		note_birth(room, r);
-		if (!rollout_over(r->ro.state))
-			add_point(room, r, now);
 	}
 	turn_over(room, now);
 }
@@ -433,119 +472,12 @@ void turn_once(struct release_room *room)
 
 		if (!rollout_over(r->ro.state) || r->order != ORDER_NONE)
 			turn_release(room, r);
+		if (!rollout_over(r->ro.state))
+			add_point(room, r, clock_wall(room->cfg.clock));
 	}
 	turn_instances(room);
 	if (now >= room->second_at) {
 		room->second_at = now + USEC_PER_SEC;
 		turn_second(room);
-	}
-}
-
-/* --- health --- */
-
-struct probe {
-	char     name[WORKLOAD_NAME_SIZE], path[256];
-	uint16_t port;
-	usec_t   timeout, interval;
-	unsigned need;
-};
-
-static bool next_probe(struct release_room *room, struct probe *p)
-{
-	usec_t now = clock_mono_now();
-	bool   found = false;
-
-	pthread_mutex_lock(&room->lock);
-	for (size_t i = 0; i < room->instances.n && !found; i++) {
-		struct instance *n = room->instances.v[i];
-		struct release  *r = room_release(room, str_z(n->release));
-
-		if (!n->want || !n->started || n->healthy || !r || n->check_at > now)
-			continue;
-		memcpy(p->name, n->name, sizeof(p->name));
-		memcpy(p->path, r->def->health_path, sizeof(p->path));
-		p->port = n->port;
-		p->timeout = r->def->health_timeout;
-		p->interval = r->def->health_interval;
-		p->need = r->def->healthy_after;
-		found = true;
-	}
-	pthread_mutex_unlock(&room->lock);
-	return found;
-}
-
-/* One GET; true for 2xx and 3xx within the time. */
-static bool probe_once(const struct probe *p)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(p->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	usec_t             until = clock_mono_now() + p->timeout;
-	char               text[400], answer[64];
-	size_t             len = 0;
-	int CLEANUP_FD     fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int                n = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: weir-health\r\nConnection: close\r\n\r\n", p->path);
-	bool               sent = false;
-
-	if (fd < 0 || (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) && errno != EINPROGRESS))
-		return false;
-	while (len < 12) {
-		struct pollfd pf = { .fd = fd, .events = sent ? POLLIN : POLLOUT };
-		usec_t        left = until - clock_mono_now();
-		ssize_t       got;
-
-		if (left <= 0 || poll(&pf, 1, (int)(left / USEC_PER_MSEC) + 1) <= 0)
-			return false;
-		if (!sent) {
-			if (write(fd, text, (size_t)n) != n)
-				return false;
-			sent = true;
-		} else if ((got = read(fd, answer + len, sizeof(answer) - len)) > 0) {
-			len += (size_t)got;
-		} else {
-			return false;
-		}
-	}
-	return !memcmp(answer, "HTTP/1.", 7) && (answer[9] == '2' || answer[9] == '3');
-}
-
-static void take_probe(struct release_room *room, const struct probe *p, bool good)
-{
-	bool healthy = false;
-
-	pthread_mutex_lock(&room->lock);
-	for (size_t i = 0; i < room->instances.n; i++) {
-		struct instance *n = room->instances.v[i];
-
-		if (strcmp(n->name, p->name) != 0)
-			continue;
-		n->good = good ? n->good + 1 : 0;
-		/* Until the first good answer ask ten times as often: a start takes as long as it takes, not until the next interval. */
-		n->check_at = clock_mono_now() + (n->good ? p->interval : p->interval / 10);
-		if (n->good >= p->need) {
-			n->healthy = healthy = true;
-			n->starts_before = n->starts;
-		}
-	}
-	pthread_mutex_unlock(&room->lock);
-	if (healthy)
-		room_kick(room);
-}
-
-void *turn_health_main(void *arg)
-{
-	struct release_room *room = arg;
-
-	for (;;) {
-		struct probe p;
-		bool         stop;
-
-		pthread_mutex_lock(&room->kick_lock);
-		stop = room->stop;
-		pthread_mutex_unlock(&room->kick_lock);
-		if (stop)
-			return NULL;
-		if (next_probe(room, &p))
-			take_probe(room, &p, probe_once(&p));
-		else
-			clock_sleep_ms(20);
 	}
 }

@@ -30,6 +30,9 @@ struct release_config {
 	uint16_t            http_port;  /* HAProxy's port for services routed by host name; 0: a free one, chosen once and kept */
 	uint16_t            port_first, port_last; /* instances listen on loopback ports of this range; 0, 0: 20000 to 29999 */
 	unsigned            slots;      /* services times environments that HAProxy is prepared for; 0: 200 */
+	unsigned            keep_versions;  /* newest releases of each service and environment whose versions stay on disk; 0: 10 */
+	unsigned            keep_logs_days; /* of ended instances; 0: 30 */
+	int64_t             keep_logs_bytes; /* of all ended instances together; 0: LIMIT_ENDED_LOGS_BYTES */
 	/* What s6 runs for each instance; "SERVICE_DIR" is appended. NULL: {this program, "guard-service"}. Must be absolute. */
 	const char *const  *guard_argv;
 };
@@ -42,6 +45,12 @@ MUST_CHECK int release_start(struct release_room *r, struct err *reterr);
 struct release_room *release_close(struct release_room *r);
 /* Ends HAProxy, all services and their supervisor (`./dev down`); works without a server. Waits for at most timeout_ms. */
 MUST_CHECK int release_shutdown_workloads(const char *data_dir, int64_t timeout_ms, struct err *reterr);
+struct release_tidied { /* what was removed */
+	unsigned versions, logs;
+	int64_t  version_bytes, log_bytes; /* as stored, without the unpacked files */
+};
+/* Removes versions that no release could want any more and old logs of ended instances (keep.c has the rule). The room does it by itself once an hour. */
+MUST_CHECK int release_tidy(struct release_room *r, struct release_tidied *ret, struct err *reterr);
 uint16_t release_http_port(const struct release_room *r); /* after release_start() */
 
 /* Routes; ctx is the room:

@@ -141,7 +141,7 @@ static struct rollout_step next_starting(const struct rollout *r, const struct r
 	if (in->order == ORDER_PAUSE || in->order == ORDER_RESUME)
 		return pause_or_resume(r, in);
 	if (in->crash_loop)
-		return go(r, in, ACT_ROLL_BACK, ROLLOUT_ROLLED_BACK, "crash loop: it dies again and again before it is healthy");
+		return go(r, in, ACT_ROLL_BACK, ROLLOUT_ROLLED_BACK, in->crash_loop);
 	if (in->healthy && !r->paused)
 		return r->first ? go(r, in, ACT_PROMOTE, ROLLOUT_BAKING, "first version: healthy") : to_share(r, in, 0, "healthy");
 	if (!in->healthy && in->now - r->entered >= in->start_within)
@@ -165,7 +165,7 @@ static struct rollout_step next_canary(const struct rollout *r, const struct rol
 	if (in->call == JUDGE_WORSE)
 		return go(r, in, ACT_ROLL_BACK, ROLLOUT_ROLLED_BACK, judge_why_text(in->why));
 	if (in->crash_loop)
-		return go(r, in, ACT_ROLL_BACK, ROLLOUT_ROLLED_BACK, "crash loop: its instances die again and again");
+		return go(r, in, ACT_ROLL_BACK, ROLLOUT_ROLLED_BACK, in->crash_loop);
 	if (r->paused)
 		return none(r);
 	s = consider_hold(r, in);
@@ -192,7 +192,7 @@ static struct rollout_step next_baking(const struct rollout *r, const struct rol
 	if (in->call == JUDGE_WORSE)
 		return go(r, in, ACT_ROLL_BACK, ROLLOUT_ROLLED_BACK, "its error rate is beyond the budget");
 	if (in->crash_loop)
-		return go(r, in, ACT_ROLL_BACK, ROLLOUT_ROLLED_BACK, "crash loop: its instances die again and again");
+		return go(r, in, ACT_ROLL_BACK, ROLLOUT_ROLLED_BACK, in->crash_loop);
 	if (r->paused || !over)
 		return none(r);
 	if (in->call == JUDGE_WORSE_HOLD || (in->call == JUDGE_CANNOT && in->why != JUDGE_WHY_NO_TRAFFIC) || r->held) {

@@ -46,7 +46,7 @@ struct rollout_inputs {
 	usec_t start_within;
 	bool   blocked;          /* queued: another one is not over */
 	bool   healthy;          /* all its instances answered their health check */
-	bool   crash_loop;       /* an instance died again and again */
+	const char *crash_loop;  /* why an instance died again and again; NULL: none did */
 	bool   target_healthy;   /* returning: the version before is healthy */
 	enum judge_call call;
 	enum judge_why  why;

@@ -62,7 +62,7 @@ struct release {
 	bool     has_verdict, watching;
 	bool     reverted;       /* the traffic went back, the transition may not be stored yet: it must not return meanwhile */
 	int      failing;        /* code that the last turn failed with: said once */
-	usec_t   point_at;       /* last chart point */
+	usec_t   point_first, point_at; /* first (since weir began) and last chart point */
 	struct { uint64_t requests, failed; } gap[2][GAP_CHECKS]; /* counters minus records at the last checks, by arm */
 	unsigned n_gap;
 	struct traffic_counts last_counters;
@@ -80,6 +80,8 @@ struct instance {
 	unsigned good;           /* good health answers in a row */
 	usec_t   check_at, leaving_since;
 	unsigned starts, starts_before; /* starts_before: when it became healthy */
+	usec_t   look_at;        /* at the starts of an instance that serves */
+	char     met[160];       /* the limit for which it was ended last; empty: none */
 };
 
 struct release_room {
@@ -98,7 +100,8 @@ struct release_room {
 	pthread_mutex_t       kick_lock;  /* covers kicked, stop */
 	pthread_cond_t        kick;       /* wakes the worker */
 	pthread_cond_t        obeyed;     /* an order was obeyed */
-	pthread_t             worker, health;
+	pthread_t             worker, health, keeper;
+	pthread_cond_t        tidy;       /* wakes the keeper, at the end */
 	bool                  running, stop, kicked;
 	int64_t               next_seq;
 	usec_t                second_at;  /* next once-a-second work */
@@ -141,6 +144,8 @@ MUST_CHECK int store_add_point(struct release_room *room, const char *id, usec_t
 /* Elements of an open array: a project's newest releases; a release's chart points. */
 MUST_CHECK int store_list(struct release_room *room, const char *project, struct jw *w, struct err *reterr);
 MUST_CHECK int store_points(struct release_room *room, const char *release, struct jw *w, struct err *reterr);
+/* Calls fn with the digest of each version that must stay: see keep.c. The lock is held. */
+MUST_CHECK int store_kept(struct release_room *room, unsigned newest, int (*fn)(void *arg, str digest, struct err *reterr), void *arg, struct err *reterr);
 void release_write(struct jw *w, const struct release *r, bool with_file); /* fields of an open object */
 struct release *release_free(struct release *r);
 /* Parses r->file and finds its service and environment. */
@@ -156,8 +161,13 @@ void room_version(const struct release *r, char out[16]);
 
 /* --- turn (release-turn.c): the worker's work; the lock is held --- */
 void turn_once(struct release_room *room);
-void *turn_health_main(void *room); /* thread */
 void turn_release(struct release_room *room, struct release *r);
+
+/* --- health (release-health.c) --- */
+void *turn_health_main(void *room); /* thread */
+
+/* --- keep (keep.c) --- */
+void *keep_main(void *room); /* thread */
 
 /* --- acts (release-act.c): carrying out what rollout_next() decided; the lock is held --- */
 MUST_CHECK int act_do(struct release_room *room, struct release *r, const struct rollout_step *s, struct err *reterr);

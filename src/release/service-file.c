@@ -304,6 +304,20 @@ static void read_client(struct doc_check *c, const struct doc_node *n, struct se
 	}
 }
 
+static void read_limits(struct doc_check *c, const struct doc_node *n, struct service_def *d)
+{
+	static const char *const known[] = { "memory", "processes", NULL };
+
+	d->memory_max = SERVICE_MEMORY_DEFAULT;
+	d->processes_max = SERVICE_PROCESSES_DEFAULT;
+	if (!n || !doc_is_map(c, n, "limits", known))
+		return;
+	if (doc_get(n, "memory"))
+		d->memory_max = doc_want_size(c, doc_get(n, "memory"), "memory", 16LL << 20, 1LL << 40);
+	if (doc_get(n, "processes"))
+		d->processes_max = (unsigned)doc_want_int(c, doc_get(n, "processes"), "processes", 8, 100000);
+}
+
 static void read_service(struct doc_check *c, const struct doc_node *n, struct service_def *d)
 {
 	char header[65] = "";
@@ -320,6 +334,7 @@ static void read_service(struct doc_check *c, const struct doc_node *n, struct s
 	d->request_timeout = TRAFFIC_TIMEOUT_MS * USEC_PER_MSEC;
 	if (doc_get(n, "request-timeout"))
 		d->request_timeout = doc_want_duration(c, doc_get(n, "request-timeout"), "request-timeout", sec / 10, 3600 * sec);
+	read_limits(c, doc_get(n, "limits"), d);
 	read_rollout(c, doc_get(n, "rollout"), &d->rollout);
 	read_environments(c, n, d);
 	for (size_t i = 0; i < d->n_envs; i++)
@@ -328,10 +343,10 @@ static void read_service(struct doc_check *c, const struct doc_node *n, struct s
 
 void service_file_read(struct doc_check *c, const struct doc_node *root, struct service_file *ret)
 {
-	static const char *const known_one[] = { "service", "command", "health", "route", "client", "stop-grace", "request-timeout", "environments", "rollout",
+	static const char *const known_one[] = { "service", "command", "health", "route", "client", "stop-grace", "request-timeout", "limits", "environments", "rollout",
 		                                 "services", NULL };
 	static const char *const known_many[] = { "services", NULL };
-	static const char *const known_body[] = { "command", "health", "route", "client", "stop-grace", "request-timeout", "environments", "rollout", NULL };
+	static const char *const known_body[] = { "command", "health", "route", "client", "stop-grace", "request-timeout", "limits", "environments", "rollout", NULL };
 	const struct doc_node   *many = doc_get(root, "services");
 
 	memset(ret, 0, sizeof(*ret));

@@ -7,6 +7,7 @@
  *   client: address                        # or connection, or {header: X-User}: tells users apart when errors are counted
  *   stop-grace: 10s
  *   request-timeout: 60s                   # an instance silent for so long has failed the request (504)
+ *   limits: {memory: 1GiB, processes: 4096} # of each instance; one that meets a limit is ended and started again
  *   environments:
  *     production: {instances: 2, env: {LOG: info}}
  *     staging: {route: {host: shop-staging.localhost}}
@@ -31,7 +32,8 @@
 #include "release/traffic.h"
 
 #define SERVICE_FILE_PATH ".weir/service.yaml"
-enum { SERVICE_STEPS_MAX = 16, SERVICE_ARGS_MAX = 256, SERVICE_INSTANCES_MAX = 50, SERVICE_ENVIRONMENTS_MAX = 32, SERVICES_MAX = 64 };
+#define SERVICE_MEMORY_DEFAULT (1LL << 30)
+enum { SERVICE_STEPS_MAX = 16, SERVICE_ARGS_MAX = 256, SERVICE_INSTANCES_MAX = 50, SERVICE_ENVIRONMENTS_MAX = 32, SERVICES_MAX = 64, SERVICE_PROCESSES_DEFAULT = 4096 };
 
 enum service_client { CLIENT_ADDRESS, CLIENT_CONNECTION, CLIENT_HEADER };
 
@@ -59,6 +61,8 @@ struct service_def {
 	unsigned           healthy_after; /* good answers in a row */
 	enum service_client client;
 	usec_t             stop_grace, request_timeout;
+	int64_t            memory_max;    /* bytes of one instance, its /tmp included */
+	unsigned           processes_max; /* processes and threads of one instance */
 	struct service_rollout rollout;
 	struct service_environment *envs;
 	size_t             n_envs;

@@ -8,6 +8,7 @@
 #include "base/fs.h"
 #include "base/proc.h"
 #include "doc/doc.h"
+#include "release/guard.h"
 #include "release/workload.h"
 
 #include <dirent.h>
@@ -203,6 +204,8 @@ static void write_spec(const struct workload_spec *s, struct buf *out)
 	jw_kstrz(&w, "dir", s->dir);
 	jw_kint(&w, "grace_ms", s->grace / USEC_PER_MSEC);
 	jw_kint(&w, "user", s->user);
+	jw_kint(&w, "memory_max", s->memory_max);
+	jw_kint(&w, "processes_max", s->processes_max);
 	jw_key(&w, "argv");
 	jw_arr(&w);
 	for (const char *const *a = s->argv; *a; a++)
@@ -266,7 +269,7 @@ static int process_status(void *ctx, const char *name, struct workload_status *r
 {
 	static const char *const signs[] = { "supervise/control", "supervise/lock", "log/supervise/control", "log/supervise/lock" };
 	struct workload_process *w = ctx;
-	struct buf CLEANUP_BUF text = BUF_INIT(64);
+	struct buf CLEANUP_BUF text = BUF_INIT(4096);
 	char     dir[PATH_MAX], path[PATH_MAX];
 	uint64_t starts = 0;
 	int      rc = path_of(w, "services", name, dir, reterr);
@@ -277,6 +280,11 @@ static int process_status(void *ctx, const char *name, struct workload_status *r
 	ret->exists = fs_is_dir(dir);
 	if (fs_read(path, &text, NULL) == 0 && str_to_u64(str_trim(buf_str(&text)), &starts))
 		ret->starts = starts > 1000000 ? 1000000 : (unsigned)starts;
+	buf_clear(&text);
+	if ((rc = fs_join(path, sizeof(path), reterr, dir, "met")))
+		return rc;
+	if (fs_read(path, &text, NULL) == 0)
+		snprintf(ret->met, sizeof(ret->met), "%s", buf_z(&text));
 	ret->gone = true;
 	for (size_t i = 0; i < ARRAY_SIZE(signs); i++) {
 		if ((rc = fs_join(path, sizeof(path), reterr, dir, signs[i])))
@@ -291,7 +299,7 @@ static int process_remove(void *ctx, const char *name, struct err *reterr)
 {
 	struct workload_process *w = ctx;
 	struct workload_status   st;
-	char dir[PATH_MAX], link[PATH_MAX];
+	char dir[PATH_MAX], link[PATH_MAX], cgroup[GUARD_CGROUP_SIZE];
 	int  rc;
 
 	if ((rc = process_status(w, name, &st, reterr)) || (rc = path_of(w, "services", name, dir, reterr))
@@ -301,6 +309,8 @@ static int process_remove(void *ctx, const char *name, struct err *reterr)
 		return 0;
 	if (!st.gone || fs_exists(link))
 		return err_set(reterr, WEIR_EBUSY, "%s still runs", name);
+	guard_cgroup_name(dir, cgroup); /* a guard that was killed left it */
+	confine_cgroup_remove(cgroup);
 	return fs_remove_tree(dir, reterr);
 }
 

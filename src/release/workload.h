@@ -18,12 +18,15 @@ struct workload_spec {
 	const char *const *env;    /* NULL-ended "K=V", beside PORT and the few that the back end sets */
 	uint16_t           port;
 	usec_t             grace;  /* between SIGTERM and SIGKILL */
+	int64_t            memory_max;    /* bytes; 0: none */
+	unsigned           processes_max; /* processes and threads; 0: none */
 	unsigned           user;   /* number that tells services apart; the back end makes a user id of it where it can */
 };
 struct workload_status {
 	bool     exists;  /* was started and is not removed */
 	bool     gone;    /* stopped: no process of it is left */
 	unsigned starts;  /* how often the service was started; more than 1: it died */
+	char     met[160]; /* the limit for which it was ended last; empty: none */
 };
 struct workload_ops {
 	/* Begins to run an instance and keeps it running. An instance of that name that runs already is fine. */

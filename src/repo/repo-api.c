@@ -302,31 +302,15 @@ static void change_fields(const struct repo_change *c, struct jw *w)
 	jw_raw(w, c->findings_json);
 }
 
-static int query_number(struct http_req *req, const char *name, int64_t *ret, struct err *reterr)
-{
-	str text = http_query(req, name);
-
-	*ret = 0;
-	if (text.len && (!str_to_i64(text, ret) || *ret < 1))
-		return err_set(reterr, WEIR_EINVAL, "%s must be a whole number from 1 on", name);
-	return 0;
-}
-
 static int api_changes(struct http_req *req, void *ctx, struct err *reterr)
 {
 	struct repo_project project;
 	struct repo_change *c;
 	size_t              n = 0;
-	int64_t             before, limit;
+	int64_t             before = http_query_int(req, "before", 0), limit = http_query_int(req, "limit", CHANGES_USUAL);
 	struct jw           w;
 	int                 r = repo_project_get(store_of(ctx), http_param(req, "project"), http_arena(req), &project, reterr);
 
-	if (!r)
-		r = query_number(req, "before", &before, reterr);
-	if (!r)
-		r = query_number(req, "limit", &limit, reterr);
-	if (!r && (!limit || limit > CHANGES_PAGE))
-		limit = limit ? CHANGES_PAGE : CHANGES_USUAL;
 	if (!r)
 		r = repo_changes_read(store_of(ctx), project.name, 0, before, (size_t)limit, http_arena(req), &c, &n, reterr);
 	if (r)
@@ -417,8 +401,19 @@ static int api_change(struct http_req *req, void *ctx, struct err *reterr)
 	"{\"type\":\"object\",\"required\":[\"name\"],\"additionalProperties\":false,\"properties\":{\"name\":{\"type\":\"string\"}," \
 	"\"template\":{\"type\":[\"string\",\"null\"]},\"began_at\":{\"type\":\"integer\"}}}"
 
+static const struct http_query_param git_query[] = { { .name = "service", .doc = "git-upload-pack or git-receive-pack" }, { 0 } };
+static const struct http_query_param changes_query[] = {
+	{ .name = "before", .kind = QUERY_INT, .min = 1, .max = INT64_MAX, .doc = "older than this seq" },
+	{ .name = "limit", .kind = QUERY_INT, .min = 1, .max = CHANGES_PAGE, .doc = "how many at most" },
+	{ 0 },
+};
+static const struct http_query_param file_query[] = {
+	{ .name = "path", .required = true, .doc = "of the file in the tree" },
+	{ .name = "ref", .doc = "branch, tag or commit; HEAD when absent" },
+	{ 0 },
+};
 static const struct http_route routes[] = {
-	{ "GET", "/git/:project.git/*rest", HTTP_STREAM, SCOPE_READ, 0, repo_http_serve, "git fetches and clones here", NULL, NULL },
+	{ "GET", "/git/:project.git/*rest", HTTP_STREAM, SCOPE_READ, 0, repo_http_serve, "git fetches and clones here", NULL, NULL, git_query },
 	{ "POST", "/git/:project.git/*rest", HTTP_STREAM, SCOPE_READ, LIMIT_PUSH_BYTES + (1 << 20), repo_http_serve,
 	  "git fetches and pushes here; pushing needs the scope develop", NULL, NULL },
 	{ "GET", "/api/v1/projects", HTTP_WORKER, SCOPE_READ, 0, api_list, "All projects", NULL, NULL },
@@ -427,13 +422,13 @@ static const struct http_route routes[] = {
 	{ "POST", "/api/v1/projects/:project/archive", HTTP_WORKER, SCOPE_ADMIN, 0, api_archive, "Makes a project read-only for good", NULL, NULL },
 	{ "GET", "/api/v1/projects/:project/refs", HTTP_WORKER, SCOPE_READ, 0, api_refs, "Refs and where they stand", NULL, NULL },
 	{ "GET", "/api/v1/projects/:project/changes", HTTP_WORKER, SCOPE_READ, 0, api_changes,
-	  "Accepted and refused changes, newest first; before= a seq for older ones, limit= at most 200", NULL, NULL },
+	  "Accepted and refused changes, newest first", NULL, NULL, changes_query },
 	{ "GET", "/api/v1/projects/:project/changes/:seq:int", HTTP_WORKER, SCOPE_READ, 0, api_change,
 	  "One change with its commits, files and findings", NULL, NULL },
 	{ "GET", "/api/v1/projects/:project/commits/:commit", HTTP_WORKER, SCOPE_READ, 0, api_commit,
 	  "One commit with the files that it changes", NULL, NULL },
-	{ "GET", "/api/v1/projects/:project/file", HTTP_WORKER, SCOPE_READ, 0, api_file, "A file's bytes: path=, ref= (default HEAD); at most 1 MiB", NULL,
-	  NULL },
+	{ "GET", "/api/v1/projects/:project/file", HTTP_WORKER, SCOPE_READ, 0, api_file, "A file's bytes; at most 1 MiB", NULL, NULL,
+	  file_query },
 };
 
 const struct http_route *repo_routes(size_t *ret_n)

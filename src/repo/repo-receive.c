@@ -40,6 +40,23 @@ static int collect(void *ctx, const struct finding *f, struct err *reterr)
 	return arena_check(c->a, "the findings of a push", reterr);
 }
 
+static void code_json(const struct finding_code *code, struct jw *w)
+{
+	str line, left = code->lines;
+
+	jw_key(w, "code");
+	jw_obj(w);
+	jw_kint(w, "first", code->first);
+	jw_key(w, "lines");
+	jw_arr(w);
+	for (bool more = true; more;) {
+		more = str_cut(left, '\n', &line, &left);
+		jw_str(w, line.ptr ? line : STR(""));
+	}
+	jw_end(w);
+	jw_end(w);
+}
+
 void repo_findings_json(const struct verdict *v, struct jw *w)
 {
 	static const char *const severities[] = { "none", "note", "warning", "error" };
@@ -61,6 +78,8 @@ void repo_findings_json(const struct verdict *v, struct jw *w)
 		jw_kbool(w, "waived", f->waived);
 		if (f->waived)
 			jw_kstr(w, "waiver", f->waiver);
+		if (f->code.first)
+			code_json(&f->code, w);
 		jw_end(w);
 	}
 	jw_end(w);
@@ -183,7 +202,7 @@ static int one_update(struct push_check *p, const struct ref_update *u, struct p
 {
 	char           target[GIT_ID_SIZE];
 	struct verdict v = { 0 };
-	struct change  c = { .project = p->project.name, .ref = u->ref, .pusher = str_z(p->push->actor), .trust = TRUST_DEVELOPER, .repo = p->git };
+	struct change  c = { .project = p->project.name, .ref = u->ref, .pusher = str_z(p->push->actor), .trust = TRUST_DEVELOPER, .repo = p->git, .keep_code = true };
 	int            r = protection_check(p->push, p->git, p->project.default_ref, u, p->text, ret_ok, reterr);
 
 	if (r || !*ret_ok)

@@ -3,6 +3,7 @@
 #define WEIR_SERVER_ROOMS_H
 
 #include "base/clock.h"
+#include "change/change.h"
 #include "change/source.h"
 #include "db/db.h"
 #include "event/event.h"
@@ -28,8 +29,10 @@ struct rooms {
 	struct source_ops           source; /* of repo */
 	struct repo_store          *repo;
 	struct gate                *gate;
+	struct check_ops            checks[8];
 	struct pipeline            *pipeline;
 	struct release_room        *release;
+	struct flag_room           *flag;
 	struct insight             *insight;
 	struct web                 *web;
 };

@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "event/event-api.h"
+#include "flag/flag.h"
 #include "gate/gate.h"
 #include "insight/insight.h"
 #include "net/standard.h"
@@ -17,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 enum { STOP_GRACE_MS = 10000, CONNECTIONS_MAX = 8192 };
 
@@ -42,7 +44,9 @@ static int subscriptions(struct rooms *r, struct err *reterr)
 {
 	static const enum event_type changes[] = { EVENT_CHANGE_ACCEPTED };
 
-	return event_subscribe(r->log, "pipeline", changes, ARRAY_SIZE(changes), true, pipeline_on_change, r->pipeline, reterr);
+	int                          rc = event_subscribe(r->log, "pipeline", changes, ARRAY_SIZE(changes), true, pipeline_on_change, r->pipeline, reterr);
+
+	return rc ? rc : event_subscribe(r->log, "flag", changes, ARRAY_SIZE(changes), true, flag_on_change, r->flag, reterr);
 }
 
 /* --- who is served --- */
@@ -81,6 +85,8 @@ static int routes(struct rooms *r, struct err *reterr)
 		{ repo_routes, r->repo },
 		{ pipeline_routes, r->pipeline },
 		{ release_routes, r->release },
+		{ flag_routes, r->flag },
+		{ flag_ofrep_routes, r->flag },
 		{ insight_routes, r->insight },
 		{ web_routes, r->web },
 	};
@@ -99,15 +105,17 @@ static int routes(struct rooms *r, struct err *reterr)
 
 static int db_start(struct rooms *r, struct err *reterr)
 {
-	char           url[PATH_MAX + 32], path[PATH_MAX];
-	int CLEANUP_FD fd = -1;
-	int            rc = fs_join(path, sizeof(path), reterr, r->data, "weir.db");
+	char url[PATH_MAX + 32], path[PATH_MAX];
+	int  fd, rc = fs_join(path, sizeof(path), reterr, r->data, "weir.db");
 
 	if (rc || *r->cfg->database)
 		return rc ? rc : db_open(r->cfg->database, &r->db, reterr);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* SQLite would make it readable for everyone; its other files follow this one */
 	if (fd < 0)
 		return err_errno(reterr, errno, "%s: cannot open", path);
+	/* Before SQLite opens it: closing any descriptor of a file ends all locks that the process has on it, and a backup program that then
+	 * believes to be alone would take the write-ahead log away. */
+	close(fd);
 	snprintf(url, sizeof(url), "sqlite:%s/weir.db", r->data);
 	return db_open(url, &r->db, reterr);
 }
@@ -139,7 +147,16 @@ static int gate_open(struct rooms *r, struct err *reterr)
 	struct gate_config cfg = { .cache_dir = cache, .clock = r->clock };
 	int                rc = fs_join(cache, sizeof(cache), reterr, r->data, "cache");
 
-	cfg.checks = checks_all(&cfg.n_checks);
+	const struct check_ops *all = checks_all(&cfg.n_checks);
+
+	if (cfg.n_checks > ARRAY_SIZE(r->checks))
+		BUG("%zu checks", cfg.n_checks);
+	for (size_t i = 0; i < cfg.n_checks; i++) {
+		r->checks[i] = all[i];
+		if (all[i].run == flag_file_check.run)
+			r->checks[i].ctx = &r->flag; /* is a set kept in the store already? The room is opened later */
+	}
+	cfg.checks = r->checks;
 	if (!rc)
 		rc = fs_mkdirs(cache, 0700, reterr);
 	return rc ? rc : gate_new(&cfg, &r->gate, reterr);
@@ -168,9 +185,16 @@ static int release_room(struct rooms *r, struct err *reterr)
 {
 	struct release_config cfg = { .db = r->db, .log = r->log, .data_dir = r->data, .source = r->source, .clock = r->clock,
 		                          .bind = r->cfg->http_host, .http_port = r->cfg->http_port, .port_first = r->cfg->port_first,
-		                          .port_last = r->cfg->port_last };
+		                          .port_last = r->cfg->port_last, .keep_versions = r->cfg->keep_versions, .keep_logs_days = r->cfg->keep_logs_days };
 
 	return release_open(&cfg, &r->release, reterr);
+}
+
+static int flag_room(struct rooms *r, struct err *reterr)
+{
+	struct flag_config cfg = { .db = r->db, .log = r->log, .source = r->source, .clock = r->clock };
+
+	return flag_open(&cfg, &r->flag, reterr);
 }
 
 int rooms_open(struct rooms *r, struct err *reterr)
@@ -195,6 +219,8 @@ int rooms_open(struct rooms *r, struct err *reterr)
 		rc = pipeline_room(r, reterr);
 	if (!rc)
 		rc = release_room(r, reterr);
+	if (!rc)
+		rc = flag_room(r, reterr);
 	if (!rc)
 		rc = insight_open(r->log, r->clock, &r->insight, reterr);
 	if (!rc)
@@ -226,6 +252,8 @@ int rooms_start(struct rooms *r, struct err *reterr)
 		rc = pipeline_start(r->pipeline, reterr);
 	if (!rc)
 		rc = release_start(r->release, reterr);
+	if (!rc)
+		rc = flag_start(r->flag, r->http, reterr);
 	if (rc)
 		return rc;
 	rc = http_server_start(r->http, reterr);
@@ -243,6 +271,7 @@ void rooms_close(struct rooms *r)
 	if (r->log)
 		event_log_stop(r->log);
 	r->web = web_close(r->web);
+	r->flag = flag_close(r->flag);
 	if (r->release)
 		r->release = release_close(r->release);
 	if (r->pipeline)

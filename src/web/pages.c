@@ -106,8 +106,26 @@ static void write_code_lines(struct jw *w, str text, int64_t line)
 	jw_kbool(w, "code_any", any);
 }
 
-/* The lines around a finding, of the commit that was offered. A refused push's objects are gone, and a credential's line is
- * never shown again: then the finding stands without code. */
+/* The lines that were kept with the finding of a refused push, whose objects are gone. */
+static void write_kept_lines(struct jw *w, const struct doc_node *code, int64_t line)
+{
+	const struct doc_node *lines = doc_get(code, "lines");
+	int64_t                first = doc_get_int(code, "first", 1);
+
+	jw_key(w, "code");
+	jw_arr(w);
+	for (size_t i = 0; i < doc_len(lines); i++) {
+		jw_obj(w);
+		jw_kint(w, "number", first + (int64_t)i);
+		jw_kstr(w, "text", doc_at(lines, i)->s);
+		jw_kbool(w, "hit", first + (int64_t)i == line);
+		jw_end(w);
+	}
+	jw_end(w);
+	jw_kbool(w, "code_any", doc_len(lines) > 0);
+}
+
+/* The lines around a finding, of the commit that was offered, or those kept by the gate. A credential's line is never shown again. */
 static int write_finding(struct page *p, const struct doc_node *finding, const char *project, str commit, bool refused, struct err *reterr)
 {
 	struct doc_node *file = NULL;
@@ -119,7 +137,9 @@ static int write_finding(struct page *p, const struct doc_node *finding, const c
 	page_add(p, "finding", finding);
 	if (path.len && line > 0 && !refused && !str_eqz(doc_get_str(finding, "check"), "credentials"))
 		e = page_ask_maybe(p, &file, reterr, "/api/v1/projects/%s/file?ref=%.*s&path=%s", project, STR_ARG(commit), page_url(p, path));
-	if (!e && file && file->kind == DOC_STR)
+	if (doc_get(finding, "code"))
+		write_kept_lines(&p->w, doc_get(finding, "code"), line);
+	else if (!e && file && file->kind == DOC_STR)
 		write_code_lines(&p->w, file->s, line);
 	jw_end(&p->w);
 	return e;

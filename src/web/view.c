@@ -237,6 +237,14 @@ void view_write_pair(struct jw *w, str key, const struct doc_node *n, usec_t now
 		write_extras(w, key, n, now);
 }
 
+/* A release that ended because a newer one took its place has not failed, and is not shown as if it had. */
+static const struct doc_node superseded = { .kind = DOC_STR, .s = { "superseded", 10 }, .text = { "superseded", 10 } };
+
+static bool is_superseded(const struct doc_node *map)
+{
+	return doc_get_str(map, "superseded_by").len && str_eqz(doc_get_str(map, "state"), "aborted");
+}
+
 void view_write(struct jw *w, const struct doc_node *n, usec_t now)
 {
 	if (!n || (n->kind != DOC_MAP && n->kind != DOC_SEQ)) {
@@ -255,7 +263,9 @@ void view_write(struct jw *w, const struct doc_node *n, usec_t now)
 	}
 	jw_obj(w);
 	for (size_t i = 0; i < n->map.n; i++) {
-		view_write_pair(w, n->map.pairs[i].key, n->map.pairs[i].value, now);
+		bool is_state = str_eqz(n->map.pairs[i].key, "state");
+
+		view_write_pair(w, n->map.pairs[i].key, is_state && is_superseded(n) ? &superseded : n->map.pairs[i].value, now);
 	}
 	write_took(w, n);
 	write_rate(w, n, "canary");

@@ -63,7 +63,7 @@ static void *call(void *arg)
 		int64_t    id = atomic_fetch_add(&next_id, 1);
 		struct err e = { 0 };
 
-		if (db_write(db, c->fn, &id, &e)) {
+		if (c->fn == claim_fn ? db_write_in_turn(db, c->fn, &id, &e) : db_write(db, c->fn, &id, &e)) {
 			if (!c->failed++)
 				fprintf(stderr, "%s\n", e.msg);
 		} else {

@@ -7,12 +7,11 @@
 
 enum { TEXTS_MAX = 5000, ROUNDS = 2000000 };
 
-static size_t read_texts(const char *order, const char *data, str *texts)
+static size_t read_texts(const char *data, str *texts)
 {
 	str rest = str_z(data), line, word;
 	size_t n = 0;
 
-	(void)order;
 	while (rest.len && n + 2 < TEXTS_MAX) {
 		str_cut(rest, '\n', &line, &rest);
 		if (!line.len || line.ptr[0] == '#')
@@ -30,7 +29,7 @@ static void bench(enum version_order o, const char *data)
 	static str texts[TEXTS_MAX];
 	static struct version *v[TEXTS_MAX];
 	struct arena a CLEANUP_ARENA = ARENA_INIT(256 << 20);
-	size_t n = read_texts(version_order_name(o), data, texts), at = 0;
+	size_t n = read_texts(data, texts), at = 0;
 	usec_t began = clock_mono_now(), parsed, compared;
 	int64_t less = 0;
 

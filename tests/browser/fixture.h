@@ -73,10 +73,11 @@ static inline int fixture_events(struct http_req *r, void *ctx, struct err *e)
 {
 	return sse_attach(r, ((struct web_fixture *)ctx)->hub, NULL, 0, e);
 }
+static const struct http_query_param fixture_events_query[] = { SSE_QUERY, { .name = "project" }, { 0 } };
 static const struct http_route fixture_routes[] = {
-	{ "GET", "/events", HTTP_SSE, SCOPE_READ, 0, fixture_events, "", NULL, NULL },
-	{ "GET", "/api/v1/runs/:run/stream", HTTP_SSE, SCOPE_READ, 0, fixture_events, "", NULL, NULL },
-	{ "GET", "/api/v1/runs/:run/jobs/:job/log/stream", HTTP_SSE, SCOPE_READ, 0, fixture_events, "", NULL, NULL },
+	{ "GET", "/events", HTTP_SSE, SCOPE_READ, 0, fixture_events, "", NULL, NULL, fixture_events_query },
+	{ "GET", "/api/v1/runs/:run/stream", HTTP_SSE, SCOPE_READ, 0, fixture_events, "", NULL, NULL, fixture_events_query },
+	{ "GET", "/api/v1/runs/:run/jobs/:job/log/stream", HTTP_SSE, SCOPE_READ, 0, fixture_events, "", NULL, NULL, fixture_events_query },
 };
 
 static inline void fixture_start(struct web_fixture *f)

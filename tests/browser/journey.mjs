@@ -113,6 +113,7 @@ async function act(browser, base, token) {
 	await page.goto(`${base}/releases/${release}`);
 	await page.waitForSelector(".chart canvas");
 	check("the three charts are drawn", (await page.locator(".chart canvas").count()) === 3);
+	check("the latency of both arms is told", /Canary\s*1846\s*12 ms\s*58 ms/.test(await page.textContent("main")) && /Stable\s*8144\s*11 ms\s*48 ms/.test(await page.textContent("main")));
 	check("the charts' table has a row for each point", (await page.locator("#points tbody tr").count()) === 60);
 	await page.keyboard.press("Tab");
 	check("the first stop is the skip link", (await page.evaluate(() => document.activeElement.textContent)) === "Skip to content");
@@ -140,6 +141,40 @@ async function act(browser, base, token) {
 	await context.close();
 }
 
+// Colours of a theme that a chart's canvas holds.
+function inked(names) {
+	const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+	const rgb = (name) => {
+		probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+		probe.fillRect(0, 0, 1, 1);
+		return [...probe.getImageData(0, 0, 1, 1).data];
+	};
+	return [...document.querySelectorAll(".chart")].map((chart) => {
+		const canvas = chart.querySelector("canvas"), seen = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+		return names.filter((name) => {
+			const [r, g, b] = rgb(name);
+			for (let i = 0; i < seen.length; i += 4) if (seen[i + 3] > 200 && Math.abs(seen[i] - r) + Math.abs(seen[i + 1] - g) + Math.abs(seen[i + 2] - b) < 12) return true;
+			return false;
+		}).join(" ");
+	});
+}
+
+// Releases that were over at once: three points, one point.
+async function short(browser, base, token) {
+	const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+	const page = await context.newPage();
+	await login(page, base, token);
+	for (const [end, what] of [["S", "three points"], ["T", "one point"]]) {
+		await page.goto(`${base}/releases/${release.slice(0, -1)}${end}`);
+		await page.waitForSelector(".chart canvas");
+		const ink = await page.evaluate(inked, ["canary", "stable"]);
+		check(`a release of ${what} shows both arms`, ink[1] === "canary stable", ink.join(" | "));
+		check(`a release of ${what} shows its evidence`, ink[2].includes("canary"), ink.join(" | "));
+		if (shots) await page.screenshot({ path: `${shots}/release-short-${end}.png`, fullPage: true });
+	}
+	await context.close();
+}
+
 async function bare(browser, base, token) {
 	const context = await browser.newContext({ javaScriptEnabled: false, viewport: { width: 360, height: 740 } });
 	const page = await context.newPage();
@@ -163,6 +198,7 @@ const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", arg
 try {
 	for (const scheme of ["light", "dark"]) await look(browser, base, token, scheme);
 	await act(browser, base, token);
+	await short(browser, base, token);
 	await bare(browser, base, token);
 } catch (e) {
 	check("the journey ends", false, e.stack);

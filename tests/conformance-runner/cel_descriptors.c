@@ -1,5 +1,5 @@
-/* cel_descriptors.c - the .proto files of a folder as a pool (see cel_descriptors.h): by the reader of proto_source.c, so that the
- * suites need no protoc; or by protoc, which the reader is held against.
+/* cel_descriptors.c - the .proto files of a folder as a pool (see cel_descriptors.h): by the reader of proto_source.c, so that
+ * the suites need no protoc; or by protoc, which the reader is held against.
  *
  * protoc writes its set to a file of an own temporary folder, which is removed again. Main thread of a test program. */
 #include "base/base.h"
@@ -64,7 +64,8 @@ static int run_protoc(struct names *n, const char *dir, const char *out_file, st
 	if (r == -WEIR_ENOENT)
 		r = err_set(reterr, WEIR_ENOENT, "protoc is not installed (Debian: protobuf-compiler, libprotobuf-dev)");
 	else if (!r && status)
-		r = err_set(reterr, strstr(buf_z(&problems), "google/protobuf/") ? WEIR_ENOENT : WEIR_EINVAL, "protoc: %.900s", buf_z(&problems));
+		r = err_set(reterr, strstr(buf_z(&problems), "google/protobuf/") ? WEIR_ENOENT : WEIR_EINVAL, "protoc: %.900s",
+					buf_z(&problems));
 	VEC_FINI(&argv);
 	return r;
 }

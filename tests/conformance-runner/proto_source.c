@@ -12,22 +12,25 @@ enum { DEPTH_MAX = 50, DESCRIPTOR_MAX = 4 << 20 };
 enum { KIND_BYTES = 12, KIND_ENUM = 14, KIND_MESSAGE = 11, KIND_GROUP = 10 };
 
 struct type {
-	str  name;
+	str name;
 	bool is_enum;
 };
 struct source {
 	struct arena *arena;
-	str           file, rest, token; /* token: the one that is next; empty at the end */
-	unsigned      line;
-	bool          proto3, writes; /* writes: second pass */
-	str           package;
+	str file, rest, token; /* token: the one that is next; empty at the end */
+	unsigned line;
+	bool proto3, writes; /* writes: second pass */
+	str package;
 	VEC(struct type) types;
-	struct err   *err;
+	struct err *err;
 };
 
 /* --- tokens --- */
 
-static bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.'; }
+static bool is_word(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+}
 
 static void skip_blank(struct source *s)
 {
@@ -80,7 +83,10 @@ static bool take(struct source *s, const char *z)
 	return true;
 }
 
-static int need(struct source *s, const char *z) { return take(s, z) ? 0 : unexpected(s, z); }
+static int need(struct source *s, const char *z)
+{
+	return take(s, z) ? 0 : unexpected(s, z);
+}
 
 static int word(struct source *s, str *ret)
 {
@@ -163,8 +169,9 @@ static int resolve(struct source *s, str scope, str name, str *ret, bool *ret_en
 
 static unsigned scalar_kind(str name)
 {
-	static const char *const names[] = { NULL,    "double", "float", "int64", "uint64", "int32",  "fixed64",  "fixed32",  "bool",  "string",
-										 NULL,    NULL,     "bytes", "uint32", NULL,    "sfixed32", "sfixed64", "sint32", "sint64" };
+	static const char *const names[] = { NULL,      "double",   "float",    "int64",  "uint64", "int32", "fixed64",
+										 "fixed32", "bool",     "string",   NULL,     NULL,     "bytes", "uint32",
+										 NULL,      "sfixed32", "sfixed64", "sint32", "sint64" };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
 		if (names[i] && str_eqz(name, names[i]))
@@ -190,11 +197,11 @@ static str unquoted(struct source *s, str token, bool keep)
 /* --- declarations --- */
 
 struct field {
-	str      type, name, number, fallback; /* fallback ptr NULL: no default */
-	unsigned label;                        /* 1 optional, 2 required, 3 repeated */
+	str type, name, number, fallback; /* fallback ptr NULL: no default */
+	unsigned label;                   /* 1 optional, 2 required, 3 repeated */
 	unsigned kind;
-	int      oneof; /* -1: none */
-	bool     optional, packed, not_packed;
+	int oneof; /* -1: none */
+	bool optional, packed, not_packed;
 };
 
 /* [default = x, packed = true, other = { ... }] */
@@ -347,7 +354,8 @@ static int read_field(struct source *s, str scope, str extendee, int oneof, unsi
 		for (size_t i = 0; i < f.name.len; i++)
 			small[i] = small[i] >= 'A' && small[i] <= 'Z' ? (char)(small[i] - 'A' + 'a') : small[i];
 		f.name.ptr = small;
-		r = read_message(s, scope, depth + 1, as == 7 ? 4 : 3, f.type, out); /* beside an extension of the file: a type of the file */
+		r = read_message(s, scope, depth + 1, as == 7 ? 4 : 3, f.type,
+						 out); /* beside an extension of the file: a type of the file */
 	} else
 		r = need(s, ";");
 	return r ? r : write_field(s, scope, extendee, &f, as, out);

@@ -9,8 +9,12 @@
 	X(cel_tree, "cel-tree")           \
 	X(expressions, "expressions")     \
 	X(fake_leaks, "fake-leaks")       \
+	X(flagd_evaluator, "flagd-evaluator") \
+	X(flagd_provider, "flagd-provider") \
+	X(flagd_schemas, "flagd-schemas") \
 	X(http_strictness, "http-strictness") \
 	X(json_parsing, "json-parsing")   \
+	X(jsonlogic, "jsonlogic")         \
 	X(mustache, "mustache")           \
 	X(act_workflows, "act-workflows") \
 	X(schemastore_workflow, "schemastore-workflow") \

@@ -191,6 +191,11 @@ static void put_fields(struct jw *w, struct arena *a, struct field *f, size_t n)
 
 static void put_pairs(struct jw *w, struct arena *a, const char *key, const struct wf_pairs *p)
 {
+	if (p->whole) {
+		jw_key(w, key);
+		put_string(w, a, p->whole);
+		return;
+	}
 	if (!p->n)
 		return;
 	jw_key(w, key);
@@ -278,6 +283,18 @@ static void put_optional(struct jw *w, struct arena *a, const char *key, const s
 		put_token(w, a, n);
 }
 
+static void put_concurrency(struct jw *w, struct arena *a, const struct wf_concurrency *c)
+{
+	struct field fields[] = { { "group", c->group, true }, { "cancel-in-progress", c->cancel, false } };
+
+	if (c->group && c->cancel) {
+		jw_key(w, "concurrency");
+		put_fields(w, a, fields, 2);
+	} else {
+		put_optional(w, a, "concurrency", c->group, true);
+	}
+}
+
 static void put_step(struct jw *w, struct arena *a, const struct wf_job *job, size_t index)
 {
 	static const char *const ids[] = { "__run", "__actions_checkout", "__weir_release" };
@@ -328,12 +345,17 @@ static void put_job(struct jw *w, struct arena *a, const struct workflow *wf, co
 		jw_end(w);
 	}
 	put_if(w, a, j->cond);
-	if (j->matrix || j->fail_fast || j->max_parallel) {
+	if (j->strategy) {
+		jw_key(w, "strategy");
+		put_string(w, a, j->strategy);
+	} else if (j->matrix || j->fail_fast || j->max_parallel) {
 		jw_key(w, "strategy");
 		put_fields(w, a, strategy, 3);
 	}
 	put_optional(w, a, "continue-on-error", j->continue_on_error, false);
 	put_optional(w, a, "timeout-minutes", j->timeout_minutes, false);
+	put_optional(w, a, "cancel-timeout-minutes", j->cancel_timeout_minutes, false);
+	put_concurrency(w, a, &j->concurrency);
 	put_permissions(w, j->permissions ? j->permissions : wf->permissions);
 	put_pairs(w, a, "env", &j->env);
 	if (j->environment && j->environment_url) {
@@ -356,7 +378,6 @@ static void put_job(struct jw *w, struct arena *a, const struct workflow *wf, co
 static void put_workflow(struct jw *w, struct arena *a, const struct workflow *wf)
 {
 	static const char *const types[] = { "string", "boolean", "number", "choice", "environment" };
-	struct field             concurrency[] = { { "group", wf->concurrency_group, true }, { "cancel-in-progress", wf->concurrency_cancel, false } };
 
 	jw_obj(w);
 	if (wf->n_inputs) {
@@ -371,12 +392,7 @@ static void put_workflow(struct jw *w, struct arena *a, const struct workflow *w
 	put_pairs(w, a, "env", &wf->env);
 	put_defaults(w, a, wf->default_shell, wf->default_working_directory);
 	put_permissions(w, wf->permissions);
-	if (wf->concurrency_group && wf->concurrency_cancel) {
-		jw_key(w, "concurrency");
-		put_fields(w, a, concurrency, 2);
-	} else {
-		put_optional(w, a, "concurrency", wf->concurrency_group, true);
-	}
+	put_concurrency(w, a, &wf->concurrency);
 	jw_key(w, "jobs");
 	jw_arr(w);
 	for (size_t i = 0; i < wf->n_jobs; i++)

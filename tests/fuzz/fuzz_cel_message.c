@@ -1,7 +1,7 @@
 /* fuzz_cel_message.c - no descriptor set and no message bytes crash the readers, and what was read survives: written and read
  * again it is equal (but for NaN and for what Any cannot unpack), and its JSON is the same.
- * Input: a line with the length of the descriptor set, the set, then the bytes or the JSON ("{...") of a message of its first type
- * by name. */
+ * Input: a line with the length of the descriptor set, the set, then the bytes or the JSON ("{...") of a message of its first
+ * type by name. */
 #include "base/base.h"
 #include "lang/cel/cel-message-internal.h"
 
@@ -15,7 +15,10 @@ static const struct cel_message_type *first_type(const struct cel_pool *p)
 	return cel_pool_message(p, STR("google.protobuf.Any"));
 }
 
-static bool has_nan(str json) { return memmem(json.ptr, json.len, "\"NaN\"", 5) != NULL; }
+static bool has_nan(str json)
+{
+	return memmem(json.ptr, json.len, "\"NaN\"", 5) != NULL;
+}
 
 static void check(struct arena *a, const struct cel_pool *p, struct cel_value v)
 {

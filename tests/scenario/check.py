@@ -208,6 +208,73 @@ def test_hooks():
     run(WEIR, "hook", "install", cwd=TOP, want=2)
 
 
+def test_hooks_path():
+    for number, value in enumerate((".githooks", os.path.join(TOP, "shared-hooks"))):
+        repo = repository(f"hooks-path-{number}")
+        git(repo, "config", "core.hooksPath", value)
+        os.makedirs(os.path.join(repo, "sub"))
+        r = run(WEIR, "hook", "install", cwd=os.path.join(repo, "sub"), want=0)
+        expect(os.path.exists(os.path.join(repo, value, "pre-commit")), f"the hook is where git looks for it: {r.stdout}")
+        expect(not os.path.exists(os.path.join(repo, "sub", value)) or os.path.isabs(value), "and nowhere else")
+        expect(("other repositories" in r.stderr) == os.path.isabs(value), f"a folder outside is told: {r.stderr}")
+        write(repo, "sub/leak", f"{secret()}\n")
+        git(repo, "add", "sub")
+        r = run("git", "commit", "-q", "-m", "leak", cwd=os.path.join(repo, "sub"), want=1)
+        expect("sub/leak:1:1" in r.stdout + r.stderr, r.stdout + r.stderr)
+        run(WEIR, "hook", "uninstall", cwd=repo, want=0)
+        expect(not os.path.exists(os.path.join(repo, value, "pre-commit")), "taken away again")
+        git(repo, "commit", "-q", "-m", "leak")
+
+
+def test_hooks_in_a_worktree():
+    repo = repository("main-tree")
+    write(repo, "f", "x\n")
+    git(repo, "add", ".")
+    git(repo, "commit", "-q", "-m", "one")
+    tree = os.path.join(TOP, "second-tree")
+    git(repo, "worktree", "add", "-q", "-b", "second", tree)
+    run(WEIR, "hook", "install", cwd=tree, want=0)
+    expect(os.path.exists(os.path.join(repo, ".git", "hooks", "pre-commit")), "one hook for all trees of the repository")
+    write(tree, "leak", f"{secret()}\n")
+    git(tree, "add", ".")
+    for where in (tree, repo):
+        if where == repo:
+            write(repo, "leak", f"{secret()}\n")
+            git(repo, "add", ".")
+        r = run("git", "commit", "-q", "-m", "leak", cwd=where, want=1)
+        expect("leak:1:1" in r.stdout + r.stderr, r.stdout + r.stderr)
+    git(tree, "reset", "-q", "--hard")
+    git(tree, "commit", "-q", "--allow-empty", "-m", "fine")
+
+
+def test_the_hook_sees_what_is_committed():
+    repo = repository("index")
+    write(repo, "f", "x\n")
+    write(repo, "g", "x\n")
+    git(repo, "add", ".")
+    git(repo, "commit", "-q", "-m", "one")
+    run(WEIR, "hook", "install", cwd=repo, want=0)
+    write(repo, "f", f"{secret()}\n")
+    write(repo, "g", "y\n")
+    git(repo, "commit", "-q", "-m", "the other file alone", "--", "g")  # through an index of its own, without f
+    run("git", "commit", "-q", "-m", "f", "--", "f", cwd=repo, want=1)
+    run("git", "commit", "-q", "-a", "-m", "all", cwd=repo, want=1)
+    # a hook that could not check refuses, too
+    blob = git(repo, "rev-parse", "HEAD:g")
+    git(repo, "checkout", "-q", "f")
+    write(repo, "f", "z\n")
+    git(repo, "add", "f")
+    staged = git(repo, "rev-parse", ":f")
+    os.unlink(os.path.join(repo, ".git", "objects", staged[:2], staged[2:]))
+    check(repo, "--staged", want=2)
+    expect(run("git", "commit", "-q", "-m", "missing", cwd=repo).returncode != 0, f"refused while {staged} is missing (others stay: {blob})")
+    write(repo, "f", "warned password = '4ian" + "1234'\n")
+    git(repo, "add", "f")
+    r = check(repo, "--staged", want=0)
+    expect("warning" in r.stdout and "f:1:" in r.stdout, r.stdout)
+    git(repo, "commit", "-q", "-m", "a warning refuses nothing")
+
+
 def main():
     try:
         for name, test in sorted(globals().items()):

@@ -94,6 +94,16 @@ def test_log(server):
     return server
 
 
+def test_another_program_reads_the_database():
+    """A backup program that opens the database and closes it again must not believe that it was the last one: it would take the log of writes away."""
+    for _ in range(3):
+        db = sqlite3.connect(DB)
+        db.execute("SELECT count(*) FROM event").fetchone()
+        db.close()
+        expect(os.path.exists(DB + "-wal"), "the server's write-ahead log is still there")
+        weir("log")
+
+
 def test_control_characters():
     """A commit's subject cannot steer the reader's terminal."""
     repo = os.path.join(TOP, "repo")
@@ -140,6 +150,7 @@ def main():
     server = serve()
     try:
         server = test_log(server)
+        test_another_program_reads_the_database()
         test_control_characters()
         test_verify()
         test_insights()
@@ -148,7 +159,7 @@ def main():
         server.wait()
         subprocess.run([WEIR, "down"], env=ENV, cwd=TOP, capture_output=True, check=False)
         shutil.rmtree(TOP, ignore_errors=True)
-    print("4 passed, 0 failed, 0 skipped")
+    print("5 passed, 0 failed, 0 skipped")
 
 
 main()

@@ -218,6 +218,33 @@ jobs:
     runs-on: linux
     steps: [{run: echo never}]
 """.replace("MARK", MARK),
+    "again": """
+name: again
+run-name: "Again on ${{ github.ref_name }} by ${{ github.actor }}"
+on: {push: {branches: [again]}}
+jobs:
+  first:
+    runs-on: linux
+    outputs: {vars: "${{ steps.s.outputs.vars }}", plan: "${{ steps.s.outputs.plan }}"}
+    steps:
+      - id: s
+        run: |
+          echo 'vars={"GREETING":"hello there"}' >> "$GITHUB_OUTPUT"
+          echo 'plan={"fail-fast":false,"matrix":{"n":[1,2,3]}}' >> "$GITHUB_OUTPUT"
+  cells:
+    needs: first
+    runs-on: linux
+    concurrency: {group: again-cells, queue: max}
+    strategy: ${{ fromJSON(needs.first.outputs.plan) }}
+    env: ${{ fromJSON(needs.first.outputs.vars) }}
+    steps:
+      - run: echo "$GREETING from ${{ matrix.n }} in attempt ${{ github.run_attempt }}"
+      - run: test ${{ matrix.n }} != 2 || test ${{ github.run_attempt }} = 2
+  last:
+    needs: cells
+    runs-on: linux
+    steps: [{run: "echo last"}]
+""",
     "paths": """
 name: paths
 on: {push: {branches: ['pa*', '!path-not'], paths: ['src/**', '!src/doc/**'], tags: ['v*']}}
@@ -408,6 +435,27 @@ def test_concurrency_waits(p):
     expect(a["ended"] <= c["started"], "the one that waits begins after the other's end", f"{a['ended']} {c['started']}")
 
 
+def test_again(p):
+    commit = p.push("again")
+    run = p.run(commit)
+    expect(run["name"].startswith("Again on again by "), "run-name is evaluated", run["name"])
+    cells = [j for j in run["jobs"] if j["job"] == "cells"]
+    expect([j["result"] for j in cells] == ["success", "failure", "success"], "the matrix of a whole strategy", json.dumps(cells)[:600])
+    expect("hello there from 1 in attempt 1" in p.log(run, cells[0]), "env from one expression", p.log(run, cells[0]))
+    spans = sorted((j["started"], j["ended"]) for j in cells)
+    expect(all(a[1] <= b[0] for a, b in zip(spans, spans[1:])), "jobs of one concurrency group run one after the other", str(spans))
+    expect(job(run, "last")["result"] == "skipped", "what needs a failed cell is skipped")
+    kept = {j["id"] for j in run["jobs"] if j["result"] == "success"}
+    p.w.api(f"/api/v1/runs/{run['id']}/retry", "POST", {})
+    run = p.w.wait(lambda: (lambda r: r if r["state"] == "finished" else None)(p.w.api(f"/api/v1/runs/{run['id']}")), 60, "the retried run does not end")
+    expect(run["result"] == "success" and run["attempt"] == 2, "the retried run succeeds", json.dumps(run)[:1200])
+    expect(kept <= {j["id"] for j in run["jobs"]}, "jobs that succeeded are not run again")
+    again = [j for j in run["jobs"] if j["id"] not in kept]
+    expect(sorted(j["key"] for j in again) == ["cells.2", "last"], "only the failed cell and what needs it run again", str([j["key"] for j in again]))
+    cell = [j for j in again if j["key"] == "cells.2"][0]
+    expect("hello there from 2 in attempt 2" in p.log(run, cell), "a retried job gets the outputs of those that were kept", p.log(run, cell))
+
+
 def test_cancel(p):
     commit = p.push("cancel")
     run = p.wait_running(commit)
@@ -447,9 +495,9 @@ def test_paths(p):
 
 
 def test_refused(p):
-    for key, text in (("run-name", "run-name: x\n"), ("container", "container"), ("schedule", "schedule")):
+    for key, text in (("description", "description: x\n"), ("container", "container"), ("schedule", "schedule")):
         body = FILES["soft"].lstrip("\n")
-        if key == "run-name":
+        if key == "description":
             body = text + body
         elif key == "container":
             body = body.replace("    continue-on-error: true\n", "    container: debian\n")

@@ -26,6 +26,13 @@ MUST_CHECK int cred_history(struct cred *c, struct git_repo *repo, const struct 
 /* One text (tests, conformance, files of a working tree). commit may be STR_NULL. */
 MUST_CHECK int cred_scan_text(struct cred *c, str path, str commit, str text, const struct finding_sink *sink, struct err *reterr);
 
+/* The lines of `text` around `line` as they may be kept with a finding: CODE_AROUND before and after, each cut at 200 bytes; lines that a
+ * credential touches are CODE_HIDDEN. credential: the finding is one; then its line alone, up to where it begins. Nothing (first == 0) when the
+ * text is binary, not UTF-8, over LIMIT_CODE_TEXT_BYTES, has no such line, or when no rule finds the credential there. */
+#define CODE_HIDDEN "(a credential stood here; the line is not kept)"
+enum { CODE_AROUND = 2 };
+MUST_CHECK int cred_code(struct cred *c, str text, bool credential, uint32_t line, struct arena *a, struct finding_code *ret, struct err *reterr);
+
 /* What the rules are, for help and tests. */
 struct cred_rule_info {
 	const char *id, *title, *provider;

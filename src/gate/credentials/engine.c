@@ -138,6 +138,7 @@ static void worker_free(struct cred_worker *w)
 	free(w->next);
 	VEC_FINI(&w->hits);
 	buf_fini(&w->decoded);
+	buf_fini(&w->inner);
 	free(w);
 }
 
@@ -178,6 +179,7 @@ int cred_worker_get(struct cred *c, struct cred_worker **ret, struct err *reterr
 	if (!w)
 		return err_set(reterr, WEIR_ENOMEM, "no memory for a scanner");
 	w->c = c;
+	buf_init(&w->inner, LIMIT_SCAN_BLOB_BYTES);
 	buf_init(&w->decoded, LIMIT_SCAN_BLOB_BYTES * 3 / 2 + 16); /* 2 bytes of UTF-16 are at most 3 of UTF-8 */
 	w->match = pcre2_match_data_create(16, NULL);
 	w->context = pcre2_match_context_create(NULL);
@@ -207,18 +209,56 @@ static bool path_excluded(const struct cred_rule *r, str path)
 	for (const char *const *p = r->not_paths; *p; p++)
 		if (str_has_suffix(path, str_z(*p)))
 			return true;
-	return false;
+	return (r->generic || r->any_case) && cred_path_is_lock(path);
 }
 
-static bool is_secret(const struct cred_rule *r, str secret)
+/* What of the value is judged: itself, or what it encodes where that is text. Null when it is not what the rule looks for. */
+static str judged_part(struct cred_worker *w, const struct cred_rule *r, str secret)
 {
+	str text, name, password;
+
+	if (!r->base64)
+		return secret;
+	buf_clear(&w->inner);
+	if (!base64_parse(str_trim(secret), &w->inner) || !w->inner.len)
+		return r->basic ? STR_NULL : secret;
+	text = str_trim(buf_str(&w->inner));
+	if (r->basic)
+		return str_cut(text, ':', &name, &password) ? password : STR_NULL;
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.ptr[i] < 0x20 || (unsigned char)text.ptr[i] > 0x7e)
+			return secret; /* no text: the bytes of a key */
+	return text;
+}
+
+/* Is the match a secret, and is it a weak one? */
+static bool is_secret(struct cred_worker *w, const struct cred_rule *r, str secret, bool password, bool *ret_weak)
+{
+	enum cred_strength strength;
+	str                part;
+
+	*ret_weak = false;
 	if (r->checksum != CHECKSUM_NONE && cred_checksum_ok(r->checksum, secret))
 		return true; /* nobody writes a placeholder whose checksum fits */
 	if (r->entropy_min > 0 && cred_entropy(secret) < r->entropy_min)
 		return false;
 	if (cred_is_placeholder(r, secret))
 		return false;
-	return !r->generic || !cred_looks_like_code(secret);
+	if (r->generic && cred_looks_like_code(secret))
+		return false;
+	if (r->any_case && cred_named_otherwise(w->text, (size_t)(secret.ptr - w->text.ptr)))
+		return false;
+	part = judged_part(w, r, secret);
+	if (!part.ptr)
+		return false;
+	if (r->judge == JUDGE_NONE)
+		return true;
+	strength = cred_strength(part, password || r->judge == JUDGE_PASSWORD);
+	if (part.ptr != secret.ptr && cred_is_placeholder(r, part))
+		strength = STRENGTH_NONE;
+	*ret_weak = strength != STRENGTH_STRONG;
+	/* a header is a header whatever the password; encoded text with a structure may hold one somewhere */
+	return strength != STRENGTH_NONE || r->basic || (part.ptr != secret.ptr && memchr(part.ptr, '{', part.len));
 }
 
 /* Tries rule r with matches that begin in [from, to]. */
@@ -232,7 +272,8 @@ static int confirm(struct cred_worker *w, unsigned rule, size_t from, size_t to)
 	pcre2_set_offset_limit(w->context, to);
 	while (from <= to) {
 		int rc = pcre2_match(r->code, (PCRE2_SPTR)w->text.ptr, end, from, 0, w->match, w->context);
-		str secret;
+		str  secret;
+		bool weak;
 
 		if (rc == PCRE2_ERROR_NOMATCH)
 			break;
@@ -241,8 +282,8 @@ static int confirm(struct cred_worker *w, unsigned rule, size_t from, size_t to)
 		if (ov[2 * r->group] == PCRE2_UNSET || w->hits.n >= HITS_MAX)
 			break;
 		secret = str_n(w->text.ptr + ov[2 * r->group], ov[2 * r->group + 1] - ov[2 * r->group]);
-		if (is_secret(r, secret)) {
-			struct cred_hit h = { .rule = rule, .start = ov[2 * r->group], .end = ov[2 * r->group + 1] };
+		if (is_secret(w, r, secret, r->password && ov[2 * r->password] != PCRE2_UNSET, &weak)) {
+			struct cred_hit h = { .rule = rule, .weak = weak, .start = ov[2 * r->group], .end = ov[2 * r->group + 1] };
 
 			if (!VEC_PUSH(&w->hits, h))
 				return err_set(&w->err, WEIR_ENOMEM, "no memory for hits");
@@ -266,12 +307,12 @@ static int on_trigger(unsigned rule, unsigned long long from UNUSED, unsigned lo
 	return first > to ? 0 : confirm(w, rule, first, (size_t)to);
 }
 
-/* A rule of a certain format goes before one that needs its surroundings, and that before a generic one. */
+/* A rule of a certain format goes before one that needs its surroundings, and that before a generic one, one of which that only warns comes last. */
 static int rank(const struct cred_worker *w, const struct cred_hit *h)
 {
 	const struct cred_rule *r = &w->c->rules.rules.v[h->rule];
 
-	return r->generic ? 2 : r->certain ? 0 : 1;
+	return r->generic ? 2 + (r->severity != SEVERITY_ERROR) : r->certain ? 0 : 1;
 }
 
 static int hit_order(const void *pa, const void *pb, void *ctx)

@@ -4,6 +4,7 @@
  * expression is compiled with PCRE2's JIT and limits, so that no text can hold up a thread. Start of the gate only. */
 #include "gate/credentials/cred-internal.h"
 
+#include "base/hash.h"
 #include "base/limits.h"
 
 enum { BEFORE_DEFAULT = 96, BEFORE_KEYWORD = 56, REACH_DEFAULT = 320, REACH_MAX = 16384 };
@@ -42,6 +43,8 @@ static int compile(struct doc_check *c, const struct doc_node *at, struct cred_r
 		return -1;
 	}
 	r->group = (uint32_t)group;
+	group = pcre2_substring_number_from_name(r->code, (PCRE2_SPTR) "password");
+	r->password = group > 0 ? (uint32_t)group : 0;
 	if (pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE)) {
 		doc_error(c, at, "regex cannot be compiled to machine code");
 		return -1;
@@ -88,6 +91,8 @@ static void read_numbers(struct doc_check *c, const struct doc_node *map, struct
 {
 	static const char *const checksums[] = { "none", "crc32-base62", NULL };
 	static const char *const severities[] = { "note", "warning", "error", NULL };
+	static const char *const encodings[] = { "none", "base64", "basic", NULL };
+	static const char *const judges[] = { "none", "key", "password", NULL };
 	const struct doc_node   *n;
 
 	r->entropy_min = (n = doc_get(map, "entropy")) ? doc_want_num(c, n, "entropy", 0, 8) : 0;
@@ -95,12 +100,22 @@ static void read_numbers(struct doc_check *c, const struct doc_node *map, struct
 	r->reach = (n = doc_get(map, "reach")) ? (unsigned)doc_want_int(c, n, "reach", 1, REACH_MAX) : REACH_DEFAULT;
 	r->certain = (n = doc_get(map, "certain")) && doc_want_bool(c, n, "certain");
 	r->generic = (n = doc_get(map, "generic")) && doc_want_bool(c, n, "generic");
+	r->mild_in_tests = r->generic || r->any_case || ((n = doc_get(map, "mild-in-tests")) && doc_want_bool(c, n, "mild-in-tests"));
+	if ((n = doc_get(map, "decode"))) {
+		int encoding = doc_want_enum(c, n, "decode", encodings);
+
+		r->base64 = encoding >= 1;
+		r->basic = encoding == 2;
+	}
 	r->ignore_case = (n = doc_get(map, "ignore-case")) && doc_want_bool(c, n, "ignore-case");
 	r->severity = SEVERITY_ERROR;
 	if ((n = doc_get(map, "severity")))
 		r->severity = (enum severity)(doc_want_enum(c, n, "severity", severities) + 1);
 	if ((n = doc_get(map, "checksum")))
 		r->checksum = doc_want_enum(c, n, "checksum", checksums) == 1 ? CHECKSUM_CRC32_BASE62 : CHECKSUM_NONE;
+	r->judge = r->any_case || r->generic ? JUDGE_KEY : JUDGE_NONE;
+	if ((n = doc_get(map, "judge")))
+		r->judge = (enum cred_judge)doc_want_enum(c, n, "judge", judges);
 }
 
 static const char *word_of(struct arena *a, struct doc_check *c, const struct doc_node *map, const char *key, const char *otherwise)
@@ -132,7 +147,7 @@ static int read_rule(struct cred_rules *rs, struct doc_check *c, const struct do
                      struct err *reterr)
 {
 	static const char *const known[] = { "id", "title", "provider", "advice", "regex", "keyword", "value", "literals", "triggers", "entropy", "before", "reach",
-		                                 "certain", "generic", "ignore-case", "severity", "checksum", "stop-words", "not-paths", "match",
+		                                 "certain", "generic", "ignore-case", "severity", "checksum", "judge", "decode", "mild-in-tests", "stop-words", "not-paths", "match",
 		                                 "no-match", NULL };
 	struct cred_rule         r = { 0 };
 
@@ -150,6 +165,8 @@ static int read_rule(struct cred_rules *rs, struct doc_check *c, const struct do
 	r.no_match = words_of(&rs->arena, c, map, "no-match");
 	if (!*r.match)
 		doc_error(c, map, "rule '%s' has no example that it matches", r.id);
+	if (!*r.no_match)
+		doc_error(c, map, "rule '%s' has no example that it does not match", r.id);
 	for (size_t i = 0; i < rs->rules.n; i++)
 		if (!strcmp(rs->rules.v[i].id, r.id))
 			doc_error(c, map, "rule '%s' is there twice", r.id);
@@ -201,7 +218,7 @@ void cred_rules_fini(struct cred_rules *rs)
 static const char *alphabet_of(char kind)
 {
 	switch (kind) {
-	case 'a': case 'c': return "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	case 'a': case 'c': case 'p': return "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 	case 'l': return "0123456789abcdefghijklmnopqrstuvwxyz";
 	case 'u': return "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 	case 'x': return "0123456789abcdef";
@@ -228,6 +245,16 @@ static void add_checksum(struct buf *out, size_t from)
 	buf_addz(out, text);
 }
 
+/* "dev:PASSWORD" in base64, as HTTP and Docker write it. */
+static void encode_pair(struct buf *out, size_t from)
+{
+	CLEANUP_BUF struct buf pair = BUF_INIT(4096);
+
+	buf_addf(&pair, "dev:%.*s", (int)(out->len - from), out->ptr + from);
+	out->len = from;
+	buf_add_base64(out, buf_str(&pair));
+}
+
 void cred_example(const char *text, struct buf *out)
 {
 	uint64_t seed = 88172645463325252ULL;
@@ -245,7 +272,7 @@ void cred_example(const char *text, struct buf *out)
 			continue;
 		}
 		sum = kind == 'c' && n > 6 ? 6 : 0;
-		for (unsigned i = sum; i < n; i++) {
+		for (unsigned i = sum; i < n && !out->failed; i++) {
 			seed ^= seed << 13; /* xorshift: good enough to look drawn */
 			seed ^= seed >> 7;
 			seed ^= seed << 17;
@@ -253,6 +280,8 @@ void cred_example(const char *text, struct buf *out)
 		}
 		if (sum && !out->failed)
 			add_checksum(out, from);
+		if (kind == 'p' && !out->failed)
+			encode_pair(out, from);
 		text = strchr(text, '>') + 1;
 	}
 }

@@ -100,6 +100,8 @@ static int keep_hit(struct lane *l, const struct cred_hit *h, str path, str comm
 	struct finding            f = { .check = STR("credentials"), .rule = str_z(r->id), .severity = r->severity, .path = path, .line = p.line,
 		                            .col = p.col, .end_line = p.end_line, .end_col = p.end_col, .commit = commit };
 
+	if (f.severity == SEVERITY_ERROR && (h->weak || (r->checksum != CHECKSUM_NONE && !cred_checksum_ok(r->checksum, secret)) || (r->mild_in_tests && cred_path_is_test(path))))
+		f.severity = SEVERITY_WARNING;
 	cred_fingerprint(l->scan->c->key, r->id, secret, fingerprint);
 	buf_addf(&message, "%s ", r->title);
 	cred_excerpt(secret, r->certain, &message);

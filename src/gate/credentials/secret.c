@@ -67,19 +67,24 @@ static bool contains_word(str low, const char *const *words)
 	return false;
 }
 
-/* Runs such as "aaaaaaaa", "12345678", "abcdefgh": n neighbours with the same step. */
-static bool has_long_run(str s, size_t n)
+/* Runs such as "aaaaaaaa", "12345678", "abcdefgh": neighbours with the same step. Whether one of them has n characters and all
+ * of them together (from 4 on) a third of the text: a token drawn at random may hold one by chance or by its format. */
+static bool is_counted(str s, size_t n)
 {
-	size_t run = 1;
+	size_t run = 2, longest = 0, covered = 0;
 
-	for (size_t i = 2; i < s.len; i++) {
-		int step = s.ptr[i] - s.ptr[i - 1];
+	for (size_t i = 2; i <= s.len; i++) {
+		int step = i < s.len ? s.ptr[i] - s.ptr[i - 1] : 2;
 
-		run = step >= -1 && step <= 1 && step == s.ptr[i - 1] - s.ptr[i - 2] ? run + 1 : 1;
-		if (run + 1 >= n)
-			return true;
+		if (step >= -1 && step <= 1 && step == s.ptr[i - 1] - s.ptr[i - 2]) {
+			run++;
+			continue;
+		}
+		covered += run >= 4 ? run : 0;
+		longest = run > longest ? run : longest;
+		run = 2;
 	}
-	return false;
+	return longest >= n && covered * 3 >= s.len;
 }
 
 bool cred_is_placeholder(const struct cred_rule *r, str secret)
@@ -92,52 +97,68 @@ bool cred_is_placeholder(const struct cred_rule *r, str secret)
 
 	for (size_t i = 0; i < n; i++)
 		low[i] = (char)tolower((unsigned char)secret.ptr[i]);
-	return contains_word(str_n(low, n), words) || contains_word(str_n(low, n), r->stop_words) || (!r->certain && secret.len < 256 && has_long_run(secret, r->generic ? 6 : 9));
+	return contains_word(str_n(low, n), words) || contains_word(str_n(low, n), r->stop_words) || (!r->certain && secret.len < 256 && is_counted(secret, r->generic ? 6 : 9));
 }
 
-struct classes {
-	size_t lower, upper, digit, other;
-};
-
-static struct classes classes_of(str s)
-{
-	struct classes c = { 0 };
-
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char ch = (unsigned char)s.ptr[i];
-
-		if (islower(ch))
-			c.lower++;
-		else if (isupper(ch))
-			c.upper++;
-		else if (isdigit(ch))
-			c.digit++;
-		else
-			c.other++;
-	}
-	return c;
-}
-
-/* A value in an assignment that is an expression, a name, a path or a word, and so no secret by itself. */
+/* A value in an assignment that is an expression or a place, and so no secret by itself. Words and names: strength.c. */
 bool cred_looks_like_code(str s)
 {
-	struct classes c = classes_of(s);
-	bool           name = true;
-
 	if (!s.len || memchr("$%<&@/.~", s.ptr[0], 8))
 		return true;
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char ch = (unsigned char)s.ptr[i];
 
-		if (ch < 0x21 || ch > 0x7e || strchr("(){}[]<>;|`", ch))
+		if (ch < 0x21 || ch > 0x7e || strchr("(){}[]<>`", ch))
 			return true;
-		name = name && (isalpha(ch) || ch == '_' || ch == '-' || ch == '.' || ch == ':' || ch == '/');
 	}
-	if (name) /* letters with separators: a name, a host, a path, words */
-		return true;
-	if (s.len > 8 && (str_contains(s, STR("://")) || str_contains(s, STR("::")) || str_contains(s, STR("->"))))
-		return true;
-	return c.digit + c.other == 0;
+	return s.len > 8 && (str_contains(s, STR("://")) || str_contains(s, STR("::")) || str_contains(s, STR("->")));
+}
+
+/* Folders and files of tests and examples, where made-up passwords are the rule. */
+bool cred_path_is_test(str path)
+{
+	static const char *const parts[] = { "/test", "/spec/", "/specs/", "/fixture", "/__tests__/", "/__mocks__/", "/mock", "/example", "/sample", "/testdata/",
+		                                 "_test.", ".test.", ".spec.", "_spec.", "-test.", "test_", "/node_modules/", "/site-packages/", "/vendor/", "/third_party/", NULL };
+	char low[512] = "/";
+	size_t n = path.len < sizeof low - 1 ? path.len : sizeof low - 1;
+
+	for (size_t i = 0; i < n; i++)
+		low[i + 1] = (char)tolower((unsigned char)path.ptr[i]);
+	return contains_word(str_n(low, n + 1), parts);
+}
+
+bool cred_path_is_lock(str path)
+{
+	static const char *const ends[] = { ".lock", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "go.sum", ".secrets.baseline", ".min.js", ".js.map", ".css.map", NULL };
+
+	for (const char *const *p = ends; *p; p++)
+		if (str_has_suffix(path, str_z(*p)))
+			return true;
+	return false;
+}
+
+bool cred_named_otherwise(str text, size_t start)
+{
+	static const char *const ends[] = { "_id", "-id", "name", "url", "uri", "arn", "hash", "digest", "checksum", "version", "region", "path", "fingerprint", "public_key", "publickey", NULL };
+	static const char *const still[] = { "secret_id", "key_id", "access_id", "reporter_id", NULL };
+	char   low[48];
+	size_t n = 0, end = start;
+
+	while (end > 0 && strchr(" \t\"'`:=,(>\\", text.ptr[end - 1]))
+		end--;
+	while (n < sizeof low - 1 && n < end && (isalnum((unsigned char)text.ptr[end - 1 - n]) || strchr("_-.", text.ptr[end - 1 - n])))
+		n++;
+	if (end >= 2 && !memcmp(text.ptr + end - 2, "Id", 2))
+		return n > 2; /* instanceId */
+	for (size_t i = 0; i < n; i++)
+		low[i] = (char)tolower((unsigned char)text.ptr[end - n + i]);
+	for (const char *const *p = still; *p; p++)
+		if (str_has_suffix(str_n(low, n), str_z(*p)))
+			return false;
+	for (const char *const *p = ends; *p; p++)
+		if (str_has_suffix(str_n(low, n), str_z(*p)))
+			return true;
+	return false;
 }
 
 void cred_fingerprint(const unsigned char key[32], const char *rule, str secret, char out[33])

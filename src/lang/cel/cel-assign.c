@@ -52,7 +52,8 @@ static int assign_uint(struct cel_work *w, const struct cel_field *f, struct cel
 }
 
 /* What must already have the kind that the field stores. */
-static int assign_kind(struct cel_work *w, const struct cel_field *f, enum cel_kind kind, struct cel_value in, struct cel_value *ret)
+static int assign_kind(struct cel_work *w, const struct cel_field *f, enum cel_kind kind, struct cel_value in,
+					   struct cel_value *ret)
 {
 	if (in.kind != kind)
 		return misfit(w, f, in);
@@ -170,7 +171,8 @@ static int json_items(struct cel_work *w, struct cel_value in, unsigned depth, s
 		else
 			item = in.list->items[i];
 		if (map && keys[i].kind != CEL_STRING)
-			return err_set(w->err, WEIR_EINVAL, "bad key type: JSON has text keys only, not %.*s", STR_ARG(cel_type_of(keys[i])->name));
+			return err_set(w->err, WEIR_EINVAL, "bad key type: JSON has text keys only, not %.*s",
+						   STR_ARG(cel_type_of(keys[i])->name));
 		r = cel_json_value(w, item, depth + 1, &values[i]);
 		if (r)
 			return r;

@@ -102,7 +102,10 @@ static struct cel_value collected(struct cel_work *w, const struct cel_items *it
 	return items->keys ? cel_of_map(w->arena, items->keys, values, items->n) : cel_of_list(w->arena, values, items->n);
 }
 
-static bool is_strong(const struct cel_field *f) { return f->en && f->en->strong; }
+static bool is_strong(const struct cel_field *f)
+{
+	return f->en && f->en->strong;
+}
 
 /* Numbers were collected; CEL sees values of the enum, the numbers stay as what is stored. */
 static int see_enum(struct cel_build *b, struct cel_part *p)

@@ -46,7 +46,7 @@ static bool unfold(const struct cel_expr *e, struct chain *ch)
 		ch->n = 1;
 		return true;
 	}
-	if (e->kind != CEL_X_SELECT || e->select.test_only || e->select.optional || !unfold(e->select.operand, ch) ||
+	if (e->kind != CEL_X_SELECT || e->select.test_only || !unfold(e->select.operand, ch) ||
 		ch->n == CHAIN_MAX)
 		return false;
 	ch->parts[ch->n++] = e->select.field;

@@ -325,10 +325,10 @@ static uint32_t selection(struct compiler *c, const struct cel_expr *e)
 	c->top = top;
 	dst = cc_temp(c);
 	k = cc_key(c, cel_of_str(e->select.field), false);
-	if (!e->select.test_only && !e->select.optional)
+	if (!e->select.test_only)
 		cc_at(c, cc_emit(c, op_field, e, dst, reg, cc_state(c), 1))->p = k;
 	else
-		cc_at(c, cc_emit(c, e->select.test_only ? op_has : op_field_optional, e, dst, reg, 0, 1))->p = k;
+		cc_at(c, cc_emit(c, op_has, e, dst, reg, 0, 1))->p = k;
 	return dst;
 }
 

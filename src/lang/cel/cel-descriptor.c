@@ -8,15 +8,15 @@
 
 #include "lang/cel/cel-wire.h"
 
-struct features { /* of FeatureSet: what editions made settable */
+struct features {                     /* of FeatureSet: what editions made settable */
 	bool implicit, packed, delimited; /* field_presence IMPLICIT, repeated_field_encoding, message_encoding */
 };
 struct reader {
-	struct arena    *arena;
+	struct arena *arena;
 	struct cel_fill *fill;
-	struct err      *err;
-	str              file;
-	bool             proto3;
+	struct err *err;
+	str file;
+	bool proto3;
 };
 
 static int malformed(struct reader *r, const char *what)
@@ -24,7 +24,10 @@ static int malformed(struct reader *r, const char *what)
 	return err_set(r->err, WEIR_EPARSE, "descriptors%s%.*s: malformed %s", r->file.len ? ": " : "", STR_ARG(r->file), what);
 }
 
-static int no_room(struct reader *r) { return arena_check(r->arena, "message types", r->err); }
+static int no_room(struct reader *r)
+{
+	return arena_check(r->arena, "message types", r->err);
+}
 
 /* for (each record `rec` of `bytes`): ret is false at the end, *bad when the bytes are not records. */
 static bool next(struct cel_wire *w, struct cel_record *rec, bool *bad)
@@ -36,8 +39,7 @@ static bool next(struct cel_wire *w, struct cel_record *rec, bool *bad)
 	*bad = true;
 	return false;
 }
-#define EACH_RECORD(w, rec, bad) \
-	for (struct cel_record rec; next(&(w), &rec, &(bad));)
+#define EACH_RECORD(w, rec, bad) for (struct cel_record rec; next(&(w), &rec, &(bad));)
 
 static int full_name(struct reader *r, str scope, str name, str *ret)
 {
@@ -77,8 +79,8 @@ static int read_options(struct reader *r, str bytes, uint32_t number, struct fea
 	int e = 0;
 
 	EACH_RECORD(w, rec, bad)
-		if (rec.number == number && rec.type == CEL_WIRE_BYTES && (e = read_features(r, rec.bytes, f)))
-			return e;
+	if (rec.number == number && rec.type == CEL_WIRE_BYTES && (e = read_features(r, rec.bytes, f)))
+		return e;
 	return bad ? malformed(r, "options") : 0;
 }
 
@@ -88,8 +90,8 @@ static bool option_bool(str bytes, uint32_t number, bool otherwise)
 	bool bad = false;
 
 	EACH_RECORD(w, rec, bad)
-		if (rec.number == number && rec.type == CEL_WIRE_VARINT)
-			otherwise = rec.u != 0;
+	if (rec.number == number && rec.type == CEL_WIRE_VARINT)
+		otherwise = rec.u != 0;
 	return otherwise;
 }
 
@@ -112,12 +114,15 @@ static int camel(struct reader *r, str name, str *ret)
 	return 0;
 }
 
-static str absolute(str name) { return name.len && name.ptr[0] == '.' ? str_sub(name, 1, name.len) : name; }
+static str absolute(str name)
+{
+	return name.len && name.ptr[0] == '.' ? str_sub(name, 1, name.len) : name;
+}
 
 struct field_record { /* FieldDescriptorProto, its numbers in order */
 	uint64_t number, label, type, oneof;
-	bool     in_oneof, optional3;
-	str      name, extendee, type_name, json_name, options, default_text;
+	bool in_oneof, optional3;
+	str name, extendee, type_name, json_name, options, default_text;
 };
 
 static int read_field_record(struct reader *r, str bytes, struct field_record *ret)
@@ -143,18 +148,22 @@ static int read_field_record(struct reader *r, str bytes, struct field_record *r
 		default: break;
 		}
 	}
-	if (bad || ret->type < CEL_FIELD_DOUBLE || ret->type > CEL_FIELD_SINT64 || ret->label < 1 || ret->label > 3 || ret->number > INT32_MAX ||
-		ret->oneof > 100000)
+	if (bad || ret->type < CEL_FIELD_DOUBLE || ret->type > CEL_FIELD_SINT64 || ret->label < 1 || ret->label > 3 ||
+		ret->number > INT32_MAX || ret->oneof > 100000)
 		return malformed(r, "field");
 	return 0;
 }
 
-static bool is_message_kind(enum cel_field_kind k) { return k == CEL_FIELD_MESSAGE || k == CEL_FIELD_GROUP; }
+static bool is_message_kind(enum cel_field_kind k)
+{
+	return k == CEL_FIELD_MESSAGE || k == CEL_FIELD_GROUP;
+}
 
 /* Does the field know "set to its default" from "not set"? */
 static bool has_presence(const struct cel_field *f, const struct field_record *d, struct features feat)
 {
-	return f->shape == CEL_SINGULAR && (!feat.implicit || d->in_oneof || d->optional3 || is_message_kind(f->kind) || f->extension);
+	return f->shape == CEL_SINGULAR &&
+		   (!feat.implicit || d->in_oneof || d->optional3 || is_message_kind(f->kind) || f->extension);
 }
 
 static int name_field(struct reader *r, str scope, const struct field_record *d, struct cel_field *f)
@@ -378,8 +387,8 @@ int cel_pool_add_descriptors(struct cel_pool *p, str bytes, struct err *reterr)
 	struct cel_wire w = cel_wire_of(bytes);
 
 	EACH_RECORD(w, rec, bad)
-		if (rec.number == 1 && rec.type == CEL_WIRE_BYTES && (e = read_file(&r, rec.bytes)))
-			return e;
+	if (rec.number == 1 && rec.type == CEL_WIRE_BYTES && (e = read_file(&r, rec.bytes)))
+		return e;
 	r.file = STR_NULL;
 	return bad ? malformed(&r, "set") : cel_fill_link(&fill, reterr);
 }

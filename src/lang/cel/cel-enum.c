@@ -11,14 +11,20 @@
 #include <inttypes.h>
 
 struct cel_enum_constant {
-	struct cel_opaque      head; /* first: reached by a cast */
+	struct cel_opaque head; /* first: reached by a cast */
 	const struct cel_enum *en;
-	int32_t                number;
+	int32_t number;
 };
 
-static const struct cel_enum_constant *constant(const struct cel_opaque *o) { return (const struct cel_enum_constant *)o; }
+static const struct cel_enum_constant *constant(const struct cel_opaque *o)
+{
+	return (const struct cel_enum_constant *)o;
+}
 
-static bool equal(const struct cel_opaque *a, const struct cel_opaque *b) { return constant(a)->number == constant(b)->number; }
+static bool equal(const struct cel_opaque *a, const struct cel_opaque *b)
+{
+	return constant(a)->number == constant(b)->number;
+}
 
 static void print(const struct cel_opaque *o, struct buf *out)
 {

@@ -81,7 +81,6 @@ struct cel_expr {
 			struct cel_expr *operand;
 			str              field;
 			bool             test_only; /* has(operand.field) */
-			bool             optional;  /* operand.?field */
 		} select; /* a qualified name of the environment becomes an IDENT in cel_check */
 		struct {
 			str                               function; /* "_+_", "size"; after cel_check qualified: "math.@max" */

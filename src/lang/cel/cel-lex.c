@@ -112,7 +112,7 @@ static bool lex_number(struct cel_lexer *l, struct cel_token *t)
 {
 	size_t whole = count(l, 0, is_digit), n = whole;
 
-	if (whole == 1 && peek(l, 0) == '0' && (peek(l, 1) == 'x' || peek(l, 1) == 'X') && is_hex(peek(l, 2)))
+	if (whole == 1 && peek(l, 0) == '0' && peek(l, 1) == 'x' && is_hex(peek(l, 2)))
 		return lex_integer(l, 2 + count(l, 2, is_hex), true, t);
 	if (peek(l, n) == '.' && is_digit(peek(l, n + 1)))
 		n += 1 + count(l, n + 1, is_digit);

@@ -6,7 +6,10 @@
 
 #include "lang/cel/cel-wire.h"
 
-static int no_room(struct cel_fill *f, struct err *reterr) { return arena_check(f->arena, "message types", reterr); }
+static int no_room(struct cel_fill *f, struct err *reterr)
+{
+	return arena_check(f->arena, "message types", reterr);
+}
 
 /* The sorted union of what the pool has and what is new. */
 static void *merged(struct cel_fill *f, const void *old, size_t n_old, const void *added, size_t n_added, size_t size,
@@ -36,7 +39,8 @@ static int merge(struct cel_fill *f, struct cel_pool *next, struct err *reterr)
 	next->files = merged(f, p->files, p->n_files, f->files, f->n_files, sizeof(str), cel_by_str);
 	next->types = merged(f, p->types, p->n_types, f->types, f->n_types, sizeof(*p->types), cel_by_type_name);
 	next->enums = merged(f, p->enums, p->n_enums, f->enums, f->n_enums, sizeof(*p->enums), cel_by_enum_name);
-	next->extensions = merged(f, p->extensions, p->n_extensions, f->extensions, f->n_extensions, sizeof(*p->extensions), cel_by_owner);
+	next->extensions =
+		merged(f, p->extensions, p->n_extensions, f->extensions, f->n_extensions, sizeof(*p->extensions), cel_by_owner);
 	next->extensions_by_name =
 		merged(f, p->extensions, p->n_extensions, f->extensions, f->n_extensions, sizeof(*p->extensions), cel_by_field_name);
 	next->n_files += f->n_files;
@@ -125,7 +129,8 @@ static int resolve_type(struct cel_fill *fill, const struct cel_pool *p, struct 
 
 static bool is_map_key(enum cel_field_kind k)
 {
-	return k != CEL_FIELD_DOUBLE && k != CEL_FIELD_FLOAT && k != CEL_FIELD_BYTES && k != CEL_FIELD_ENUM && k != CEL_FIELD_MESSAGE && k != CEL_FIELD_GROUP;
+	return k != CEL_FIELD_DOUBLE && k != CEL_FIELD_FLOAT && k != CEL_FIELD_BYTES && k != CEL_FIELD_ENUM &&
+		   k != CEL_FIELD_MESSAGE && k != CEL_FIELD_GROUP;
 }
 
 static bool is_entry(const struct cel_message_type *t)
@@ -172,7 +177,9 @@ static bool default_of(struct arena *a, const struct cel_field *f, struct cel_va
 	case CEL_T_BOOL: *ret = cel_of_bool(str_eqz(text, "true")); return true;
 	case CEL_T_UINT: ret->kind = CEL_UINT; return !text.ptr || str_to_u64(text, &ret->u);
 	case CEL_T_DOUBLE:
-		*ret = cel_of_double(str_eqz(text, "inf") ? __builtin_inf() : str_eqz(text, "-inf") ? -__builtin_inf() : __builtin_nan(""));
+		*ret = cel_of_double(str_eqz(text, "inf")    ? __builtin_inf()
+							 : str_eqz(text, "-inf") ? -__builtin_inf()
+													 : __builtin_nan(""));
 		if (str_eqz(text, "inf") || str_eqz(text, "-inf") || str_eqz(text, "nan"))
 			return true;
 		ret->d = 0;
@@ -284,4 +291,3 @@ int cel_fill_link(struct cel_fill *f, struct err *reterr)
 		*f->pool = next;
 	return r;
 }
-

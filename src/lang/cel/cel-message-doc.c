@@ -20,8 +20,8 @@ static int wrong(struct cel_work *w, const struct doc_node *n, const char *what)
 
 static int wrong_field(struct cel_work *w, const struct doc_node *n, const struct cel_field *f, const char *want)
 {
-	return err_set(w->err, WEIR_EINVAL, "%u:%u: field '%.*s' of %.*s takes %s", n->line, n->col, STR_ARG(f->name), STR_ARG(f->owner_name),
-				   want);
+	return err_set(w->err, WEIR_EINVAL, "%u:%u: field '%.*s' of %.*s takes %s", n->line, n->col, STR_ARG(f->name),
+				   STR_ARG(f->owner_name), want);
 }
 
 /* --- scalars --- */
@@ -66,8 +66,7 @@ static int read_uint(struct cel_work *w, const struct cel_field *f, const struct
 	bool wide = f->kind == CEL_FIELD_UINT64 || f->kind == CEL_FIELD_FIXED64, negative;
 	uint64_t u;
 
-	if (!node_integer(n, &negative, &u) || (negative && u) ||
-		(!wide && u > UINT32_MAX))
+	if (!node_integer(n, &negative, &u) || (negative && u) || (!wide && u > UINT32_MAX))
 		return wrong_field(w, n, f, wide ? "a whole number from 0 on, of 64 bits" : "a whole number from 0 on, of 32 bits");
 	*ret = cel_of_uint(u);
 	return 0;
@@ -199,8 +198,9 @@ static int read_time(struct cel_work *w, const struct cel_message_type *t, const
 	bool is_time = t->wkt == CEL_WKT_TIMESTAMP;
 
 	if (n->kind != DOC_STR || !(is_time ? cel_timestamp_parse : cel_duration_parse_json)(n->s, ret))
-		return wrong(w, n, is_time ? "a time must be text like \"2026-01-31T12:00:00Z\", years 1 to 9999"
-								   : "a duration must be text like \"1.5s\", at most 292 years");
+		return wrong(w, n,
+					 is_time ? "a time must be text like \"2026-01-31T12:00:00Z\", years 1 to 9999"
+							 : "a duration must be text like \"1.5s\", at most 292 years");
 	return 0;
 }
 
@@ -238,10 +238,11 @@ static int read_field_mask(struct cel_work *w, const struct cel_message_type *t,
 }
 
 /* A map as a message; skip: a key that is no field of it, or NULL. */
-static int read_message(struct cel_work *w, const struct cel_message_type *t, const struct doc_node *n, uint32_t depth, const char *skip,
-						struct cel_value *ret, const struct cel_value **ret_raw);
+static int read_message(struct cel_work *w, const struct cel_message_type *t, const struct doc_node *n, uint32_t depth,
+						const char *skip, struct cel_value *ret, const struct cel_value **ret_raw);
 
-static int read_any(struct cel_work *w, const struct doc_node *n, uint32_t depth, struct cel_value *ret, const struct cel_value **ret_raw)
+static int read_any(struct cel_work *w, const struct doc_node *n, uint32_t depth, struct cel_value *ret,
+					const struct cel_value **ret_raw)
 {
 	const struct doc_node *url = doc_get(n, "@type"), *value = doc_get(n, "value");
 	const struct cel_message_type *t;
@@ -270,8 +271,8 @@ static int read_any(struct cel_work *w, const struct doc_node *n, uint32_t depth
 
 /* --- messages --- */
 
-static int read_item(struct cel_work *w, const struct cel_field *f, const struct doc_node *n, uint32_t depth, struct cel_value *ret,
-					 const struct cel_value **ret_raw)
+static int read_item(struct cel_work *w, const struct cel_field *f, const struct doc_node *n, uint32_t depth,
+					 struct cel_value *ret, const struct cel_value **ret_raw)
 {
 	*ret_raw = NULL;
 	return f->msg ? read_typed(w, f->msg, n, depth + 1, ret, ret_raw) : read_scalar(w, f, n, ret);
@@ -353,12 +354,13 @@ static int read_field(struct cel_build *b, const struct doc_pair *p)
 	int r;
 
 	if (!f)
-		return err_set(b->w->err, WEIR_EINVAL, "%u:%u: %.*s has no field '%.*s'", p->line, p->col, STR_ARG(b->type->name), STR_ARG(p->key));
+		return err_set(b->w->err, WEIR_EINVAL, "%u:%u: %.*s has no field '%.*s'", p->line, p->col, STR_ARG(b->type->name),
+					   STR_ARG(p->key));
 	if (is_unset(f, p->value))
 		return 0;
 	if (part_taken(b, f) || oneof_taken(b, f))
-		return err_set(b->w->err, WEIR_EINVAL, "%u:%u: field '%.*s' of %.*s is set twice, or another of its oneof is", p->line, p->col,
-					   STR_ARG(f->name), STR_ARG(b->type->name));
+		return err_set(b->w->err, WEIR_EINVAL, "%u:%u: field '%.*s' of %.*s is set twice, or another of its oneof is", p->line,
+					   p->col, STR_ARG(f->name), STR_ARG(b->type->name));
 	if (f->shape == CEL_MAPPED)
 		r = read_map(b, f, p->value, &made.items);
 	else if (f->shape == CEL_REPEATED)
@@ -372,8 +374,8 @@ static int read_field(struct cel_build *b, const struct doc_pair *p)
 	return r;
 }
 
-static int read_message(struct cel_work *w, const struct cel_message_type *t, const struct doc_node *n, uint32_t depth, const char *skip,
-						struct cel_value *ret, const struct cel_value **ret_raw)
+static int read_message(struct cel_work *w, const struct cel_message_type *t, const struct doc_node *n, uint32_t depth,
+						const char *skip, struct cel_value *ret, const struct cel_value **ret_raw)
 {
 	struct cel_build b;
 	int r = 0;

@@ -147,7 +147,9 @@ static int write_fields(struct writer *w, const struct cel_message *m, bool firs
 		struct cel_value v = s->raw ? *s->raw : s->v;
 
 		key(w, &first, s->f->json_name);
-		r = s->f->shape == CEL_MAPPED ? map(w, s->f, v.map) : s->f->shape == CEL_REPEATED ? list(w, s->f, v.list) : single(w, s->f, v);
+		r = s->f->shape == CEL_MAPPED     ? map(w, s->f, v.map)
+			: s->f->shape == CEL_REPEATED ? list(w, s->f, v.list)
+										  : single(w, s->f, v);
 	}
 	return r;
 }
@@ -192,7 +194,8 @@ static int field_mask(struct writer *w, const struct cel_message *m)
 			if (c == '_' && j + 1 < path.len && path.s[j + 1] >= 'a' && path.s[j + 1] <= 'z')
 				c = (char)(path.s[++j] - 'a' + 'A');
 			else if ((c >= 'A' && c <= 'Z') || c == '_' || c == ',')
-				return err_set(w->err, WEIR_EINVAL, "no JSON form: a path of a google.protobuf.FieldMask is not lower_snake_case");
+				return err_set(w->err, WEIR_EINVAL,
+							   "no JSON form: a path of a google.protobuf.FieldMask is not lower_snake_case");
 			buf_add_json(w->out, str_n(&c, 1));
 		}
 	}

@@ -8,14 +8,17 @@
 
 #include <inttypes.h>
 
-bool cel_time_in_range(int64_t seconds, int32_t nanos) { return cel_timestamp_ok(seconds) && nanos >= 0 && nanos <= 999999999; }
+bool cel_time_in_range(int64_t seconds, int32_t nanos)
+{
+	return cel_timestamp_ok(seconds) && nanos >= 0 && nanos <= 999999999;
+}
 
 bool cel_duration_in_range(int64_t seconds, int32_t nanos)
 {
 	__int128 all = (__int128)seconds * 1000000000 + nanos;
 
-	return nanos >= -999999999 && nanos <= 999999999 && !(seconds > 0 && nanos < 0) && !(seconds < 0 && nanos > 0) && all >= INT64_MIN &&
-		   all <= INT64_MAX;
+	return nanos >= -999999999 && nanos <= 999999999 && !(seconds > 0 && nanos < 0) && !(seconds < 0 && nanos > 0) &&
+		   all >= INT64_MIN && all <= INT64_MAX;
 }
 
 /* No digits, or 3, 6 or 9 of them. */

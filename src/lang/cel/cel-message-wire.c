@@ -136,7 +136,8 @@ static int read_record(struct cel_build *b, const struct cel_record *rec)
 {
 	const struct cel_field *f = cel_message_field_number(b->w->pool, b->type, rec->number);
 	enum cel_wire_type want = f ? wire_of(f->kind) : CEL_WIRE_END;
-	bool packed = f && f->shape == CEL_REPEATED && rec->type == CEL_WIRE_BYTES && want != CEL_WIRE_BYTES && want != CEL_WIRE_START;
+	bool packed =
+		f && f->shape == CEL_REPEATED && rec->type == CEL_WIRE_BYTES && want != CEL_WIRE_BYTES && want != CEL_WIRE_START;
 	struct cel_part *p;
 	int r;
 
@@ -210,8 +211,8 @@ int cel_parse_bytes(struct cel_work *w, const struct cel_message_type *t, str by
 	return r ? r : cel_build_finish(&b, ret, ret_raw);
 }
 
-int cel_message_parse(struct arena *a, const struct cel_pool *p, const struct cel_message_type *t, str bytes, struct cel_value *ret,
-					  struct err *reterr)
+int cel_message_parse(struct arena *a, const struct cel_pool *p, const struct cel_message_type *t, str bytes,
+					  struct cel_value *ret, struct err *reterr)
 {
 	struct err err = { 0 };
 	struct cel_work w = { a, p ? p : t->pool, reterr ? reterr : &err };
@@ -344,7 +345,9 @@ static void write_any(const struct cel_any *any, struct buf *out)
 
 static void write_json_value(const struct cel_message_type *t, struct cel_value v, struct buf *out)
 {
-	static const uint8_t index[] = { [CEL_NULL] = 0, [CEL_DOUBLE] = 1, [CEL_STRING] = 2, [CEL_BOOL] = 3, [CEL_MAP] = 4, [CEL_LIST] = 5 };
+	static const uint8_t index[] = {
+		[CEL_NULL] = 0, [CEL_DOUBLE] = 1, [CEL_STRING] = 2, [CEL_BOOL] = 3, [CEL_MAP] = 4, [CEL_LIST] = 5
+	};
 
 	write_single(&t->fields[index[v.kind]], v.kind == CEL_NULL ? cel_of_int(0) : v, out);
 }

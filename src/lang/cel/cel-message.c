@@ -104,9 +104,15 @@ struct cel_value cel_message_get(struct arena *a, const struct cel_message *m, c
 	return s ? s->v : f->unset;
 }
 
-bool cel_message_has(const struct cel_message *m, const struct cel_field *f) { return slot_of(m, f) != NULL; }
+bool cel_message_has(const struct cel_message *m, const struct cel_field *f)
+{
+	return slot_of(m, f) != NULL;
+}
 
-const struct cel_message_type *cel_message_type_of(const struct cel_message *m) { return m->type; }
+const struct cel_message_type *cel_message_type_of(const struct cel_message *m)
+{
+	return m->type;
+}
 
 /* By content where both can be unpacked, else byte by byte. */
 static bool any_equal(const struct cel_any *a, const struct cel_any *b, uint64_t *work)

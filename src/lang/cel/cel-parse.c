@@ -18,6 +18,8 @@ static bool step(struct cel_expander *x)
 		return false;
 	if (cel_lex(&x->lexer, &x->token))
 		return true;
+	if (x->arena->failed)
+		return cel_x_no_memory(x);
 	cel_x_fail(x, WEIR_EPARSE, x->token.line, x->token.col, "%s", x->lexer.problem);
 	return false;
 }

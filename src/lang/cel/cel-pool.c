@@ -1,8 +1,8 @@
 /* cel-pool.c - the pool of message types, enums and extensions: filling and finding (cel-message.h).
  *
  * Everything is in sorted arrays and found by bisection: no hash to attack, nothing to free but the arena. Filling declares all
- * types of a set first and links them afterwards (cel-link.c) into copies of the arrays, so that a set that does not fit together leaves the
- * pool as it was. A filled pool is read by any number of threads. */
+ * types of a set first and links them afterwards (cel-link.c) into copies of the arrays, so that a set that does not fit together
+ * leaves the pool as it was. A filled pool is read by any number of threads. */
 #include "base/base.h"
 #include "lang/cel/cel-message-internal.h"
 
@@ -50,7 +50,10 @@ static int by_value_name(const void *a, const void *b)
 	return str_cmp(((const struct cel_enum_value *)a)->name, ((const struct cel_enum_value *)b)->name);
 }
 
-int cel_by_str(const void *a, const void *b) { return str_cmp(*(const str *)a, *(const str *)b); }
+int cel_by_str(const void *a, const void *b)
+{
+	return str_cmp(*(const str *)a, *(const str *)b);
+}
 
 static void *find(const void *key, const void *base, size_t n, size_t size, int (*cmp)(const void *, const void *))
 {
@@ -65,12 +68,16 @@ void cel_sort(void *base, size_t n, size_t size, int (*cmp)(const void *, const 
 
 struct cel_message_type *cel_pool_any_message(const struct cel_pool *p, str name)
 {
-	struct cel_message_type key = { .name = name }, *k = &key, **t = find(&k, p->types, p->n_types, sizeof(*p->types), cel_by_type_name);
+	struct cel_message_type key = { .name = name }, *k = &key,
+							**t = find(&k, p->types, p->n_types, sizeof(*p->types), cel_by_type_name);
 
 	return t ? *t : NULL;
 }
 
-bool cel_pool_has_file(const struct cel_pool *p, str name) { return find(&name, p->files, p->n_files, sizeof(str), cel_by_str) != NULL; }
+bool cel_pool_has_file(const struct cel_pool *p, str name)
+{
+	return find(&name, p->files, p->n_files, sizeof(str), cel_by_str) != NULL;
+}
 
 const struct cel_message_type *cel_pool_message(const struct cel_pool *p, str full_name)
 {
@@ -81,12 +88,16 @@ const struct cel_message_type *cel_pool_message(const struct cel_pool *p, str fu
 
 const struct cel_enum *cel_pool_enum_type(const struct cel_pool *p, str full_name)
 {
-	struct cel_enum key = { .name = full_name }, *k = &key, **e = find(&k, p->enums, p->n_enums, sizeof(*p->enums), cel_by_enum_name);
+	struct cel_enum key = { .name = full_name }, *k = &key,
+					**e = find(&k, p->enums, p->n_enums, sizeof(*p->enums), cel_by_enum_name);
 
 	return e ? *e : NULL;
 }
 
-bool cel_pool_enum(const struct cel_pool *p, str full_name) { return cel_pool_enum_type(p, full_name) != NULL; }
+bool cel_pool_enum(const struct cel_pool *p, str full_name)
+{
+	return cel_pool_enum_type(p, full_name) != NULL;
+}
 
 const struct cel_enum_value *cel_enum_by_name(const struct cel_enum *e, str name)
 {
@@ -162,9 +173,15 @@ const struct cel_field *cel_message_field_number(const struct cel_pool *p, const
 	return x ? *x : NULL;
 }
 
-const struct cel_type *cel_field_type(const struct cel_field *f) { return f->type; }
+const struct cel_type *cel_field_type(const struct cel_field *f)
+{
+	return f->type;
+}
 
-const struct cel_type *cel_message_type_type(const struct cel_message_type *t) { return t->type; }
+const struct cel_type *cel_message_type_type(const struct cel_message_type *t)
+{
+	return t->type;
+}
 
 /* --- filling --- */
 
@@ -185,14 +202,20 @@ bool cel_grow(struct arena *a, void **items, size_t *cap, size_t n, size_t size)
 	return true;
 }
 
-void cel_fill_init(struct cel_fill *f, struct cel_pool *p) { *f = (struct cel_fill){ .arena = p->arena, .pool = p }; }
+void cel_fill_init(struct cel_fill *f, struct cel_pool *p)
+{
+	*f = (struct cel_fill){ .arena = p->arena, .pool = p };
+}
 
-static int no_room(struct cel_fill *f, struct err *reterr) { return arena_check(f->arena, "message types", reterr); }
+static int no_room(struct cel_fill *f, struct err *reterr)
+{
+	return arena_check(f->arena, "message types", reterr);
+}
 
-#define FILL_ADD(f, what, item)                                                                                              \
-	(cel_grow((f)->arena, (void **)&(f)->what, &(f)->cap_##what, (f)->n_##what, sizeof(*(f)->what))                           \
-	     ? ((f)->what[(f)->n_##what++] = (item), 0)                                                                          \
-	     : no_room((f), reterr))
+#define FILL_ADD(f, what, item)                                                                                                  \
+	(cel_grow((f)->arena, (void **)&(f)->what, &(f)->cap_##what, (f)->n_##what, sizeof(*(f)->what))                              \
+		 ? ((f)->what[(f)->n_##what++] = (item), 0)                                                                              \
+		 : no_room((f), reterr))
 
 int cel_fill_type(struct cel_fill *f, struct cel_message_type *t, struct err *reterr)
 {
@@ -211,9 +234,15 @@ int cel_fill_enum(struct cel_fill *f, struct cel_enum *e, struct err *reterr)
 	return FILL_ADD(f, enums, e);
 }
 
-int cel_fill_extension(struct cel_fill *f, struct cel_field *x, struct err *reterr) { return FILL_ADD(f, extensions, x); }
+int cel_fill_extension(struct cel_fill *f, struct cel_field *x, struct err *reterr)
+{
+	return FILL_ADD(f, extensions, x);
+}
 
-int cel_fill_file(struct cel_fill *f, str name, struct err *reterr) { return FILL_ADD(f, files, name); }
+int cel_fill_file(struct cel_fill *f, str name, struct err *reterr)
+{
+	return FILL_ADD(f, files, name);
+}
 
 int cel_pool_new(struct arena *a, struct cel_pool **ret, struct err *reterr)
 {

@@ -39,9 +39,15 @@ static bool fixed(struct cel_wire *w, unsigned n, uint64_t *ret)
 	return true;
 }
 
-bool cel_wire_fixed32(struct cel_wire *w, uint64_t *ret) { return fixed(w, 4, ret); }
+bool cel_wire_fixed32(struct cel_wire *w, uint64_t *ret)
+{
+	return fixed(w, 4, ret);
+}
 
-bool cel_wire_fixed64(struct cel_wire *w, uint64_t *ret) { return fixed(w, 8, ret); }
+bool cel_wire_fixed64(struct cel_wire *w, uint64_t *ret)
+{
+	return fixed(w, 8, ret);
+}
 
 static bool payload(struct cel_wire *w, struct cel_record *r)
 {
@@ -139,9 +145,15 @@ static void put_fixed(struct buf *out, unsigned n, uint64_t u)
 	buf_add(out, bytes, n);
 }
 
-void cel_wire_put_fixed32(struct buf *out, uint32_t u) { put_fixed(out, 4, u); }
+void cel_wire_put_fixed32(struct buf *out, uint32_t u)
+{
+	put_fixed(out, 4, u);
+}
 
-void cel_wire_put_fixed64(struct buf *out, uint64_t u) { put_fixed(out, 8, u); }
+void cel_wire_put_fixed64(struct buf *out, uint64_t u)
+{
+	put_fixed(out, 8, u);
+}
 
 void cel_wire_put_bytes(struct buf *out, str s)
 {

@@ -12,11 +12,11 @@ struct cel_wire { /* what is left to read */
 	const char *p, *end;
 };
 struct cel_record { /* one field as it stands in the bytes */
-	uint32_t           number;
+	uint32_t number;
 	enum cel_wire_type type;
-	uint64_t           u;     /* VARINT, FIXED32, FIXED64 */
-	str                bytes; /* BYTES: the payload; START: what is between the two marks of the group */
-	str                whole; /* the record with its tag */
+	uint64_t u; /* VARINT, FIXED32, FIXED64 */
+	str bytes;  /* BYTES: the payload; START: what is between the two marks of the group */
+	str whole;  /* the record with its tag */
 };
 
 static inline struct cel_wire cel_wire_of(str s)
@@ -32,8 +32,14 @@ bool cel_wire_fixed64(struct cel_wire *w, uint64_t *ret);
 /* The next record; false when it is malformed (number 0, unknown wire type, cut off, groups without end or deeper than 100). */
 bool cel_wire_next(struct cel_wire *w, struct cel_record *ret);
 
-static inline int64_t cel_zigzag_decode(uint64_t u) { return (int64_t)(u >> 1) ^ -(int64_t)(u & 1); }
-static inline uint64_t cel_zigzag_encode(int64_t i) { return ((uint64_t)i << 1) ^ (uint64_t)(i >> 63); }
+static inline int64_t cel_zigzag_decode(uint64_t u)
+{
+	return (int64_t)(u >> 1) ^ -(int64_t)(u & 1);
+}
+static inline uint64_t cel_zigzag_encode(int64_t i)
+{
+	return ((uint64_t)i << 1) ^ (uint64_t)(i >> 63);
+}
 
 void cel_wire_put_varint(struct buf *out, uint64_t u);
 void cel_wire_put_tag(struct buf *out, uint32_t number, enum cel_wire_type type);

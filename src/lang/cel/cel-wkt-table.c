@@ -5,22 +5,26 @@
 #include "lang/cel/cel-message-internal.h"
 
 struct known {
-	const char            *name;
-	enum cel_wkt           wkt;
+	const char *name;
+	enum cel_wkt wkt;
 	const struct cel_type *type; /* NULL: a message for CEL */
 };
 
 struct row {
-	const char         *type, *field; /* field NULL: a type without fields */
-	int32_t             number;
+	const char *type, *field; /* field NULL: a type without fields */
+	int32_t number;
 	enum cel_field_kind kind;
-	enum cel_shape      shape;
-	const char         *type_name;
-	int32_t             oneof; /* -1: in none */
+	enum cel_shape shape;
+	const char *type_name;
+	int32_t oneof; /* -1: in none */
 };
 #define G "google.protobuf."
-#define WRAPPER(name, kind) { G name, "value", 1, kind, CEL_SINGULAR, NULL, -1 }
-static const struct row rows[] = { /* the fields of a type stand together */
+#define WRAPPER(name, kind)                                                                                                      \
+	{                                                                                                                            \
+		G name, "value", 1, kind, CEL_SINGULAR, NULL, -1                                                                         \
+	}
+static const struct row rows[] = {
+	/* the fields of a type stand together */
 	WRAPPER("BoolValue", CEL_FIELD_BOOL),
 	WRAPPER("BytesValue", CEL_FIELD_BYTES),
 	WRAPPER("DoubleValue", CEL_FIELD_DOUBLE),
@@ -49,15 +53,20 @@ static const struct row rows[] = { /* the fields of a type stand together */
 	{ G "FieldMask", "paths", 1, CEL_FIELD_STRING, CEL_REPEATED, NULL, -1 },
 	{ G "Empty", NULL, 0, CEL_FIELD_BOOL, CEL_SINGULAR, NULL, -1 },
 };
-static const char *const files[] = { "google/protobuf/any.proto",       "google/protobuf/duration.proto", "google/protobuf/empty.proto",
-									 "google/protobuf/field_mask.proto", "google/protobuf/struct.proto",
-									 "google/protobuf/timestamp.proto",  "google/protobuf/wrappers.proto" };
+static const char *const files[] = { "google/protobuf/any.proto",     "google/protobuf/duration.proto",
+									 "google/protobuf/empty.proto",   "google/protobuf/field_mask.proto",
+									 "google/protobuf/struct.proto",  "google/protobuf/timestamp.proto",
+									 "google/protobuf/wrappers.proto" };
 
 /* The types of wrappers, as the checker has them: wrapper(int) for Int32Value and Int64Value. */
-static const struct cel_type *const p_bool[] = { &cel_bool }, *const p_bytes[] = { &cel_bytes }, *const p_double[] = { &cel_double },
-									 *const p_int[] = { &cel_int }, *const p_string[] = { &cel_string }, *const p_uint[] = { &cel_uint },
-									 *const p_struct[] = { &cel_string, &cel_dyn };
-#define WRAPPER_TYPE(what) { .kind = CEL_T_WRAPPER, .name = STR("wrapper"), .params = p_##what, .n_params = 1 }
+static const struct cel_type *const p_bool[] = { &cel_bool }, *const p_bytes[] = { &cel_bytes },
+									*const p_double[] = { &cel_double }, *const p_int[] = { &cel_int },
+									*const p_string[] = { &cel_string }, *const p_uint[] = { &cel_uint },
+									*const p_struct[] = { &cel_string, &cel_dyn };
+#define WRAPPER_TYPE(what)                                                                                                       \
+	{                                                                                                                            \
+		.kind = CEL_T_WRAPPER, .name = STR("wrapper"), .params = p_##what, .n_params = 1                                         \
+	}
 static const struct cel_type w_bool = WRAPPER_TYPE(bool), w_bytes = WRAPPER_TYPE(bytes), w_double = WRAPPER_TYPE(double),
 							 w_int = WRAPPER_TYPE(int), w_string = WRAPPER_TYPE(string), w_uint = WRAPPER_TYPE(uint),
 							 struct_type = { .kind = CEL_T_MAP, .name = STR("map"), .params = p_struct, .n_params = 2 };

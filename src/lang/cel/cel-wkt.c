@@ -55,9 +55,7 @@ int cel_wkt_finish(struct cel_build *b, struct cel_value *ret, const struct cel_
 		url = part_or_unset(b, 0);
 		bytes = part_or_unset(b, 1);
 		return cel_any_of_bytes(b->w, str_n(url.s, url.len), str_n(bytes.s, bytes.len), b->depth, ret, ret_raw);
-	default: /* wrappers, Struct, ListValue: their only field */
-		*ret = part_or_unset(b, 0);
-		return 0;
+	default: /* wrappers, Struct, ListValue: their only field */ *ret = part_or_unset(b, 0); return 0;
 	}
 }
 
@@ -72,7 +70,9 @@ static int any_value(struct cel_work *w, const struct cel_any *made, struct cel_
 	if (!any || !raw)
 		return cel_work_nomem(w);
 	*any = *made;
-	any->msg = (struct cel_message){ .type = t, .depth = 1 + cel_value_depth(made->raw ? *made->raw : made->content), .unknown = STR("") };
+	any->msg = (struct cel_message){ .type = t,
+									 .depth = 1 + cel_value_depth(made->raw ? *made->raw : made->content),
+									 .unknown = STR("") };
 	*raw = (struct cel_value){ .kind = CEL_MESSAGE, .msg = &any->msg };
 	*ret = any->content;
 	*ret_raw = raw;
@@ -88,7 +88,8 @@ static str type_of_url(str url)
 	return str_sub(url, from, url.len);
 }
 
-int cel_any_of_bytes(struct cel_work *w, str url, str bytes, uint32_t depth, struct cel_value *ret, const struct cel_value **ret_raw)
+int cel_any_of_bytes(struct cel_work *w, str url, str bytes, uint32_t depth, struct cel_value *ret,
+					 const struct cel_value **ret_raw)
 {
 	struct cel_any any = { .url = url, .bytes = bytes.len ? bytes : STR("") };
 	struct err why = { 0 };
@@ -99,7 +100,8 @@ int cel_any_of_bytes(struct cel_work *w, str url, str bytes, uint32_t depth, str
 	if (!url.len)
 		any.content = cel_error_value(w->arena, "conversion error: a google.protobuf.Any without a type");
 	else if (!any.type)
-		any.content = cel_error_value(w->arena, "conversion error: a google.protobuf.Any of unknown type '%.*s'", STR_ARG(type_of_url(url)));
+		any.content = cel_error_value(w->arena, "conversion error: a google.protobuf.Any of unknown type '%.*s'",
+									  STR_ARG(type_of_url(url)));
 	else
 		r = cel_parse_bytes(&inner, any.type, any.bytes, depth + 1, &any.content, &any.raw);
 	if (r)
@@ -147,7 +149,8 @@ int cel_any_of_value(struct cel_work *w, struct cel_value in, struct cel_value *
 	else if (packed)
 		t = cel_pool_message(w->pool, str_z(packed));
 	if (!t)
-		return err_set(w->err, WEIR_EINVAL, "conversion error: %.*s cannot be packed into google.protobuf.Any", STR_ARG(cel_type_of(in)->name));
+		return err_set(w->err, WEIR_EINVAL, "conversion error: %.*s cannot be packed into google.protobuf.Any",
+					   STR_ARG(cel_type_of(in)->name));
 	if (in.kind == CEL_LIST || in.kind == CEL_MAP)
 		r = cel_json_value(w, in, 1, &in);
 	if (r)

@@ -183,7 +183,8 @@ void cel_unparse(const struct cel_ast *ast, struct buf *out);
 void cel_ast_print(const struct cel_ast *ast, bool checked, struct buf *out);
 
 /* Static bounds on what cel_eval will cost, from the sizes that `size_of` knows (an attribute such as "findings" or
- * "findings.@items.name": largest number of items or bytes; UINT64_MAX: not known). NULL: nothing is known. */
+ * "findings.@items.name": largest number of items or bytes; UINT64_MAX: not known). NULL: nothing is known. Functions are taken by the
+ * rule of their table: what an embedder's own adds to cel_call.cost is not in it. */
 struct cel_cost {
 	uint64_t min, max; /* UINT64_MAX: unbounded */
 };

@@ -218,13 +218,18 @@ def test_doctor():
     expect("refused port of API" in r.stdout, r.stdout)
 
 
+A_FILE = os.path.join(TOP, "flags.json")
+
+
 def arguments(command):
     """As many as the command needs at least: the words of its synopsis that stand outside of brackets and are no options' values."""
     words = command["args"].split()
-    return ["ABCDEFGH" for i, w in enumerate(words) if w[0] not in "[-" and (i == 0 or words[i - 1].lstrip("[")[0:1] != "-")]
+    return ["shop/beta" if w in ("SET", "PROJECT/NAME") else A_FILE if w == "FILE" else "ABCDEFGH" for i, w in enumerate(words) if w[0] not in "[-" and (i == 0 or words[i - 1].lstrip("[")[0:1] != "-")]
 
 
 def test_errors_without_a_server():
+    with open(A_FILE, "w", encoding="utf-8") as f:
+        f.write('{"flags": {}}')
     for c in TABLE:
         name = c["name"]
         if name in ALONE and name != "new":
@@ -263,6 +268,16 @@ def in_terminal(*argv, env=None, columns=80):
     os.close(fd)
     os.waitpid(pid, 0)
     return out.decode()
+
+
+def test_unknown_environment():
+    r = weir("config", "check", env={"WEIR_LISEN": "127.0.0.1:1"}, want=2)
+    expect("WEIR_LISEN, which weir does not know (did you mean WEIR_LISTEN?)" in r.stderr and not r.stdout, r.stderr)
+    weir("serve", env={"WEIR_DAT": TOP}, want=2)
+    weir("help", env={"WEIR_LISEN": "x"})
+    weir("config", "check", env={"WEIR_TEST_LISEN": "x", "WEIR_CONFORMANCE": "x"})
+    r = weir("action-release", env={"WEIR_LISEN": "x"}, want=2)  # a step's own variables are the workflow's business
+    expect("WEIR_LISEN" not in r.stderr, r.stderr)
 
 
 def test_colours():

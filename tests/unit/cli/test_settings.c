@@ -82,12 +82,48 @@ static void test_problems_have_their_place(void **st UNUSED)
 	unsetenv("WEIR_HTTP");
 }
 
+static void test_unknown_names_of_the_environment(void **st UNUSED)
+{
+	static const char *const known[] = { "WEIR_TOKEN", "WEIR_PUSH", "WEIR_CONFORMANCE", "WEIR_TEST_ANYTHING", "WEIR_STORY_KEEP", "WEIRD", "NOT_WEIR_X" };
+	static const struct {
+		const char *name, *says;
+	} unknown[] = {
+		{ "WEIR_LISEN", "the environment holds WEIR_LISEN, which weir does not know (did you mean WEIR_LISTEN?)" },
+		{ "WEIR_TOKN", "(did you mean WEIR_TOKEN?)" },
+		{ "WEIR_listen", "the environment holds WEIR_listen" },
+		{ "WEIR_", "the environment holds WEIR_," },
+		{ "WEIR_TEST", "the environment holds WEIR_TEST" },
+		{ "WEIR_SOMETHING_ELSE", "`weir manual` lists what it obeys" },
+	};
+	CLEANUP_ARENA struct arena a = ARENA_INIT(1 << 20);
+	struct settings            s;
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		struct err e = { 0 };
+
+		setenv(known[i], "s3cret", 1);
+		assert_ok(load("data: x\n", NULL, &a, &s, &e), &e);
+		unsetenv(known[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
+		struct err e = { 0 };
+
+		setenv(unknown[i].name, "s3cret", 1);
+		assert_err(load("data: x\n", NULL, &a, &s, &e), WEIR_EINVAL);
+		if (!strstr(e.msg, unknown[i].says) || strstr(e.msg, "s3cret"))
+			fail_msg("%s: %s", unknown[i].name, e.msg);
+		assert_string_equal(settings_get(&s, "listen"), "127.0.0.1:8420"); /* for the hidden commands, which go on */
+		unsetenv(unknown[i].name);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_flag_over_environment_over_file_over_default),
 		cmocka_unit_test(test_paths_count_from_the_file),
 		cmocka_unit_test(test_problems_have_their_place),
+		cmocka_unit_test(test_unknown_names_of_the_environment),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

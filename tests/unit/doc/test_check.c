@@ -111,6 +111,26 @@ static void test_text_and_numbers(void **s UNUSED)
 	arena_fini(&f.arena);
 }
 
+static void test_sizes(void **s UNUSED)
+{
+	struct fixture f;
+
+	setup(&f, "a: 64KiB\nb: 1.5GiB\nc: 512MB\nd: 5\ne: -1MiB\nf: MiB\ng: 99999999TiB\n");
+	assert_true(doc_want_size(&f.check, doc_get(f.doc, "a"), "a", 0, 1 << 20) == 64 << 10);
+	assert_true(doc_want_size(&f.check, doc_get(f.doc, "b"), "b", 0, 2LL << 30) == 1536LL << 20);
+	assert_true(doc_want_size(&f.check, NULL, "b", 1, 2) == 0);
+	expect(&f, NULL);
+	assert_true(doc_want_size(&f.check, doc_get(f.doc, "a"), "memory", 1 << 20, 3LL << 40) == 0);
+	expect(&f, "f.yml:1:4: memory must be from 1MiB to 3TiB");
+	for (const char *const *k = (const char *const[]){ "c", "d", "e", "f", "g", NULL }; *k; k++) {
+		assert_true(doc_want_size(&f.check, doc_get(f.doc, *k), "memory", 0, 1) == 0);
+		assert_int_equal(f.check.n_diags, 1);
+		assert_string_equal(f.check.diags[0].msg, "memory must be a size such as 64KiB, 512MiB or 2GiB");
+		doc_check_init(&f.check, &f.arena, "f.yml");
+	}
+	arena_fini(&f.arena);
+}
+
 static void test_durations_and_shares(void **s UNUSED)
 {
 	struct fixture f;
@@ -203,6 +223,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_maps_and_lists),         cmocka_unit_test(test_text_and_numbers),
+		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_durations_and_shares),   cmocka_unit_test(test_enums),
 		cmocka_unit_test(test_nearest),                cmocka_unit_test(test_many_problems_in_order),
 		cmocka_unit_test(test_full_arena),

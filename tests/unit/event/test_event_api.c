@@ -154,6 +154,11 @@ static void test_refusals(void **s UNUSED)
 	get("/api/v1/events?after=-1", "!400 ");
 	get("/api/v1/events?format=xml", "!400 ");
 	get("/events?type=nothing", "!400 ");
+	get("/events?after=1", "!400 {\"error\":{\"code\":\"EINVAL\",\"message\":\"unknown query name 'after'"); /* a stream goes on at last_event_id */
+	get("/events?last_event_id=x", "!400 ");
+	get("/api/v1/events?before=1", "!400 ");
+	get("/api/v1/events/newest?after=1", "!400 ");
+	get("/api/v1/events?limit=1&limit=2", "!400 ");
 }
 
 static void test_project_token(void **s UNUSED)

@@ -164,6 +164,44 @@ static void test_too_large_is_said(void **s UNUSED)
 	buf_fini(&b);
 }
 
+static void expect_severity(const char *path, const char *example, const char *rule, enum severity want)
+{
+	struct buf  b = BUF_INIT(1 << 20);
+	struct seen o;
+
+	cred_example(example, &b);
+	o = scan(str_z(path), buf_str(&b));
+	if (o.n != (want != SEVERITY_NONE) || (o.n && (o.last.severity != want || strcmp(o.rule, rule))))
+		fail_msg("%s in %s: %zu findings, the last '%s' of severity %d; not %d of '%s'", example, path, o.n, o.rule, (int)o.last.severity, (int)want, rule);
+	buf_fini(&b);
+}
+
+/* What refuses and what only warns: docs/reference/credentials.md. */
+static void test_levels(void **s UNUSED)
+{
+	expect_severity("src/a.py", "token = 'ghp_<c36>'", "github-token", SEVERITY_ERROR);
+	expect_severity("tests/a.py", "token = 'ghp_<c36>'", "github-token", SEVERITY_ERROR); /* the form proves it, wherever it stands */
+	expect_severity("src/a.py", "token = 'ghp_<a36>'", "github-token", SEVERITY_WARNING); /* its checksum does not fit */
+	expect_severity("src/a.py", "password = 'kX9!<a10>'", "generic-quoted", SEVERITY_ERROR);
+	expect_severity("tests/a.py", "password = 'kX9!<a10>'", "generic-quoted", SEVERITY_WARNING);
+	expect_severity("src/a.py", "password = 'abuser1234'", "generic-quoted", SEVERITY_WARNING);
+	expect_severity("src/a.py", "password = 'salasana'", "", SEVERITY_NONE);
+	expect_severity("src/a.py", "HEROKU_API_KEY=<x8>-<x4>-<x4>-<x4>-<x12>", "heroku-key", SEVERITY_ERROR);
+	expect_severity("src/a_test.go", "HEROKU_API_KEY=<x8>-<x4>-<x4>-<x4>-<x12>", "heroku-key", SEVERITY_WARNING);
+	expect_severity("src/a.go", "\"heroku_app_id\": \"<x8>-<x4>-<x4>-<x4>-<x12>\"", "", SEVERITY_NONE); /* an id */
+	expect_severity("go.sum", "digitalocean/godo v1 h1:<a43>=", "", SEVERITY_NONE);
+}
+
+static void test_decoded_values_are_judged(void **s UNUSED)
+{
+	expect_severity("a.py", "Authorization: Basic <p14>", "basic-authorization", SEVERITY_ERROR);
+	expect_severity("a.py", "Authorization: Basic dXNlcjpwYXNz", "basic-authorization", SEVERITY_WARNING); /* user:pass */
+	expect_severity("a.py", "Authorization: Basic <x24>", "", SEVERITY_NONE); /* no pair in it */
+	expect_severity("k.yaml", "apiVersion: v1\nkind: Secret\ndata:\n  password: a1g5IW12UTJ6Ug==\n", "kubernetes-secret", SEVERITY_ERROR);
+	expect_severity("k.yaml", "apiVersion: v1\nkind: Secret\ndata:\n  password: Y2hhbmdlbWU=\n", "", SEVERITY_NONE); /* changeme */
+	expect_severity("k.yaml", "apiVersion: v1\nkind: Secret\ndata:\n  type: \"postgresql\"\n", "", SEVERITY_NONE);
+}
+
 static void test_one_place_one_finding(void **s UNUSED)
 {
 	struct buf  b = BUF_INIT(1 << 20);
@@ -279,6 +317,8 @@ int main(void)
 		cmocka_unit_test(test_utf16),
 		cmocka_unit_test(test_huge_line_and_many_triggers),
 		cmocka_unit_test(test_too_large_is_said),
+		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_decoded_values_are_judged),
 		cmocka_unit_test(test_one_place_one_finding),
 		cmocka_unit_test(test_allow_comments_are_not_obeyed),
 		cmocka_unit_test(test_cache_file),

@@ -1,5 +1,5 @@
 /* Opening, resolving, single commits and blobs: against repositories made by git. */
-#include "fixture.h"
+#include "lib/gitfixture.h"
 
 static void test_open_and_resolve(void **s)
 {
@@ -135,11 +135,11 @@ static void test_dup_sees_the_quarantine(void **s)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_open_and_resolve, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_find, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_commit_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_read_path, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_dup_sees_the_quarantine, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_open_and_resolve, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_find, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_commit_read, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_read_path, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_dup_sees_the_quarantine, git_fixture_setup, git_fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* Files under a folder and differences, against `git ls-tree` and `git diff --name-status`. */
-#include "fixture.h"
+#include "lib/gitfixture.h"
 
 static int list(void *ctx, str path, unsigned mode, const char *id, struct err *reterr UNUSED)
 {
@@ -95,9 +95,9 @@ static void test_empty_tree_and_missing_objects(void **s)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_tree_each, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_diff, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_empty_tree_and_missing_objects, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tree_each, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_diff, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_empty_tree_and_missing_objects, git_fixture_setup, git_fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* Ranges and ancestry, against what `git rev-list` and `git merge-base` say about the same random history. */
-#include "fixture.h"
+#include "lib/gitfixture.h"
 
 static void check_range(struct fixture *f, const char *dir, const char *from, const char *to)
 {
@@ -175,12 +175,12 @@ static void test_shallow(void **s)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_random_history, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_random_history_of_one_second, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_long_branch_of_one_second, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_zero_means_any_ref, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_clock_skew_looks_at_more_never_less, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_shallow, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_random_history, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_random_history_of_one_second, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_long_branch_of_one_second, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_zero_means_any_ref, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_clock_skew_looks_at_more_never_less, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_shallow, git_fixture_setup, git_fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,10 @@ static void test_table(void **s UNUSED)
 		{ "wrong split goes before worse", { 0.05, 9, 0, 300, 1700, 9, 0 }, 9, 0, JUDGE_CANNOT, JUDGE_WHY_SAMPLE_RATIO },
 		{ "the old version fails", { 0.05, 2, 60, 10, 190, 2, 60 }, 2, 0, JUDGE_CANNOT, JUDGE_WHY_STABLE_SICK },
 		{ "clean fix of a dead old version", { 0.5, 0, 300, 310, 300, 0, 300 }, 2, 0, JUDGE_CANNOT, JUDGE_WHY_STABLE_SICK },
+		{ "the old version fails, said before it can be", { 0.5, 0, 12, 12, 12, 0, 12 }, 0, 0, JUDGE_UNDECIDED, JUDGE_WHY_FEW_STABLE },
+		{ "clean, but nearly all of it on the canary", { 0.9, 0, 0, 320, 36, 0, 0 }, 0, 0, JUDGE_UNDECIDED, JUDGE_WHY_FEW_STABLE },
+		{ "clean, and 50 answers of the old version", { 0.9, 0, 0, 450, 50, 0, 0 }, 0, 0, JUDGE_GOOD, JUDGE_WHY_ABSOLUTE },
+		{ "harm needs no word of the old version", { 0.9, 90, 0, 100, 10, 90, 0 }, 9, 0, JUDGE_WORSE, JUDGE_WHY_LABEL_TEST },
 		{ "all on one arm says nothing", { 0, 0, 50, 0, 1000, 0, 50 }, 0, 0, JUDGE_CANNOT, JUDGE_WHY_NO_TRAFFIC },
 	};
 
@@ -76,6 +80,47 @@ static void test_table(void **s UNUSED)
 			fail_msg("%s: expected %s (%s), seen %s (%s)", table[i].name, judge_call_name(table[i].call), judge_why_text(table[i].why),
 			         judge_call_name(v.call), judge_why_text(v.why));
 	}
+}
+
+/* m missing beside r records: m/(m+r), the segments have both. */
+static void test_missing_share(void **s UNUSED)
+{
+	struct judge_params  p = judge_defaults;
+	struct judge_segment seg[] = { { 0.05, 0, 0, 50, 950, 0, 0 }, { 0, 0, 0, 0, 1000, 0, 0 } };
+	struct judge_input   in = { seg, 2, 0, 1400, 0 };
+	struct judge_verdict v;
+	struct err           e = { 0 };
+
+	p.missing_max = 0.6;
+	assert_ok(judge_step(&p, &in, &v, &e), &e);
+	assert_near(v.missing_share, 0.7, 1e-12);
+	assert_int_equal(v.why, JUDGE_WHY_MISSING);
+	p.missing_max = 0.7;
+	assert_ok(judge_step(&p, &in, &v, &e), &e);
+	assert_int_not_equal(v.why, JUDGE_WHY_MISSING);
+	seg[1].canary_share = 1; /* the same in the bake */
+	seg[1].requests_canary = 1000;
+	seg[1].requests_stable = 0;
+	assert_ok(judge_step(&p, &in, &v, &e), &e);
+	assert_int_equal(v.call, JUDGE_GOOD);
+	p.missing_max = 0.6;
+	assert_ok(judge_step(&p, &in, &v, &e), &e);
+	assert_int_equal(v.why, JUDGE_WHY_MISSING);
+	in.missing_records = 2001;
+	assert_err(judge_step(&p, &in, &v, &e), WEIR_EINVAL);
+}
+
+static void test_without_the_guard_few_requests_suffice(void **s UNUSED)
+{
+	struct judge_params  p = judge_defaults;
+	struct judge_segment seg = { 0.9, 0, 0, 320, 36, 0, 0 };
+	struct judge_input   in = { &seg, 1, 0, 0, 0 };
+	struct judge_verdict v;
+	struct err           e = { 0 };
+
+	p.stable_sick = 0;
+	assert_ok(judge_step(&p, &in, &v, &e), &e);
+	assert_int_equal(v.call, JUDGE_GOOD);
 }
 
 static void test_values_of_one_error_by_hand(void **s UNUSED)
@@ -134,7 +179,7 @@ static void test_impossible_input_is_refused(void **s UNUSED)
 	static const struct judge_segment bad[] = {
 		{ -0.1, 0, 0, 0, 0, 0, 0 }, { 1.1, 0, 0, 0, 0, 0, 0 },   { NAN, 0, 0, 0, 0, 0, 0 },
 		{ 0.5, 2, 0, 1, 0, 0, 0 },  { 0.5, 0, 2, 0, 1, 0, 0 },   { 0.5, 0, 0, 1, 1, 2, 0 },
-		{ 0.5, 0, 0, 1, 1, 0, 2 },
+		{ 0.5, 0, 0, 1, 1, 0, 2 }, { 1, 0, 0, 1, 0, 2, 0 },
 	};
 	struct judge_segment many[JUDGE_SEGMENTS_MAX + 1] = { 0 };
 	struct judge_verdict v;
@@ -147,7 +192,6 @@ static void test_impossible_input_is_refused(void **s UNUSED)
 	}
 	struct judge_input in = { many, ARRAY_SIZE(many), 0, 0, 0 };
 	assert_err(judge_step(P, &in, &v, &e), WEIR_EINVAL);
-	assert_err(judge_first(P, 1, 2, 1, &v, &e), WEIR_EINVAL);
 }
 
 static void test_params_have_ranges(void **s UNUSED)
@@ -177,7 +221,10 @@ static void test_first_version(void **s UNUSED)
 	struct err           e = { 0 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		assert_ok(judge_first(P, table[i].n, table[i].k, table[i].clients, &v, &e), &e);
+		struct judge_segment seg = { 1, 0, 0, table[i].n, 0, table[i].k, 0 };
+		struct judge_input   in = { &seg, 1, table[i].clients, 0, 0 };
+
+		assert_ok(judge_step(P, &in, &v, &e), &e);
 		if (v.call != table[i].call)
 			fail_msg("%d of %d: %s", (int)table[i].k, (int)table[i].n, judge_call_name(v.call));
 	}
@@ -188,6 +235,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fewest_errors_of_the_published_table),
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_missing_share),
+		cmocka_unit_test(test_without_the_guard_few_requests_suffice),
 		cmocka_unit_test(test_values_of_one_error_by_hand),
 		cmocka_unit_test(test_segments_add_up_and_good_from_cuts),
 		cmocka_unit_test(test_no_overflow_at_either_end),

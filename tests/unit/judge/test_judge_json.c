@@ -16,6 +16,7 @@ static void test_written_read_and_judged_again(void **s UNUSED)
 	static const struct judge_segment cases[][2] = {
 		{ { 0.05, 2, 1, 40, 800, 3, 4 }, { 0.5, 1, 0, 10, 12, 1, 0 } },
 		{ { 0.05, 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 9, 0, 0 } },
+		{ { 0.05, 1, 1, 40, 800, 3, 4 }, { 1, 2, 0, 700, 0, 2, 0 } },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -285,7 +285,7 @@ static void test_memory(void **state)
 	assert_ok(fixture_parse(
 				  f, "[?m.?a, 2].map(v, {'a': v}).exists(w, w.a > n || x.y[0] == w) && l.transformMap(i, v, [i, v]) == {1: [2]}"),
 			  &f->err);
-	for (size_t max = 0; max < 400000 && !whole; max += 400) {
+	for (size_t max = 0; max < 400000 && !whole; max += 48) {
 		struct arena a = ARENA_INIT(max), tree = ARENA_INIT(1 << 20);
 		struct cel_ast *ast;
 		int r;
@@ -304,11 +304,35 @@ static void test_memory(void **state)
 	assert_true(whole);
 }
 
+/* An environment that does not fit says so, whichever allocation fails. */
+static void test_env_memory(void **state)
+{
+	struct fixture *f = *state;
+	bool whole = false;
+
+	for (size_t max = 0; max < (1 << 20) && !whole; max += max < 4096 ? 16 : 1008) {
+		struct arena a = ARENA_INIT(max);
+		struct cel_env *env;
+		int r = cel_env_new(&a, NULL, &env, &f->err);
+
+		if (!r)
+			r = cel_env_add_lib(env, &cel_lib_network, &f->err);
+		if (!r)
+			r = cel_env_add_var(env, "v", &cel_int, &f->err);
+		if (r != 0 && r != -WEIR_ELIMIT)
+			fail_msg("%zu bytes: %s", max, f->err.msg);
+		whole = !r;
+		arena_fini(&a);
+	}
+	assert_true(whole);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CEL_TEST(test_types),     CEL_TEST(test_problems),     CEL_TEST(test_problem_list), CEL_TEST(test_container),
-		CEL_TEST(test_type_text), CEL_TEST(test_declarations), CEL_TEST(test_large_types),  CEL_TEST(test_memory),
+		CEL_TEST(test_types),       CEL_TEST(test_problems),  CEL_TEST(test_problem_list),
+		CEL_TEST(test_container),   CEL_TEST(test_type_text), CEL_TEST(test_declarations),
+		CEL_TEST(test_large_types), CEL_TEST(test_memory),    CEL_TEST(test_env_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,10 +18,10 @@ static struct err err;
 enum { OPTIONAL = 1, REQUIRED, REPEATED };
 struct field {
 	const char *name;
-	int         number, label, kind;
+	int number, label, kind;
 	const char *type, *extendee, *value; /* of messages and enums; of extensions; the default */
-	int         oneof;                   /* 1-based; 0: none */
-	bool        optional3;
+	int oneof;                           /* 1-based; 0: none */
+	bool optional3;
 };
 
 static void put_text(struct buf *b, uint32_t number, str s)
@@ -102,50 +102,51 @@ static void put_types(struct buf *set)
 {
 	static const char *const colors[] = { "RED", "GREEN", "BLUE", NULL };
 	static const int color_numbers[] = { 0, 1, -7 };
-	static const struct field entry[] = { { "key", 1, OPTIONAL, CEL_FIELD_STRING }, { "value", 2, OPTIONAL, CEL_FIELD_INT32 }, { 0 } };
+	static const struct field entry[] = { { "key", 1, OPTIONAL, CEL_FIELD_STRING },
+										  { "value", 2, OPTIONAL, CEL_FIELD_INT32 },
+										  { 0 } };
 	static const struct field any_entry[] = { { "key", 1, OPTIONAL, CEL_FIELD_BOOL },
 											  { "value", 2, OPTIONAL, CEL_FIELD_MESSAGE, G "Any" },
 											  { 0 } };
-	static const struct field three[] = {
-		{ "i32", 1, OPTIONAL, CEL_FIELD_INT32 },
-		{ "u32", 2, OPTIONAL, CEL_FIELD_UINT32 },
-		{ "f32", 3, OPTIONAL, CEL_FIELD_FLOAT },
-		{ "text", 4, OPTIONAL, CEL_FIELD_STRING },
-		{ "opt", 5, OPTIONAL, CEL_FIELD_INT32, .oneof = 2, .optional3 = true },
-		{ "color", 6, OPTIONAL, CEL_FIELD_ENUM, ".t.Color" },
-		{ "one_a", 7, OPTIONAL, CEL_FIELD_INT64, .oneof = 1 },
-		{ "one_b", 8, OPTIONAL, CEL_FIELD_MESSAGE, ".t.Three", .oneof = 1 },
-		{ "many", 9, REPEATED, CEL_FIELD_SINT32 },
-		{ "names", 10, REPEATED, CEL_FIELD_MESSAGE, ".t.Three.NamesEntry" },
-		{ "sub", 11, OPTIONAL, CEL_FIELD_MESSAGE, ".t.Three" },
-		{ "any", 12, OPTIONAL, CEL_FIELD_MESSAGE, G "Any" },
-		{ "anys", 13, REPEATED, CEL_FIELD_MESSAGE, G "Any" },
-		{ "any_map", 14, REPEATED, CEL_FIELD_MESSAGE, ".t.Three.AnyMapEntry" },
-		{ "wrapped", 15, OPTIONAL, CEL_FIELD_MESSAGE, G "Int32Value" },
-		{ "wraps", 16, REPEATED, CEL_FIELD_MESSAGE, G "Int32Value" },
-		{ "time", 17, OPTIONAL, CEL_FIELD_MESSAGE, G "Timestamp" },
-		{ "span", 18, OPTIONAL, CEL_FIELD_MESSAGE, G "Duration" },
-		{ "dict", 19, OPTIONAL, CEL_FIELD_MESSAGE, G "Struct" },
-		{ "json", 20, OPTIONAL, CEL_FIELD_MESSAGE, G "Value" },
-		{ "list", 21, OPTIONAL, CEL_FIELD_MESSAGE, G "ListValue" },
-		{ "mask", 22, OPTIONAL, CEL_FIELD_MESSAGE, G "FieldMask" },
-		{ "empty", 23, OPTIONAL, CEL_FIELD_MESSAGE, G "Empty" },
-		{ "nothing", 24, OPTIONAL, CEL_FIELD_ENUM, G "NullValue" },
-		{ "raw", 25, OPTIONAL, CEL_FIELD_BYTES },
-		{ "d", 26, OPTIONAL, CEL_FIELD_DOUBLE },
-		{ "i64", 27, OPTIONAL, CEL_FIELD_INT64 },
-		{ "u64", 28, OPTIONAL, CEL_FIELD_UINT64 },
-		{ "flag", 29, OPTIONAL, CEL_FIELD_BOOL },
-		{ "subs", 30, REPEATED, CEL_FIELD_MESSAGE, ".t.Three" },
-		{ "fix32", 31, OPTIONAL, CEL_FIELD_FIXED32 },
-		{ "fix64", 32, OPTIONAL, CEL_FIELD_FIXED64 },
-		{ "sfix32", 33, OPTIONAL, CEL_FIELD_SFIXED32 },
-		{ "sfix64", 34, OPTIONAL, CEL_FIELD_SFIXED64 },
-		{ "s64", 35, OPTIONAL, CEL_FIELD_SINT64 },
-		{ "snake_case_name", 36, OPTIONAL, CEL_FIELD_INT32 },
-		{ "colors", 37, REPEATED, CEL_FIELD_ENUM, ".t.Color" },
-		{ "color_map", 38, REPEATED, CEL_FIELD_MESSAGE, ".t.Three.ColorMapEntry" },
-		{ 0 } };
+	static const struct field three[] = { { "i32", 1, OPTIONAL, CEL_FIELD_INT32 },
+										  { "u32", 2, OPTIONAL, CEL_FIELD_UINT32 },
+										  { "f32", 3, OPTIONAL, CEL_FIELD_FLOAT },
+										  { "text", 4, OPTIONAL, CEL_FIELD_STRING },
+										  { "opt", 5, OPTIONAL, CEL_FIELD_INT32, .oneof = 2, .optional3 = true },
+										  { "color", 6, OPTIONAL, CEL_FIELD_ENUM, ".t.Color" },
+										  { "one_a", 7, OPTIONAL, CEL_FIELD_INT64, .oneof = 1 },
+										  { "one_b", 8, OPTIONAL, CEL_FIELD_MESSAGE, ".t.Three", .oneof = 1 },
+										  { "many", 9, REPEATED, CEL_FIELD_SINT32 },
+										  { "names", 10, REPEATED, CEL_FIELD_MESSAGE, ".t.Three.NamesEntry" },
+										  { "sub", 11, OPTIONAL, CEL_FIELD_MESSAGE, ".t.Three" },
+										  { "any", 12, OPTIONAL, CEL_FIELD_MESSAGE, G "Any" },
+										  { "anys", 13, REPEATED, CEL_FIELD_MESSAGE, G "Any" },
+										  { "any_map", 14, REPEATED, CEL_FIELD_MESSAGE, ".t.Three.AnyMapEntry" },
+										  { "wrapped", 15, OPTIONAL, CEL_FIELD_MESSAGE, G "Int32Value" },
+										  { "wraps", 16, REPEATED, CEL_FIELD_MESSAGE, G "Int32Value" },
+										  { "time", 17, OPTIONAL, CEL_FIELD_MESSAGE, G "Timestamp" },
+										  { "span", 18, OPTIONAL, CEL_FIELD_MESSAGE, G "Duration" },
+										  { "dict", 19, OPTIONAL, CEL_FIELD_MESSAGE, G "Struct" },
+										  { "json", 20, OPTIONAL, CEL_FIELD_MESSAGE, G "Value" },
+										  { "list", 21, OPTIONAL, CEL_FIELD_MESSAGE, G "ListValue" },
+										  { "mask", 22, OPTIONAL, CEL_FIELD_MESSAGE, G "FieldMask" },
+										  { "empty", 23, OPTIONAL, CEL_FIELD_MESSAGE, G "Empty" },
+										  { "nothing", 24, OPTIONAL, CEL_FIELD_ENUM, G "NullValue" },
+										  { "raw", 25, OPTIONAL, CEL_FIELD_BYTES },
+										  { "d", 26, OPTIONAL, CEL_FIELD_DOUBLE },
+										  { "i64", 27, OPTIONAL, CEL_FIELD_INT64 },
+										  { "u64", 28, OPTIONAL, CEL_FIELD_UINT64 },
+										  { "flag", 29, OPTIONAL, CEL_FIELD_BOOL },
+										  { "subs", 30, REPEATED, CEL_FIELD_MESSAGE, ".t.Three" },
+										  { "fix32", 31, OPTIONAL, CEL_FIELD_FIXED32 },
+										  { "fix64", 32, OPTIONAL, CEL_FIELD_FIXED64 },
+										  { "sfix32", 33, OPTIONAL, CEL_FIELD_SFIXED32 },
+										  { "sfix64", 34, OPTIONAL, CEL_FIELD_SFIXED64 },
+										  { "s64", 35, OPTIONAL, CEL_FIELD_SINT64 },
+										  { "snake_case_name", 36, OPTIONAL, CEL_FIELD_INT32 },
+										  { "colors", 37, REPEATED, CEL_FIELD_ENUM, ".t.Color" },
+										  { "color_map", 38, REPEATED, CEL_FIELD_MESSAGE, ".t.Three.ColorMapEntry" },
+										  { 0 } };
 	static const struct field group[] = { { "id", 1, OPTIONAL, CEL_FIELD_INT32 }, { 0 } };
 	static const struct field two[] = { { "num", 1, OPTIONAL, CEL_FIELD_INT32, .value = "-32" },
 										{ "text", 2, OPTIONAL, CEL_FIELD_STRING, .value = "empty" },
@@ -247,7 +248,10 @@ static bool has(struct cel_value m, const char *field)
 	return cel_message_has(m.msg, cel_message_field(cel_message_type_of(m.msg), str_z(field)));
 }
 
-static struct cel_value text(const char *z) { return cel_of_str(str_z(z)); }
+static struct cel_value text(const char *z)
+{
+	return cel_of_str(str_z(z));
+}
 
 static void assert_error(struct cel_value v, const char *part)
 {
@@ -297,7 +301,10 @@ static struct cel_value again(struct cel_value m)
 	return parse(cel_message_type_of(m.msg), buf_str(&out));
 }
 
-static struct cel_value list1(struct cel_value v) { return cel_of_list(&arena, &v, 1); }
+static struct cel_value list1(struct cel_value v)
+{
+	return cel_of_list(&arena, &v, 1);
+}
 
 /* --- tests --- */
 
@@ -375,7 +382,8 @@ static void test_presence(void **state)
 
 static void test_defaults(void **state)
 {
-	struct cel_value m = cel_message_make(&arena, pool, two, NULL, NULL, 0), t = cel_message_make(&arena, pool, three, NULL, NULL, 0);
+	struct cel_value m = cel_message_make(&arena, pool, two, NULL, NULL, 0),
+					 t = cel_message_make(&arena, pool, three, NULL, NULL, 0);
 	struct cel_value raw = get(m, "raw");
 
 	(void)state;
@@ -437,8 +445,9 @@ static void test_assignment(void **state)
 	assert_true(cel_equal(get(make1(three, "json", cel_of_int(INT64_MAX)), "json"), text("9223372036854775807")));
 	assert_true(cel_equal(get(make1(three, "json", cel_of_uint(UINT64_MAX)), "json"), text("18446744073709551615")));
 	assert_true(cel_equal(get(make1(three, "json", cel_of_bytes(STR("foo"))), "json"), text("Zm9v")));
-	assert_true(cel_equal(get(make1(three, "json", (struct cel_value){ .kind = CEL_DURATION, .i = -1, .nanos = -500000000 }), "json"),
-						  text("-1.500s")));
+	assert_true(
+		cel_equal(get(make1(three, "json", (struct cel_value){ .kind = CEL_DURATION, .i = -1, .nanos = -500000000 }), "json"),
+				  text("-1.500s")));
 	assert_true(cel_equal(get(make1(three, "json", (struct cel_value){ .kind = CEL_TIMESTAMP, .nanos = 1000 }), "json"),
 						  text("1970-01-01T00:00:00.000001Z")));
 	m = get(make1(three, "json", make1(three, "i64", cel_of_int(3))), "json");
@@ -507,8 +516,9 @@ static void test_any(void **state)
 	/* in lists and maps: what is read is the content, what is written the Any */
 	a = make1(three, "anys", cel_of_list(&arena, items, 2));
 	assert_true(cel_equal(get(a, "anys").list->items[0], cel_of_int(1)));
-	assert_string_equal(to_json(a), "{\"anys\":[{\"@type\":\"type.googleapis.com/google.protobuf.Int64Value\",\"value\":\"1\"},"
-									"{\"@type\":\"type.googleapis.com/t.Three\",\"any\":{\"@type\":\"x/t.Three\",\"i32\":5,\"u32\":6}}]}");
+	assert_string_equal(to_json(a),
+						"{\"anys\":[{\"@type\":\"type.googleapis.com/google.protobuf.Int64Value\",\"value\":\"1\"},"
+						"{\"@type\":\"type.googleapis.com/t.Three\",\"any\":{\"@type\":\"x/t.Three\",\"i32\":5,\"u32\":6}}]}");
 	assert_true(cel_equal(again(a), a) && cel_equal(json(three, to_json(a)), a));
 	assert_err(cel_message_to_json(unknown.msg, &out, &err), WEIR_EINVAL);
 	assert_msg("no JSON form");
@@ -551,14 +561,15 @@ static void test_wire(void **state)
 	(void)state;
 	assert_int_equal(get(m, "i32").i, 150);
 	assert_int_equal(get(parse(three, STR("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")), "i32").i, -1);
-	assert_int_equal(get(parse(three, STR("\x08\x01\x08\x02")), "i32").i, 2); /* the last one counts */
+	assert_int_equal(get(parse(three, STR("\x08\x01\x08\x02")), "i32").i, 2);            /* the last one counts */
 	assert_int_equal(get(parse(three, STR("\x4a\x03\x01\x02\x03")), "many").list->n, 3); /* packed */
-	m = parse(three, STR("\x48\x01\x4a\x01\x02\x48\x03")); /* and not, mixed */
+	m = parse(three, STR("\x48\x01\x4a\x01\x02\x48\x03"));                               /* and not, mixed */
 	assert_int_equal(get(m, "many").list->items[0].i, -1);
 	assert_int_equal(get(m, "many").list->items[2].i, -2);
 	m = parse(three, STR("\x5a\x02\x08\x05\x5a\x02\x10\x06")); /* pieces of one message are merged */
 	assert_true(get(get(m, "sub"), "i32").i == 5 && get(get(m, "sub"), "u32").u == 6);
-	m = parse(three, STR("\x52\x03\x0a\x01k\x52\x05\x0a\x01k\x10\x07\x52\x00")); /* the last pair of a key; key and value left out */
+	m = parse(three,
+			  STR("\x52\x03\x0a\x01k\x52\x05\x0a\x01k\x10\x07\x52\x00")); /* the last pair of a key; key and value left out */
 	v = cel_map_get(get(m, "names").map, text("k"));
 	assert_true(v && v->i == 7);
 	v = cel_map_get(get(m, "names").map, text(""));
@@ -584,7 +595,8 @@ static const char *const every_json[] = {
 	"{\"mask\":\"a,fooBar.baz\",\"empty\":{}}",
 	"{\"raw\":\"/wA=\",\"d\":-0,\"i64\":\"-9223372036854775808\",\"u64\":\"18446744073709551615\",\"flag\":true}",
 	"{\"subs\":[{\"i32\":1},{}],\"fix32\":1,\"fix64\":\"2\",\"sfix32\":-3,\"sfix64\":\"-4\",\"s64\":\"-5\",\"snakeCaseName\":6}",
-	"{\"anyMap\":{\"true\":{\"@type\":\"x/google.protobuf.Duration\",\"value\":\"1s\"},\"false\":{\"@type\":\"x/t.Two\",\"num\":1}}}",
+	"{\"anyMap\":{\"true\":{\"@type\":\"x/google.protobuf.Duration\",\"value\":\"1s\"},\"false\":{\"@type\":\"x/"
+	"t.Two\",\"num\":1}}}",
 	"{\"f32\":\"-Infinity\",\"d\":\"NaN\"}",
 	"{\"f32\":0.1,\"color\":77,\"d\":0.1}",
 	"{\"f32\":16777216,\"d\":0.30000000000000004}",
@@ -601,8 +613,9 @@ static void test_json(void **state)
 	assert_string_equal(to_json(json(two, "{\"[t.ext]\":1,\"[t.Two.exts]\":[{\"num\":2}],\"group\":{\"id\":3}}")),
 						"{\"group\":{\"id\":3},\"[t.ext]\":1,\"[t.Two.exts]\":[{\"num\":2}]}");
 	/* other notations of the same */
-	assert_string_equal(to_json(json(three, "{\"snake_case_name\":1.0,\"i64\":12,\"u32\":\"7\",\"i32\":1e2,\"raw\":\"_w\",\"color\":-7}")),
-						"{\"i32\":100,\"u32\":7,\"color\":\"BLUE\",\"raw\":\"/w==\",\"i64\":\"12\",\"snakeCaseName\":1}");
+	assert_string_equal(
+		to_json(json(three, "{\"snake_case_name\":1.0,\"i64\":12,\"u32\":\"7\",\"i32\":1e2,\"raw\":\"_w\",\"color\":-7}")),
+		"{\"i32\":100,\"u32\":7,\"color\":\"BLUE\",\"raw\":\"/w==\",\"i64\":\"12\",\"snakeCaseName\":1}");
 	assert_string_equal(to_json(json(three, "{\"i32\":null,\"sub\":null,\"many\":null,\"names\":null,\"time\":null}")), "{}");
 }
 
@@ -656,12 +669,20 @@ static void test_json_errors(void **state)
 
 static void test_malformed(void **state)
 {
-	static const str bad[] = { { "\x08", 1 },         { "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12 },
-							   { "\x22\x05" "ab", 4 },  { "\x0d\x01\x02", 3 },
-							   { "\x00\x01", 2 },     { "\x0e\x01", 2 },
-							   { "\x43\x08\x05", 3 }, { "\x44", 1 },
-							   { "\x43\x4c", 2 },     { "\x22\x01\xff", 3 },
-							   { "\x4a\x01\xff", 3 }, { "\x5a\x01\x08", 3 },
+	static const str bad[] = { { "\x08", 1 },
+							   { "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12 },
+							   { "\x22\x05"
+								 "ab",
+								 4 },
+							   { "\x0d\x01\x02", 3 },
+							   { "\x00\x01", 2 },
+							   { "\x0e\x01", 2 },
+							   { "\x43\x08\x05", 3 },
+							   { "\x44", 1 },
+							   { "\x43\x4c", 2 },
+							   { "\x22\x01\xff", 3 },
+							   { "\x4a\x01\xff", 3 },
+							   { "\x5a\x01\x08", 3 },
 							   { "\x52\x03\x0a\x01\xff", 5 } };
 	struct cel_value v;
 
@@ -669,7 +690,8 @@ static void test_malformed(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		if (cel_message_parse(&arena, pool, three, bad[i], &v, &err) != -WEIR_EPARSE)
 			fail_msg("bytes %zu are accepted", i);
-	assert_err(cel_message_parse(&arena, pool, three, STR("\x8a\x01\x0b\x08\x80\x98\xa6\xef\x8e\xfe\xff\xff\xff\x01"), &v, &err), WEIR_EINVAL);
+	assert_err(cel_message_parse(&arena, pool, three, STR("\x8a\x01\x0b\x08\x80\x98\xa6\xef\x8e\xfe\xff\xff\xff\x01"), &v, &err),
+			   WEIR_EINVAL);
 	assert_msg("out of its range");
 }
 
@@ -752,9 +774,11 @@ static void test_limits(void **state)
 	for (int i = 0; i < 51; i++)
 		buf_addc(&json_text, ']');
 	assert_ok(doc_parse_json(&arena, "x", buf_str(&json_text), &n, &err), &err);
-	assert_err(cel_message_from_doc(&arena, pool, cel_pool_message(pool, STR("google.protobuf.ListValue")), n, &v, &err), WEIR_ELIMIT);
+	assert_err(cel_message_from_doc(&arena, pool, cel_pool_message(pool, STR("google.protobuf.ListValue")), n, &v, &err),
+			   WEIR_ELIMIT);
 	/* memory and the size of what is written */
-	assert_err(cel_message_parse(&little, pool, three, STR("\x5a\x02\x5a\x00\x5a\x02\x5a\x00\x5a\x02\x5a\x00"), &v, &err), WEIR_ELIMIT);
+	assert_err(cel_message_parse(&little, pool, three, STR("\x5a\x02\x5a\x00\x5a\x02\x5a\x00\x5a\x02\x5a\x00"), &v, &err),
+			   WEIR_ELIMIT);
 	v = make1(three, "text", text("longer than the buffer"));
 	assert_err(cel_message_serialize(v.msg, &small, &err), WEIR_ELIMIT);
 	buf_clear(&small);
@@ -853,7 +877,7 @@ static void test_bad_descriptors(void **state)
 {
 	static const struct {
 		struct field f[3];
-		const char  *msg;
+		const char *msg;
 	} bad[] = {
 		{ { { "a", 0, OPTIONAL, CEL_FIELD_INT32 } }, "field a of M: its number is out of range" },
 		{ { { "a", 1, OPTIONAL, 19 } }, "malformed field" },
@@ -866,13 +890,15 @@ static void test_bad_descriptors(void **state)
 		{ { { "a", 1, OPTIONAL, CEL_FIELD_INT32 }, { "a", 2, OPTIONAL, CEL_FIELD_INT32 } }, "its name is used twice" },
 		{ { { "a", 1, OPTIONAL, CEL_FIELD_INT32, .value = "x" } }, "its default is not of its type" },
 		{ { { "a", 1, OPTIONAL, CEL_FIELD_BYTES, .value = "\\q" } }, "its default is not of its type" },
-		{ { { "a", 1, OPTIONAL, CEL_FIELD_ENUM, ".google.protobuf.NullValue", .value = "X" } }, "its default is not of its type" },
+		{ { { "a", 1, OPTIONAL, CEL_FIELD_ENUM, ".google.protobuf.NullValue", .value = "X" } },
+		  "its default is not of its type" },
 		{ { { "a", 1, OPTIONAL, CEL_FIELD_MESSAGE, ".google.protobuf.Struct.FieldsEntry" } }, "map entries must be repeated" },
 	};
 	struct buf set CLEANUP_BUF = BUF_INIT(1 << 20), deep CLEANUP_BUF = BUF_INIT(1 << 20), parts CLEANUP_BUF = BUF_INIT(1 << 20);
 	struct cel_pool *p = new_pool();
 	static const struct field m[] = { { "a", 1, OPTIONAL, CEL_FIELD_INT32 }, { 0 } };
-	static const struct field ext = { "x", 5, OPTIONAL, CEL_FIELD_INT32, NULL, ".no.Such" }, same = { "x", 1, OPTIONAL, CEL_FIELD_INT32, NULL, ".M" };
+	static const struct field ext = { "x", 5, OPTIONAL, CEL_FIELD_INT32, NULL, ".no.Such" },
+							  same = { "x", 1, OPTIONAL, CEL_FIELD_INT32, NULL, ".M" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -941,8 +967,12 @@ static void test_editions(void **state)
 /* message_encoding DELIMITED makes groups of message fields, but for maps and what is in them. */
 static void test_delimited(void **state)
 {
-	static const struct field m[] = { { "sub", 1, OPTIONAL, CEL_FIELD_MESSAGE, ".D" }, { "map", 2, REPEATED, CEL_FIELD_MESSAGE, ".D.MapEntry" }, { 0 } };
-	static const struct field entry[] = { { "key", 1, OPTIONAL, CEL_FIELD_INT32 }, { "value", 2, OPTIONAL, CEL_FIELD_MESSAGE, ".D" }, { 0 } };
+	static const struct field m[] = { { "sub", 1, OPTIONAL, CEL_FIELD_MESSAGE, ".D" },
+									  { "map", 2, REPEATED, CEL_FIELD_MESSAGE, ".D.MapEntry" },
+									  { 0 } };
+	static const struct field entry[] = { { "key", 1, OPTIONAL, CEL_FIELD_INT32 },
+										  { "value", 2, OPTIONAL, CEL_FIELD_MESSAGE, ".D" },
+										  { 0 } };
 	struct buf set CLEANUP_BUF = BUF_INIT(1 << 20), parts CLEANUP_BUF = BUF_INIT(1 << 20), inner CLEANUP_BUF = BUF_INIT(1 << 20);
 	struct cel_pool *p = new_pool();
 	const struct cel_message_type *t;
@@ -1037,12 +1067,24 @@ static void test_strong_enums(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_types),       cmocka_unit_test(test_presence),    cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_assignment),  cmocka_unit_test(test_well_known_literals), cmocka_unit_test(test_any),
-		cmocka_unit_test(test_equality),    cmocka_unit_test(test_wire),        cmocka_unit_test(test_json),
-		cmocka_unit_test(test_json_errors), cmocka_unit_test(test_malformed),   cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_depth), cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_bad_descriptors), cmocka_unit_test(test_editions), cmocka_unit_test(test_delimited), cmocka_unit_test(test_strong_enums),
+		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_presence),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_assignment),
+		cmocka_unit_test(test_well_known_literals),
+		cmocka_unit_test(test_any),
+		cmocka_unit_test(test_equality),
+		cmocka_unit_test(test_wire),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_json_errors),
+		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_bad_descriptors),
+		cmocka_unit_test(test_editions),
+		cmocka_unit_test(test_delimited),
+		cmocka_unit_test(test_strong_enums),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -34,11 +34,14 @@ static struct cel_value parse(const struct cel_message_type *t, str bytes)
 
 static void encode(str type, str textproto, struct buf *out)
 {
-	const char *argv[] = { "protoc", arena_printf(&arena, "--proto_path=%s", proto_dir), "--proto_path=/usr/include",
+	const char *argv[] = { "protoc",
+						   arena_printf(&arena, "--proto_path=%s", proto_dir),
+						   "--proto_path=/usr/include",
 						   arena_printf(&arena, "--encode=%.*s", STR_ARG(type)),
 						   "cel/expr/conformance/proto2/test_all_types.proto",
 						   "cel/expr/conformance/proto2/test_all_types_extensions.proto",
-						   "cel/expr/conformance/proto3/test_all_types.proto", NULL };
+						   "cel/expr/conformance/proto3/test_all_types.proto",
+						   NULL };
 	struct proc_run run = { .argv = argv, .input = textproto, .timeout_ms = 60000, .out = out };
 
 	assert_ok(proc_run(&run, NULL, &err), &err);
@@ -52,7 +55,10 @@ static void canonical(str json, struct buf *out)
 	doc_canonical(n, out);
 }
 
-static bool has_nan(str json) { return strstr(arena_dup(&arena, json), "NaN") != NULL; }
+static bool has_nan(str json)
+{
+	return strstr(arena_dup(&arena, json), "NaN") != NULL;
+}
 
 static void check_value(const struct doc_node *n)
 {

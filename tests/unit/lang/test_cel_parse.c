@@ -26,6 +26,12 @@ static void test_problems(void **state)
 		{ "-9223372036854775809", "an int literal out of range" },
 		{ "18446744073709551616u", "a uint literal above" },
 		{ "0x1ffffffffffffffff", "an int literal out of range" },
+		{ "0X1f", "t:1:2: 'X1f' where the end of the expression is expected" },
+		{ "a ? b ? c : d : e", "t:1:7: '?' where ':' is expected" },
+		{ "!-a", "t:1:3: 'a' where a number is expected" },
+		{ "-!a", "'!' where an expression is expected" },
+		{ "a.`b`()", "t:1:6: '(' where the end of the expression is expected" },
+		{ "Rb'x'", "t:1:3: ''x'' where the end of the expression is expected" },
 		{ "1e999", "a double literal out of range" },
 		{ "while + 1", "t:1:1: 'while' is a reserved word, not a name" },
 		{ "a.true", "t:1:3: 'true' where the name of a field is expected" },
@@ -213,7 +219,7 @@ static void test_memory(void **state)
 	struct fixture *f = *state;
 	bool whole = false;
 
-	for (size_t max = 0; max < 200000 && !whole; max += 160) {
+	for (size_t max = 0; max < 200000 && !whole; max += 16) {
 		struct arena a = ARENA_INIT(max);
 		int r = cel_parse(&a, f->env, "t",
 						  STR("l.map(v, v > 1, [v, {'a': 'b\\n', ?s: x}, m{f: 1}]).exists_one(i, "

@@ -89,8 +89,9 @@ static int h_rest(struct http_req *r, void *ctx UNUSED, struct err *e UNUSED)
 	return 0;
 }
 
+static const struct http_query_param hello_query[] = { { .name = "q", .doc = "more words" }, { .name = "times", .kind = QUERY_INT, .min = 1, .max = 9 }, { 0 } };
 static const struct http_route routes[] = {
-	{ "GET", "/hello/:name", HTTP_FAST, SCOPE_READ, 0, h_hello, "Says hello.", NULL, NULL },
+	{ "GET", "/hello/:name", HTTP_FAST, SCOPE_READ, 0, h_hello, "Says hello.", NULL, NULL, hello_query },
 	{ "POST", "/echo", HTTP_FAST, SCOPE_READ, 4096, h_echo, "Answers its body.", NULL, NULL },
 	{ "POST", "/echo/worker", HTTP_WORKER, SCOPE_READ, 1 << 20, h_echo, "Answers its body.", NULL, NULL },
 	{ "POST", "/json", HTTP_FAST, SCOPE_READ, 4096, h_json, "Doubles.", "{\"type\":\"object\"}", "{\"type\":\"object\"}" },
@@ -153,6 +154,30 @@ static void test_routes(void **s UNUSED)
 	assert_has(&f->out, "<shop|info/refs>");
 	net_exchange(f->port, STR("OPTIONS * HTTP/1.1\r\n" HOST "\r\n"), &f->out);
 	assert_int_equal(net_status(&f->out), 204);
+	end(f);
+}
+
+/* No name of a query is accepted and ignored, on any kind of address, and the body of such a request is not waited for. */
+static void test_queries(void **s UNUSED)
+{
+	struct http_config cfg = SMALL;
+	struct fixture    *f = start(&cfg);
+
+	net_exchange(f->port, STR("GET /hello/reader?q=x&tims=2 HTTP/1.1\r\n" HOST "\r\n"), &f->out);
+	assert_int_equal(net_status(&f->out), 400);
+	assert_has(&f->out, "{\"error\":{\"code\":\"EINVAL\",\"message\":\"unknown query name 'tims' (did you mean 'times'?)\"}}");
+	net_exchange(f->port, STR("GET /hello/reader?q=x&times=10 HTTP/1.1\r\n" HOST "\r\n"), &f->out);
+	assert_int_equal(net_status(&f->out), 400);
+	assert_has(&f->out, "query 'times' must be a whole number from 1 to 9");
+	net_exchange(f->port, STR("GET /healthz?x HTTP/1.1\r\n" HOST "\r\n"), &f->out);
+	assert_int_equal(net_status(&f->out), 400);
+	assert_has(&f->out, "this address takes no query");
+	net_exchange(f->port, STR("HEAD /healthz?x HTTP/1.1\r\n" HOST "\r\n"), &f->out);
+	assert_int_equal(net_status(&f->out), 400);
+	net_talk(f->port, STR("POST /echo?x=1 HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"), "takes no query", &f->out);
+	assert_int_equal(net_status(&f->out), 400);
+	net_exchange(f->port, STR("GET /healthz? HTTP/1.1\r\n" HOST "\r\n"), &f->out); /* an empty query holds nothing */
+	assert_int_equal(net_status(&f->out), 200);
 	end(f);
 }
 
@@ -270,32 +295,56 @@ static void test_expect(void **s UNUSED)
 	end(f);
 }
 
-static void test_header_limits(void **s UNUSED)
+/* Sends a target of so many bytes, one header of so many, and so many short ones; *out: the answer, complete. */
+static void send_large(struct fixture *f, int target, int header, int lines)
 {
-	struct http_config cfg = SMALL;
-	struct fixture    *f = start(&cfg);
-	struct buf raw     CLEANUP_BUF = BUF_INIT(1 << 20);
+	struct buf raw CLEANUP_BUF = BUF_INIT(1 << 20);
 
-	buf_addz(&raw, "GET /hello/x HTTP/1.1\r\n" HOST);
-	for (int i = 0; i < LIMIT_HTTP_HEADERS; i++)
-		buf_addf(&raw, "X-%d: 1\r\n", i);
-	buf_addz(&raw, "\r\n");
-	net_exchange(f->port, buf_str(&raw), &f->out);
-	assert_int_equal(net_status(&f->out), 431);
-	buf_clear(&raw);
-	buf_addz(&raw, "GET /hello/x HTTP/1.1\r\n" HOST "X: ");
-	for (int i = 0; i < LIMIT_HTTP_HEADER_BYTES; i++)
+	buf_addz(&raw, "GET /");
+	for (int i = 1; i < target; i++)
 		buf_addc(&raw, 'x');
+	buf_addz(&raw, " HTTP/1.1\r\n" HOST "X: ");
+	for (int i = 0; i < header; i++)
+		buf_addc(&raw, 'x');
+	for (int i = 0; i < lines; i++)
+		buf_addf(&raw, "\r\nX-%d: 1", i);
 	buf_addz(&raw, "\r\n\r\n");
 	net_exchange(f->port, buf_str(&raw), &f->out);
-	assert_int_equal(net_status(&f->out), 431);
-	buf_clear(&raw);
-	buf_addz(&raw, "GET /hello/");
-	for (int i = 0; i < LIMIT_HTTP_TARGET_BYTES; i++)
-		buf_addc(&raw, 'x');
-	buf_addz(&raw, " HTTP/1.1\r\n" HOST "\r\n");
-	net_exchange(f->port, buf_str(&raw), &f->out);
-	assert_int_equal(net_status(&f->out), 414);
+}
+
+/* Over the limits, weir's own answer comes up to the double of them; far over them the parser's, which has the same status and closes. */
+static void test_header_limits(void **s UNUSED)
+{
+	static const struct {
+		int         target, header, lines, status;
+		const char *says; /* NULL: the parser's own page */
+	} cases[] = {
+		{ LIMIT_HTTP_TARGET_BYTES, 1, 0, 404, "nothing is at" },
+		{ LIMIT_HTTP_TARGET_BYTES + 1, 1, 0, 414, "{\"error\":{\"code\":\"EINVAL\",\"message\":\"the request target is longer than 8192 bytes\"}}" },
+		{ 4 * LIMIT_HTTP_TARGET_BYTES, 1, 0, 414, "the request target is longer than 8192 bytes" },
+		{ 1, LIMIT_HTTP_HEADER_BYTES - 100, 0, 404, "nothing is at" },
+		{ 1, LIMIT_HTTP_HEADER_BYTES, 0, 431, "{\"error\":{\"code\":\"EINVAL\",\"message\":\"request line and headers are over 16384 bytes\"}}" },
+		{ 1, 2 * LIMIT_HTTP_HEADER_BYTES, 0, 431, "request line and headers are over 16384 bytes" },
+		{ 8000, LIMIT_HTTP_HEADER_BYTES, 0, 431, "request line and headers are over 16384 bytes" },
+		{ 1, 1, LIMIT_HTTP_HEADERS - 2, 404, "nothing is at" },
+		{ 1, 1, LIMIT_HTTP_HEADERS - 1, 431, "{\"error\":{\"code\":\"EINVAL\",\"message\":\"more than 200 header lines\"}}" },
+		{ 1, 1, 2 * LIMIT_HTTP_HEADERS, 431, "more than 200 header lines" },
+		{ 1, 4 * LIMIT_HTTP_HEADER_BYTES, 0, 431, NULL },
+		{ 8 * LIMIT_HTTP_TARGET_BYTES, 1, 0, 414, NULL },
+		{ 1, 1, 10 * LIMIT_HTTP_HEADERS, 431, NULL },
+	};
+	struct http_config cfg = SMALL;
+	struct fixture    *f = start(&cfg);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		send_large(f, cases[i].target, cases[i].header, cases[i].lines);
+		if (net_status(&f->out) != cases[i].status)
+			fail_msg("case %zu: expected %d, seen %d", i, cases[i].status, net_status(&f->out));
+		if (cases[i].says)
+			assert_has(&f->out, cases[i].says);
+		if (cases[i].status != 404)
+			assert_has(&f->out, "Connection: close");
+	}
 	end(f);
 }
 
@@ -540,6 +589,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_queries),
 		cmocka_unit_test(test_bodies),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_static),

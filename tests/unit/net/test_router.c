@@ -113,6 +113,98 @@ static void test_conflicts(void **s UNUSED)
 	}
 }
 
+static const char *const             sizes[] = { "small", "large", NULL };
+static const struct http_query_param some_query[] = {
+	{ .name = "limit", .kind = QUERY_INT, .min = 1, .max = 200 },  { .name = "after", .kind = QUERY_INT, .max = INT64_MAX },
+	{ .name = "size", .kind = QUERY_WORD, .words = sizes },        { .name = "path", .doc = "of the file" },
+	{ 0 },
+};
+static const struct http_query_param needing_query[] = { { .name = "path", .required = true, .doc = "of the file" }, { 0 } };
+
+/* `want`: "name=value ..." as handlers would read them, or the refusal behind a '!'. */
+static void check_query(const struct http_query_param *list, const char *raw, const char *want)
+{
+	struct fixture     f;
+	struct http_route  r = route("GET", "/a");
+	struct route_match m;
+	struct err         e = { 0 };
+	struct buf seen    CLEANUP_BUF = BUF_INIT(4096);
+
+	setup(&f);
+	r.query = list;
+	assert_ok(router_add(f.r, &r, NULL, &e), &e);
+	m = match(&f, "GET", "/a");
+	if (router_query(&m, str_z(raw), &f.a, &e)) {
+		assert_int_equal(e.code, WEIR_EINVAL);
+		buf_addf(&seen, "!%s", e.msg);
+	}
+	for (size_t i = 0; !e.code && i < m.n_query; i++)
+		buf_addf(&seen, "%s%.*s=%.*s", i ? " " : "", STR_ARG(m.query[i].name), STR_ARG(m.query[i].value));
+	if (!str_eqz(buf_str(&seen), want))
+		fail_msg("?%s: expected %s, seen %s", raw, want, buf_z(&seen));
+	done(&f);
+}
+
+static void test_query(void **s UNUSED)
+{
+	check_query(some_query, "", "");
+	check_query(some_query, "limit=200&path=a%2Fb+c&size=large", "limit=200 path=a/b c size=large");
+	check_query(some_query, "path", "path=");
+	check_query(some_query, "p%61th=x=y", "path=x=y");
+	check_query(some_query, "after=9223372036854775807", "after=9223372036854775807");
+	check_query(some_query, "limt=1", "!unknown query name 'limt' (did you mean 'limit'?)");
+	check_query(some_query, "Limit=1", "!unknown query name 'Limit' (did you mean 'limit'?)");
+	check_query(some_query, "limit[]=1", "!unknown query name 'limit[]' (did you mean 'limit'?)");
+	check_query(some_query, "colour=s3cret", "!unknown query name 'colour'; known here: limit, after, size, path");
+	check_query(NULL, "colour=s3cret", "!unknown query name 'colour': this address takes no query");
+	check_query(some_query, "path=a&path=a", "!query 'path' stands twice");
+	check_query(some_query, "path=a&p%61th=b", "!query 'path' stands twice");
+	check_query(some_query, "path=a;limit=2", "path=a;limit=2"); /* only '&' divides */
+	check_query(some_query, "path=a&", "!the query holds an empty name");
+	check_query(some_query, "&", "!the query holds an empty name");
+	check_query(some_query, "=a", "!the query holds an empty name");
+	static const char *const bad_numbers[] = { "0", "201", "", "-1", "+5", "5x", " 5", "0x5", "99999999999999999999" };
+	for (size_t i = 0; i < ARRAY_SIZE(bad_numbers); i++) {
+		char raw[64];
+
+		snprintf(raw, sizeof(raw), "limit=%s", bad_numbers[i]);
+		check_query(some_query, raw, "!query 'limit' must be a whole number from 1 to 200");
+	}
+	check_query(some_query, "limit", "!query 'limit' must be a whole number from 1 to 200");
+	check_query(some_query, "after=9223372036854775808", "!query 'after' must be a whole number from 0 on");
+	check_query(some_query, "size=medium", "!query 'size' must be one of: small, large");
+	check_query(some_query, "size=", "!query 'size' must be one of: small, large");
+	check_query(some_query, "path=%zz", "!query 'path' has a bad escape, a NUL or bytes that are not UTF-8");
+	check_query(some_query, "path=a%00b", "!query 'path' has a bad escape, a NUL or bytes that are not UTF-8");
+	check_query(some_query, "path=%ff", "!query 'path' has a bad escape, a NUL or bytes that are not UTF-8");
+	check_query(some_query, "pa%ffth=x", "!a name in the query has a bad escape, a NUL or bytes that are not UTF-8");
+	check_query(some_query, "path%00=x", "!a name in the query has a bad escape, a NUL or bytes that are not UTF-8");
+	check_query(needing_query, "", "!query 'path' is missing: of the file");
+	check_query(needing_query, "path=x", "path=x");
+}
+
+static void test_impossible_queries(void **s UNUSED)
+{
+	static const char *const none[] = { NULL };
+	struct http_query_param  lists[][ROUTE_QUERY_MAX + 2] = {
+        { { .name = "a", .kind = QUERY_INT, .min = 2, .max = 1 } },
+        { { .name = "a", .kind = QUERY_WORD } },
+        { { .name = "a", .kind = QUERY_WORD, .words = none } },
+        { { .name = "a" }, { .name = "a" } },
+        { { .name = "a" }, { .name = "b" }, { .name = "c" }, { .name = "d" }, { .name = "e" }, { .name = "f" }, { .name = "g" }, { .name = "h" }, { .name = "i" } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		struct fixture    f;
+		struct http_route r = route("GET", "/a");
+
+		setup(&f);
+		r.query = lists[i];
+		assert_err(router_add(f.r, &r, NULL, NULL), WEIR_EINVAL);
+		done(&f);
+	}
+}
+
 static void test_bad_patterns(void **s UNUSED)
 {
 	static const char *const bad[] = { "", "a", "/*rest/x", "/*", "/:", "/:x:float", "/:x-y", "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17",
@@ -151,7 +243,7 @@ static void test_hostile_paths(void **s UNUSED)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_match), cmocka_unit_test(test_conflicts), cmocka_unit_test(test_bad_patterns),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_match), cmocka_unit_test(test_conflicts), cmocka_unit_test(test_query), cmocka_unit_test(test_impossible_queries), cmocka_unit_test(test_bad_patterns),
 		                                cmocka_unit_test(test_hostile_paths) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,6 +112,7 @@ static int pull(struct sse_client *c, struct buf *out, bool *ret_end, void *ctx,
 	return 0;
 }
 
+static const struct http_query_param events_query[] = { { .name = "who" }, SSE_QUERY, { 0 } };
 static const struct http_route routes[] = {
 	{ "POST", "/digest", HTTP_STREAM, SCOPE_READ, 64 << 20, h_digest, "", NULL, NULL },
 	{ "POST", "/small", HTTP_STREAM, SCOPE_READ, 1000, h_digest, "", NULL, NULL },
@@ -119,7 +120,7 @@ static const struct http_route routes[] = {
 	{ "POST", "/echo", HTTP_STREAM, SCOPE_READ, 1 << 20, h_echo, "", NULL, NULL },
 	{ "POST", "/early", HTTP_STREAM, SCOPE_READ, 64 << 20, h_early, "", NULL, NULL },
 	{ "GET", "/broken", HTTP_STREAM, SCOPE_READ, 0, h_broken, "", NULL, NULL },
-	{ "GET", "/events", HTTP_SSE, SCOPE_READ, 0, h_events, "", NULL, NULL },
+	{ "GET", "/events", HTTP_SSE, SCOPE_READ, 0, h_events, "", NULL, NULL, events_query },
 };
 
 static struct fixture *start(unsigned clients_max)

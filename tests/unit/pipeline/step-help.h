@@ -7,6 +7,7 @@
 
 #include "base/fs.h"
 #include "base/hash.h"
+#include "confine/confine.h"
 #include "pipeline/guard.h"
 
 #include <sys/stat.h>
@@ -41,7 +42,7 @@ static inline void steps_close(struct steps *s)
 	struct err err;
 
 	s->guard = guard_close(s->guard);
-	sandbox_cleanup(s->cgroup);
+	confine_cgroup_remove(s->cgroup);
 	buf_fini(&s->out);
 	assert_ok(fs_remove_tree(s->dir, &err), &err);
 }

@@ -337,13 +337,14 @@ static void dispatching(void **state)
 	struct doc_node *n;
 
 	(void)state;
-	push("on:\n  workflow_dispatch:\n    inputs:\n      level: {type: choice, options: [low, high], required: true}\njobs:\n  a: {runs-on: x, steps: [{run: x}]}\n",
+	push("run-name: Level ${{ inputs.level }}\non:\n  workflow_dispatch:\n    inputs:\n      level: {type: choice, options: [low, high], required: true}\njobs:\n  a: {runs-on: x, steps: [{run: x}]}\n",
 	     1, 1);
 	assert_int_equal(count_events("run.queued"), 0);
 	assert_int_equal(call(dev_token, "POST", "/api/v1/projects/shop/dispatch", "{\"workflow\":\"ci\",\"inputs\":{\"level\":\"high\"}}", &n), 201);
 	assert_string_equal(field(n, "event"), "workflow_dispatch");
 	assert_string_equal(field(n, "ref"), "refs/heads/main");
 	assert_string_equal(field(n, "actor"), "laptop");
+	assert_string_equal(field(n, "name"), "Level high");
 	n = claim("claim-000000000001", 200);
 	assert_str(doc_path(n, "contexts.inputs.level")->s, "high");
 	static const struct { const char *body; int status; } bad[] = {

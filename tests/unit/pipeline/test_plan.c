@@ -284,8 +284,88 @@ static void concurrency(void **state)
 	                           "jobs:\n  a: {runs-on: x, steps: [{run: x}]}\n");
 
 	(void)state;
-	assert_str(p->concurrency_group, "g-main");
-	assert_false(p->concurrency_cancel);
+	assert_str(p->concurrency.group, "g-main");
+	assert_false(p->concurrency.cancel);
+}
+
+static void job_concurrency(void **state)
+{
+	struct plan *p = plan_push("on: push\njobs:\n  a:\n    runs-on: x\n    strategy: {matrix: {v: [p, q]}}\n"
+	                           "    concurrency: {group: 'g-${{ matrix.v }}', queue: max}\n    cancel-timeout-minutes: 2\n    steps: [{run: x}]\n"
+	                           "  b: {needs: a, concurrency: '${{ needs.a.outputs.g }}', runs-on: x, steps: [{run: x}]}\n");
+
+	(void)state;
+	assert_str(p->groups[0].jobs[0].concurrency.group, "g-p");
+	assert_str(p->groups[0].jobs[1].concurrency.group, "g-q");
+	assert_true(p->groups[0].jobs[1].concurrency.queue_max && !p->groups[0].jobs[1].concurrency.cancel);
+	assert_int_equal(p->groups[0].jobs[0].cancel_timeout_ms, 120000);
+	assert_true(p->groups[1].deferred);
+}
+
+static void run_names(void **state)
+{
+#define NAMED(n) "name: CI\non:\n  push:\n  workflow_dispatch:\n" n "jobs:\n  a: {runs-on: x, steps: [{run: x}]}\n"
+	struct plan_input in = push_to("refs/heads/main"), other = in;
+
+	(void)state;
+	assert_str(plan_ok(NAMED("run-name: Deploy ${{ github.ref_name }} by @${{ github.actor }}\n"), &in)->run_name, "Deploy main by @laptop");
+	assert_str(plan_ok(NAMED(""), &in)->run_name, "Fix");
+	assert_str(plan_ok(NAMED("run-name: \"${{ '' }}\"\n"), &in)->run_name, "Fix");
+	other.actor = STR("reader"); /* who it was is no part of the plan */
+	assert_string_equal(plan_ok(NAMED("run-name: ${{ github.actor }}\n"), &in)->digest, plan_ok(NAMED("run-name: ${{ github.actor }}\n"), &other)->digest);
+	in.event = STR("workflow_dispatch");
+	assert_str(plan_ok(NAMED(""), &in)->run_name, "CI");
+}
+
+/* One expression that gives a whole map, and keys of a matrix. */
+static void whole_maps(void **state)
+{
+	struct plan_input in = push_to("refs/heads/main");
+
+	(void)state;
+#define STRATEGY(json) "on: push\njobs:\n  a:\n    runs-on: x\n    strategy: ${{ fromJSON('" json "') }}\n    steps: [{run: x}]\n"
+#define KEY(line) "on: push\njobs:\n  a:\n    runs-on: x\n    strategy:\n      matrix:\n        " line "\n    steps: [{run: x}]\n"
+	struct plan *p = plan_ok(STRATEGY("{\"matrix\":{\"v\":[1,2]},\"fail-fast\":false,\"max-parallel\":1}"), &in);
+	assert_string_equal(names(p), "a (1)|a (2)");
+	assert_false(p->groups[0].fail_fast);
+	assert_int_equal(p->groups[0].max_parallel, 1);
+	assert_non_null(strstr(plan_err(STRATEGY("{\"matirx\":{}}"), &in), "ci.yml:5:15: unknown key 'matirx' in 'strategy'"));
+	assert_non_null(strstr(plan_err(STRATEGY("[]"), &in), "'strategy' must be an object"));
+	assert_non_null(strstr(plan_err(STRATEGY("{\"fail-fast\":1}"), &in), "'fail-fast' must be"));
+	assert_non_null(strstr(plan_err(STRATEGY("{\"max-parallel\":0}"), &in), "'max-parallel' must be"));
+	assert_true(plan_push("on: push\njobs:\n  a: {runs-on: x, steps: [{run: x}]}\n  b: {needs: a, runs-on: x, strategy: '${{ fromJSON(needs.a.outputs.s) }}',"
+	                      " steps: [{run: x}]}\n")->groups[1].deferred);
+	assert_string_equal(names(plan_push(KEY("${{ github.actor }}: [1, 2]"))), "a (1)|a (2)");
+	assert_string_equal(names(plan_push(KEY("${{ insert }}: ${{ fromJSON('{\"v\":[7]}') }}\n        w: [x]"))), "a (7, x)");
+	assert_non_null(strstr(plan_err(KEY("${{ insert }}: ${{ 'x' }}"), &in), "what ${{ insert }} inserts must be an object"));
+	assert_non_null(strstr(plan_err(KEY("${{ '' }}: [1]"), &in), "ci.yml:7:9: the expression of this key gives nothing"));
+}
+
+static int whole_env_spec(const char *env, struct buf *out, struct err *e)
+{
+	struct plan *p = plan_push(arena_printf(&a, "on: push\nenv: {A: 1, B: 2}\njobs:\n  a:\n    runs-on: x\n    env: %s\n"
+	                                        "    steps: [{run: x, env: \"${{ fromJSON('{}') }}\"}]\n", env));
+	struct plan_job_extra x = { .job = STR("J"), .lease = STR("L"), .lease_ms = 1, .attempt = 1 };
+	struct plan_state     st[1] = { 0 };
+
+	buf_clear(out);
+	return plan_job_spec(&a, p, &p->groups[0].jobs[0], st, &x, out, e);
+}
+
+static void whole_env(void **state)
+{
+	struct buf out = BUF_INIT(1 << 20);
+	struct err e = { 0 };
+
+	(void)state;
+	assert_ok(whole_env_spec("${{ fromJSON('{\"B\":3.5,\"C\":true}') }}", &out, &e), &e);
+	assert_non_null(strstr(buf_z(&out), "\"env\":{\"A\":\"1\",\"B\":\"3.5\",\"C\":\"true\"}"));
+	assert_non_null(strstr(buf_z(&out), "\"env\":\"${{ fromJSON('{}') }}\""));
+	assert_err(whole_env_spec("${{ fromJSON('[1]') }}", &out, &e), WEIR_EINVAL);
+	assert_non_null(strstr(e.msg, "ci.yml:6:10: 'env' must be an object"));
+	assert_err(whole_env_spec("${{ fromJSON('{\"B\":[]}') }}", &out, &e), WEIR_EINVAL);
+	assert_non_null(strstr(e.msg, "'B' of 'env' must be a text"));
+	buf_fini(&out);
 }
 
 /* --- spec --- */
@@ -375,7 +455,7 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { T(filters), T(matrices), T(matrix_errors), T(inputs), T(decisions), T(group_results), T(deferred),
-		T(digests), T(concurrency), T(spec), T(input_round_trip) };
+		T(digests), T(concurrency), T(job_concurrency), T(run_names), T(whole_maps), T(whole_env), T(spec), T(input_round_trip) };
 
 	base_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,8 +6,12 @@
 #include "net/http.h"
 #include "pipeline/runner.h"
 
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 enum { STEPS = 4 };
@@ -197,13 +201,15 @@ static int on_state(struct http_req *r, void *ctx, struct err *reterr)
 	return rc;
 }
 
+static const struct http_query_param log_query[] = { { .name = "lease" }, { .name = "step", .kind = QUERY_INT, .max = 100 }, { .name = "offset", .kind = QUERY_INT, .max = INT64_MAX }, { 0 } };
+static const struct http_query_param state_query[] = { { .name = "lease" }, { 0 } };
 static const struct http_route routes[] = {
 	{ "POST", "/api/v1/runner/claim", HTTP_WORKER, SCOPE_NONE, 65536, on_claim, "claim", NULL, NULL },
-	{ "POST", "/api/v1/runner/jobs/:job/log", HTTP_WORKER, SCOPE_NONE, 1 << 20, on_log, "log", NULL, NULL },
+	{ "POST", "/api/v1/runner/jobs/:job/log", HTTP_WORKER, SCOPE_NONE, 1 << 20, on_log, "log", NULL, NULL, log_query },
 	{ "POST", "/api/v1/runner/jobs/:job/steps", HTTP_WORKER, SCOPE_NONE, 4 << 20, on_steps, "steps", NULL, NULL },
 	{ "POST", "/api/v1/runner/jobs/:job/renew", HTTP_WORKER, SCOPE_NONE, 65536, on_renew, "renew", NULL, NULL },
 	{ "POST", "/api/v1/runner/jobs/:job/finish", HTTP_WORKER, SCOPE_NONE, 4 << 20, on_finish, "finish", NULL, NULL },
-	{ "GET", "/api/v1/runner/jobs/:job/state", HTTP_WORKER, SCOPE_NONE, 0, on_state, "state", NULL, NULL },
+	{ "GET", "/api/v1/runner/jobs/:job/state", HTTP_WORKER, SCOPE_NONE, 0, on_state, "state", NULL, NULL, state_query },
 };
 
 static void server_up(uint16_t port)
@@ -221,12 +227,14 @@ static void server_up(uint16_t port)
 struct world {
 	char     dir[256], exe[1100], url[64];
 	uint16_t port;
+	int      fd_log; /* of the runner; -1: this test's */
 };
 
 static void world_open(struct world *w, const char *steps)
 {
 	struct err err;
 
+	w->fd_log = -1;
 	srv = (struct server){ .lock = PTHREAD_MUTEX_INITIALIZER, .outputs = BUF_INIT(1 << 20), .lease_ms = 3000 };
 	for (int i = 0; i < STEPS; i++)
 		buf_init(&srv.log[i], 8 << 20);
@@ -261,6 +269,8 @@ static pid_t runner_up(const struct world *w)
 	struct proc_spec  spec = PROC_SPEC_INIT;
 
 	spec.argv = argv;
+	if (w->fd_log > 0)
+		spec.fd_err = w->fd_log;
 	assert_ok(proc_spawn(&spec, &pid, &err), &err);
 	return pid;
 }
@@ -350,6 +360,71 @@ static void test_server_away(void **state)
 	assert_true(str_has_suffix(buf_str(&srv.log[0]), buf_str(&want)));
 	assert_str(buf_str(&srv.log[1]), "two\n");
 	runner_down(pid, SIGTERM);
+	world_close(&w);
+}
+
+static bool has_claimed(void) { return srv.claims > 0; }
+
+static size_t count_in(const struct buf *b, const char *text)
+{
+	size_t n = 0;
+
+	for (const char *at = b->len ? b->ptr : ""; (at = strstr(at, text)); at++)
+		n++;
+	return n;
+}
+
+/* In the server's place: accepts and says nothing, for as long as the slots would need to come one after the other. Returns how often they came. */
+static int deaf_server(unsigned port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	CLEANUP_FD int     s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int                one = 1, came = 0;
+
+	assert_true(s >= 0);
+	assert_int_equal(setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
+	assert_int_equal(bind(s, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(s, 100), 0);
+	for (int i = 0; i < 20; i++) {
+		struct pollfd p = { s, POLLIN, 0 };
+		int           c = poll(&p, 1, 100) > 0 ? accept(s, NULL, NULL) : -1;
+
+		came += c >= 0;
+		if (c >= 0)
+			close(c);
+	}
+	return came;
+}
+
+/* While the server is away only as many slots ask as there are places, and it is said once; and once that it is back. */
+static void test_claims_of_an_absent_server(void **state)
+{
+	struct world           w;
+	pid_t                  pid;
+	CLEANUP_BUF struct buf said = BUF_INIT(1 << 20);
+	CLEANUP_FD int         fd = memfd_create("log", MFD_CLOEXEC);
+	struct err             err;
+	int                    came;
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	world_open(&w, "");
+	w.fd_log = fd;
+	pid = runner_up(&w);
+	assert_true(seen(has_claimed));
+	http_server_stop(srv.http, 0);
+	came = deaf_server(w.port);
+	srv.claims = 0;
+	server_up(w.port);
+	assert_true(seen(has_claimed));
+	runner_down(pid, SIGTERM);
+	if (came < 1 || came > 8)
+		fail_msg("%d calls of one place within two seconds", came);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_ok(fs_read_fd(fd, "log", &said, &err), &err);
+	buf_addc(&said, 0);
+	assert_int_equal(count_in(&said, "trying again"), 1);
+	assert_int_equal(count_in(&said, "the server is back"), 1);
 	world_close(&w);
 }
 
@@ -496,7 +571,7 @@ static int runner_process(char **argv)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_job),    cmocka_unit_test(test_server_away), cmocka_unit_test(test_killed),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_job),    cmocka_unit_test(test_server_away), cmocka_unit_test(test_claims_of_an_absent_server), cmocka_unit_test(test_killed),
 		                                cmocka_unit_test(test_cancel), cmocka_unit_test(test_gone), cmocka_unit_test(test_given_back),      cmocka_unit_test(test_one_runner_per_folder) };
 
 	base_init();

@@ -183,6 +183,33 @@ static void expect_run(const char *run, const char *want)
 		fail_msg("expected \"%s\", seen \"%s\"", want, look(run));
 }
 
+struct look_output {
+	const char *run, *group;
+	char        text[1000];
+};
+static int output_turn(struct turn *t, void *arg, struct err *reterr)
+{
+	struct look_output *l = arg;
+	struct run         *r;
+	int                 rc = run_load(t, str_z(l->run), &r, reterr);
+
+	for (size_t g = 0; rc == 0 && g < r->plan->n_groups; g++) {
+		const struct expr_value *v = r->groups[g].outputs ? expr_get(r->groups[g].outputs, STR("o")) : NULL;
+
+		if (str_eqz(r->plan->groups[g].id, l->group))
+			(void)snprintf(l->text, sizeof(l->text), "%.*s", v ? (int)v->s.len : 0, v ? v->s.ptr : "");
+	}
+	return rc;
+}
+static void expect_output(const char *run, const char *group, const char *want)
+{
+	struct look_output l = { run, group, "" };
+	struct err         e = { 0 };
+
+	assert_ok(turn_read(p, output_turn, &l, &e), &e);
+	assert_string_equal(l.text, want);
+}
+
 static void tick(usec_t d)
 {
 	struct err e = { 0 };
@@ -409,7 +436,7 @@ static void concurrency_groups(void **state)
 	(void)state;
 	(void)snprintf(r1, sizeof(r1), "%s", make_run(wait));
 	(void)snprintf(r2, sizeof(r2), "%s", make_run(wait));
-	expect_run(r2, "waiting : concurrency: waits for the run that holds group 'g1'");
+	expect_run(r2, "waiting : concurrency: waits for group 'g1'");
 	assert_true(claim("r", "lease-mmmmmmmmmmmmmm01", &h));
 	assert_false(claim("r", "lease-mmmmmmmmmmmmmm02", &none));
 	(void)snprintf(r3, sizeof(r3), "%s", make_run(wait));
@@ -432,6 +459,187 @@ static void concurrency_groups(void **state)
 	expect_run(r3, "queued");
 	assert_true(claim("r", "lease-mmmmmmmmmmmmmm05", &h));
 	assert_int_equal(finish(&h, RESULT_SUCCESS, "{}", false), 0);
+}
+
+static bool claim_n(int n, struct held *h)
+{
+	char lease[40];
+
+	(void)snprintf(lease, sizeof(lease), "lease-job-group-%06d", n);
+	return claim("r", lease, h);
+}
+
+/* Jobs and runs share the groups; upper and lower case are the same. */
+static void concurrency_of_jobs(void **state)
+{
+	static const char one[] = "on: push\njobs:\n  a: {runs-on: x, concurrency: deploy, steps: [{run: x}]}\n  b: {runs-on: x, steps: [{run: x}]}\n";
+	static const char cut[] = "on: push\njobs:\n  a: {runs-on: x, concurrency: {group: DEPLOY, cancel-in-progress: true}, steps: [{run: x}]}\n";
+	static const char whole[] = "on: push\nconcurrency: Deploy\njobs:\n  a: {runs-on: x, steps: [{run: x}]}\n";
+	static const char own[] = "on: push\nconcurrency: own\njobs:\n  a: {runs-on: x, concurrency: OWN, steps: [{run: x}]}\n";
+	struct held       h, b, none;
+	bool              cancel;
+	char              r1[ID_SIZE], r2[ID_SIZE], r3[ID_SIZE], r4[ID_SIZE];
+
+	(void)state;
+	(void)snprintf(r1, sizeof(r1), "%s", make_run(one));
+	(void)snprintf(r2, sizeof(r2), "%s", make_run(one));
+	expect_run(r1, "a=queued; b=queued;");
+	expect_run(r2, "a=blockedconcurrency: waits for group 'deploy'; b=queued;");
+	(void)snprintf(r3, sizeof(r3), "%s", make_run(whole)); /* a run takes the waiting job's place */
+	expect_run(r2, "a=finished/cancelledconcurrency: superseded by run 3 of group 'Deploy'; b=queued;");
+	expect_run(r3, "waiting");
+	assert_true(claim_n(1, &h));
+	assert_true(claim_n(2, &b));
+	assert_int_equal(finish(&b, RESULT_SUCCESS, "{}", false), 0);
+	expect_run(r3, "waiting"); /* b held nothing */
+	assert_int_equal(finish(&h, RESULT_SUCCESS, "{}", false), 0);
+	expect_run(r3, "queued : ; a=queued");
+	assert_true(claim_n(3, &h)); /* a of r3, and b of r2 */
+	assert_true(claim_n(4, &b));
+	if (strcmp(h.run, r2) == 0) {
+		none = h;
+		h = b;
+		b = none;
+	}
+	assert_int_equal(finish(&b, RESULT_SUCCESS, "{}", false), 0);
+	expect_run(r2, "finished cancelled: job 'a' was cancelled: concurrency: superseded by run 3");
+	(void)snprintf(r4, sizeof(r4), "%s", make_run(cut)); /* a job stops a run */
+	expect_run(r4, "a=blockedconcurrency");
+	assert_int_equal(renew(&h, &cancel), 0);
+	assert_true(cancel);
+	assert_int_equal(finish(&h, RESULT_CANCELLED, "{}", false), 0);
+	expect_run(r3, "finished cancelled: concurrency: cancel-in-progress by job 'a' of run 4 of group 'DEPLOY'");
+	expect_run(r4, "a=queued;");
+	server_stop();
+	server_start();
+	(void)snprintf(r1, sizeof(r1), "%s", make_run(one));
+	expect_run(r1, "a=blocked");
+	assert_int_equal(pipeline_cancel(p, str_z(r4), STR("token:laptop"), NULL), 0); /* a holder that is ended by hand */
+	expect_run(r1, "a=queued;");
+	expect_run(make_run(own), "finished cancelled: job 'a' was cancelled: concurrency: the run holds group 'OWN' itself");
+	while (claim_n(5, &none))
+		assert_int_equal(finish(&none, RESULT_SUCCESS, "{}", false), 0);
+}
+
+/* Cells of one matrix in one group: the last that waits takes the place of those before it. With `queue: max`, or when max-parallel lets only one come
+ * at a time, all of them run. */
+static void concurrency_in_a_matrix(void **state)
+{
+	static const char form[] = "on: push\njobs:\n  a:\n    runs-on: x\n    strategy: {%smatrix: {v: [1, 2, 3]}}\n    concurrency: {group: m%s}\n    steps: [{run: x}]\n";
+	struct held       h;
+	char              text[400], run[ID_SIZE];
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), form, "", "");
+	(void)snprintf(run, sizeof(run), "%s", make_run(text));
+	expect_run(run, "a.1=queued; a.2=finished/cancelledconcurrency: superseded by job 'a (3)' of run 1 of group 'm'; a.3=blocked");
+	assert_true(claim_n(1, &h));
+	assert_int_equal(finish(&h, RESULT_SUCCESS, "{}", false), 0);
+	expect_run(run, "a.3=queued;");
+	assert_true(claim_n(2, &h));
+	assert_int_equal(finish(&h, RESULT_SUCCESS, "{}", false), 0);
+	expect_run(run, "finished cancelled: job 'a' was cancelled");
+	for (int k = 0; k < 2; k++) {
+		(void)snprintf(text, sizeof(text), form, k ? "max-parallel: 1, " : "", k ? "" : ", queue: max");
+		(void)snprintf(run, sizeof(run), "%s", make_run(text));
+		for (int i = 0; i < 3; i++) {
+			assert_true(claim_n(10 * k + 3 + i, &h));
+			assert_false(claim_n(99, &(struct held){ 0 }));
+			assert_int_equal(finish(&h, RESULT_SUCCESS, "{}", false), 0);
+		}
+		expect_run(run, "finished success");
+	}
+}
+
+/* A run that waits and cannot be loaded any more does not keep the group from the next. */
+static int spoil_turn(struct turn *t, void *arg, struct err *reterr);
+static void concurrency_of_an_unreadable_run(void **state)
+{
+	static const char text[] = "on: push\nconcurrency: {group: q, queue: max}\njobs:\n  a: {runs-on: x, steps: [{run: x}]}\n";
+	struct held       h;
+	struct err        e = { 0 };
+	char              r1[ID_SIZE], r2[ID_SIZE], r3[ID_SIZE];
+
+	(void)state;
+	(void)snprintf(r1, sizeof(r1), "%s", make_run(text));
+	(void)snprintf(r2, sizeof(r2), "%s", make_run(text));
+	(void)snprintf(r3, sizeof(r3), "%s", make_run(text));
+	assert_ok(turn_write(p, STR("t"), spoil_turn, r2, &e), &e);
+	assert_true(claim_n(1, &h));
+	assert_int_equal(finish(&h, RESULT_SUCCESS, "{}", false), 0);
+	expect_run(r2, "finished failure: run ");
+	expect_run(r3, "queued : ; a=queued");
+}
+
+/* Of a matrix only the cells that did not succeed, and what needs them; the outputs of the others stay. */
+static void retry_cells(void **state)
+{
+	struct held h[8];
+	struct err  e = { 0 };
+	char        run[ID_SIZE];
+	struct act  again = { run, true };
+
+	(void)state;
+	(void)snprintf(run, sizeof(run), "%s", make_run(
+		"on: push\njobs:\n  a:\n    runs-on: x\n    strategy: {fail-fast: false, matrix: {v: [1, 2, 3]}}\n    outputs: {o: x}\n    steps: [{run: x}]\n"
+		"  b: {runs-on: x, continue-on-error: true, outputs: {o: x}, steps: [{run: x}]}\n"
+		"  c: {needs: a, if: 'always()', runs-on: x, steps: [{run: x}]}\n"
+		"  d: {needs: b, runs-on: x, strategy: {fail-fast: false, matrix: {v: '${{ fromJSON(needs.b.outputs.o) }}'}}, steps: [{run: x}]}\n"
+		"  e: {needs: [b], if: \"github.ref == 'x'\", runs-on: x, steps: [{run: x}]}\n"
+		"  f: {needs: a, runs-on: x, steps: [{run: x}]}\n"));
+	for (int i = 0; i < 4; i++)
+		assert_true(claim_n(20 + i, &h[i]));
+	assert_int_equal(finish(&h[0], RESULT_SUCCESS, "{\"o\":\"kept\"}", false), 0);
+	assert_int_equal(finish(&h[1], RESULT_FAILURE, "{}", false), 0);
+	assert_int_equal(finish(&h[2], RESULT_SUCCESS, "{}", false), 0);
+	assert_int_equal(finish(&h[3], RESULT_FAILURE, "{\"o\":\"[7,8]\"}", false), 0); /* its failure is allowed */
+	for (int i = 4; i < 7; i++) {
+		assert_true(claim_n(20 + i, &h[i]));
+		assert_int_equal(finish(&h[i], strcmp(h[i].key, "d.1") == 0 ? RESULT_FAILURE : RESULT_SUCCESS, "{}", false), 0);
+	}
+	expect_run(run, "finished failure: job 'a' failed; a.1=finished/success; a.2=finished/failure");
+	expect_run(run, "f=finished/skippedneeds: 'a' ended with failure;");
+	assert_ok(turn_write(p, STR("token:laptop"), act_turn, &again, &e), &e);
+	expect_run(run, "queued : ; a.1=finished/success; a.2=queued; a.3=finished/success; b=finished/failurestep 0: exit 1; c=blocked; d.1=queued; d.2=finished/success");
+	expect_run(run, "e=finished/skippedif: github.ref == 'x' is false; f=blocked;");
+	for (int i = 0; i < 4; i++) {
+		assert_true(claim_n(40 + i, &h[i]));
+		assert_int_equal(finish(&h[i], RESULT_SUCCESS, "{}", false), 0);
+	}
+	assert_false(claim_n(50, &h[0]));
+	expect_run(run, "finished success: ;");
+	expect_output(run, "a", "kept");
+	assert_err(turn_write(p, STR("t"), act_turn, &again, &e), WEIR_ECONFLICT);
+}
+
+/* A group that could not be made into jobs, and cells that never began, are made anew. */
+static void retry_what_never_was(void **state)
+{
+	struct held h;
+	struct err  e = { 0 };
+	char        run[ID_SIZE];
+	struct act  again = { run, true };
+
+	(void)state;
+	(void)snprintf(run, sizeof(run), "%s", make_run(
+		"on: push\njobs:\n  a: {runs-on: x, outputs: {o: x}, steps: [{run: x}]}\n"
+		"  b: {needs: a, runs-on: x, strategy: {matrix: {v: '${{ fromJSON(needs.a.outputs.o) }}'}}, steps: [{run: x}]}\n"
+		"  c: {needs: b, runs-on: x, strategy: {matrix: {v: [1, 2]}}, steps: [{run: x}]}\n"));
+	assert_true(claim_n(60, &h));
+	assert_int_equal(finish(&h, RESULT_SUCCESS, "{\"o\":\"none\"}", false), 0);
+	expect_run(run, "b=finished/failureplan: ");
+	assert_ok(turn_write(p, STR("token:laptop"), act_turn, &again, &e), &e);
+	expect_run(run, "finished failure: job 'b' failed; a=finished/success; b=finished/failureplan: "); /* a's output is what it was */
+	(void)snprintf(run, sizeof(run), "%s", make_run("on: push\njobs:\n  a: {runs-on: x, strategy: {max-parallel: 1, matrix: {v: [1, 2]}}, steps: [{run: x}]}\n"));
+	assert_int_equal(pipeline_cancel(p, str_z(run), STR("token:laptop"), NULL), 0);
+	expect_run(run, "a.1=finished/cancelledcancelled: by token:laptop; a.2=finished/cancelled");
+	assert_ok(turn_write(p, STR("token:laptop"), act_turn, &again, &e), &e);
+	expect_run(run, "queued : ; a.1=queued; a.2=blocked;");
+	for (int i = 0; i < 2; i++) {
+		assert_true(claim_n(70 + i, &h));
+		assert_int_equal(finish(&h, RESULT_SUCCESS, "{}", false), 0);
+	}
+	expect_run(run, "finished success");
 }
 
 static void gives_back(void **state)
@@ -819,7 +1027,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { T(needs_and_outputs), T(claim_again_after_a_lost_answer), T(labels), T(lost_three_times),
 		T(lost_and_claimed_at_once), T(restart_keeps_leases), T(matrix_limits), T(continue_on_error), T(cancel_and_retry), T(a_deaf_runner),
-		T(concurrency_groups), T(gives_back), T(plan_errors_later), T(unreadable_run), T(simulation) };
+		T(concurrency_groups), T(concurrency_of_jobs), T(concurrency_in_a_matrix), T(concurrency_of_an_unreadable_run), T(retry_cells),
+		T(retry_what_never_was), T(gives_back), T(plan_errors_later), T(unreadable_run), T(simulation) };
 	struct err e = { 0 };
 	int        rc, pg_rc;
 

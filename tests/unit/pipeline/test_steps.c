@@ -307,6 +307,85 @@ static void test_cancel(void **state)
 	jobs_close(&j);
 }
 
+/* One expression for a whole env or with map. */
+static void test_whole_maps(void **state)
+{
+	struct jobs j;
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	jobs_open(&j, "\"env\":{\"A\":\"1\"},",
+	          "{\"uses\":\"run\",\"env\":\"${{ fromJSON('{\\\"B\\\":2.5,\\\"C\\\":true}') }}\",\"run\":\"echo $A $B $C ${{ env.B }}\"},"
+	          "{\"uses\":\"run\",\"env\":\"${{ fromJSON('[]') }}\",\"run\":\"true\",\"continue_on_error\":true},"
+	          "{\"uses\":\"run\",\"env\":\"${{ fromJSON('{\\\"X\\\":{}}') }}\",\"run\":\"true\",\"continue_on_error\":true},"
+	          "{\"uses\":\"weir/release@v1\",\"with\":\"${{ fromJSON('{\\\"service\\\":\\\"s\\\",\\\"environment\\\":\\\"e\\\",\\\"files\\\":\\\".\\\"}') }}\"},"
+	          "{\"uses\":\"weir/release@v1\",\"with\":\"${{ fromJSON('{\\\"service\\\":\\\"s\\\",\\\"env\\\":\\\"e\\\"}') }}\",\"continue_on_error\":true},"
+	          "{\"uses\":\"weir/release@v1\",\"with\":\"${{ fromJSON('{\\\"service\\\":\\\"s\\\"}') }}\",\"continue_on_error\":true}");
+	assert_int_equal(run_it(&j), JOB_SUCCESS);
+	log_has(&j, 0, "1 2.5 true 2.5\n");
+	log_has(&j, 1, "env: the expression must give an object");
+	log_has(&j, 2, "env: 'X' must be a text");
+	log_has(&j, 3, "release s to e with");
+	log_has(&j, 4, "with: the action has no input 'env'");
+	log_has(&j, 5, "with: weir/release@v1 needs the input 'environment'");
+	jobs_close(&j);
+}
+
+/* A cancel that comes when the step is decided and not yet watched stops it all the same. */
+static void cancel_at_begin(void *ctx)
+{
+	struct jobs    *j = ctx;
+	struct job_view v = { 0 };
+
+	if (j->job)
+		job_get_view(j->job, 0, &v);
+	if (v.state == JOB_RUNNING && !v.log_bytes)
+		job_cancel(j->job, "at its beginning");
+}
+
+static void test_cancel_between(void **state)
+{
+	struct jobs            j = { .log = BUF_INIT(8 << 20) };
+	struct job_config      cfg = { .dir = j.job_dir, .exe = j.exe, .changed = cancel_at_begin, .changed_ctx = &j };
+	CLEANUP_BUF struct buf spec = BUF_INIT(1 << 20);
+	struct err             err;
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	assert_ok(fs_temp_dir("weir-job-", j.dir, sizeof(j.dir), &err), &err);
+	snprintf(j.job_dir, sizeof(j.job_dir), "%s/J1", j.dir);
+	assert_ok(fs_self_exe(j.exe, sizeof(j.exe), &err), &err);
+	spec_of(&spec, "\"timeout_ms\":60000,", "{\"uses\":\"run\",\"run\":\"exec sleep 1000\"},{\"uses\":\"run\",\"if\":\"always()\",\"run\":\"echo last\"}");
+	assert_ok(job_open(&cfg, buf_str(&spec), &j.job, &err), &err);
+	assert_int_equal(run_it(&j), JOB_CANCELLED);
+	state_is(&j, 0, JOB_CANCELLED);
+	log_has(&j, 1, "last");
+	jobs_close(&j);
+}
+
+/* What is left to always() steps begins with the cancellation and is shared by them. */
+static void test_cancel_timeout(void **state)
+{
+	struct jobs   j;
+	struct thread t = { &j, { 0 }, 0 };
+	pthread_t     th;
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	jobs_open(&j, "\"cancel_timeout_ms\":400,",
+	          "{\"uses\":\"run\",\"run\":\"echo up; exec sleep 1000\"},{\"uses\":\"run\",\"if\":\"always()\",\"run\":\"exec sleep 1000\"},"
+	          "{\"uses\":\"run\",\"if\":\"always()\",\"run\":\"exec sleep 1000\"}");
+	assert_int_equal(pthread_create(&th, NULL, run_thread, &t), 0);
+	await_log(&j, 0, "up");
+	job_cancel(j.job, "by laptop");
+	pthread_join(th, NULL);
+	assert_int_equal(t.rc, 0);
+	state_is(&j, 0, JOB_CANCELLED);
+	log_has(&j, 1, "timeout: ");
+	log_has(&j, 2, "timeout: ");
+	jobs_close(&j);
+}
+
 static void test_timeouts(void **state)
 {
 	struct jobs       j;
@@ -443,10 +522,44 @@ static void test_release_token(void **state)
 	SKIP_WITHOUT_SANDBOX();
 	jobs_open(&j, "",
 	          "{\"uses\":\"run\",\"run\":\"! test -e /run/weir/secret/token\"},"
-	          "{\"uses\":\"weir/release@v1\",\"with\":{\"service\":\"s${{ matrix.v }}\",\"environment\":\"production\"}},"
+	          "{\"uses\":\"weir/release@v1\",\"with\":{\"service\":\"s${{ matrix.v }}\",\"environment\":\"production\",\"files\":\".\"}},"
 	          "{\"uses\":\"run\",\"run\":\"! test -e /run/weir/secret/token; ! env | grep -q weir_j_\"}");
 	assert_int_equal(run_it(&j), JOB_SUCCESS);
 	log_has(&j, 1, "release s3.12 to production with ***\n");
+	jobs_close(&j);
+}
+
+/* A release whose place a newer one took has not failed: its job ends as cancelled, and says why. */
+static void test_release_superseded(void **state)
+{
+	static const char with[] = "\"with\":{\"service\":\"old\",\"environment\":\"e\",\"files\":\".\"}";
+	struct jobs       j;
+	struct job_result r;
+	struct job_view   v;
+	char              steps[1000];
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	snprintf(steps, sizeof(steps), "{\"uses\":\"weir/release@v1\",\"id\":\"r\",%s},{\"uses\":\"run\",\"run\":\"echo never\"},"
+	         "{\"uses\":\"run\",\"if\":\"cancelled()\",\"run\":\"echo '${{ steps.r.outcome }} by ${{ steps.r.outputs.cause }}'\"}", with);
+	jobs_open(&j, "", steps);
+	assert_int_equal(run_it(&j), JOB_CANCELLED);
+	job_get_result(j.job, &r);
+	assert_string_equal(r.cause, "superseded by release #12");
+	job_get_view(j.job, 0, &v);
+	assert_int_equal(v.state, JOB_CANCELLED);
+	assert_string_equal(v.cause, "superseded by release #12");
+	state_is(&j, 1, JOB_SKIPPED);
+	log_has(&j, 2, "cancelled by superseded by release #12\n");
+	jobs_close(&j);
+	/* continue-on-error lets the job go on; the same status of an ordinary command is a failure */
+	snprintf(steps, sizeof(steps), "{\"uses\":\"weir/release@v1\",\"continue_on_error\":true,%s},{\"uses\":\"run\",\"run\":\"echo on\"},"
+	         "{\"uses\":\"run\",\"run\":\"exit %d\"}", with, RELEASE_SUPERSEDED_STATUS);
+	jobs_open(&j, "", steps);
+	assert_int_equal(run_it(&j), JOB_FAILURE);
+	state_is(&j, 0, JOB_CANCELLED);
+	state_is(&j, 1, JOB_SUCCESS);
+	state_is(&j, 2, JOB_FAILURE);
 	jobs_close(&j);
 }
 
@@ -460,7 +573,11 @@ static int fake_release(void)
 	if (!service || !environment || !file || fs_read(file, &token, &err))
 		return 1;
 	printf("release %s to %s with %s\n", service, environment, buf_z(&token));
-	return 0;
+	if (strcmp(service, "old") != 0)
+		return 0;
+	if (fs_write_quick(getenv("GITHUB_OUTPUT"), STR("release=R1\nstate=superseded\ncause=superseded by release #12\n"), 0644, &err))
+		return 1;
+	return RELEASE_SUPERSEDED_STATUS;
 }
 
 static void test_bad_specs(void **state)
@@ -488,8 +605,9 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shells),        cmocka_unit_test(test_environment), cmocka_unit_test(test_conditions),
 		cmocka_unit_test(test_hostile_files), cmocka_unit_test(test_command_files_are_emptied), cmocka_unit_test(test_hash_files),  cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_whole_maps), cmocka_unit_test(test_cancel_timeout), cmocka_unit_test(test_cancel_between),
 		cmocka_unit_test(test_timeouts),      cmocka_unit_test(test_killed_runner), cmocka_unit_test(test_detach),
-		cmocka_unit_test(test_checkout_copy), cmocka_unit_test(test_release_token), cmocka_unit_test(test_bad_specs),
+		cmocka_unit_test(test_checkout_copy), cmocka_unit_test(test_release_token), cmocka_unit_test(test_release_superseded), cmocka_unit_test(test_bad_specs),
 	};
 
 	base_init();

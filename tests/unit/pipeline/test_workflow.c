@@ -69,7 +69,7 @@ static void whole_workflow(void **state)
 	assert_int_equal(wf->inputs[0].type, WF_INPUT_CHOICE);
 	assert_true(wf->inputs[0].required);
 	assert_int_equal(wf->env.n, 2);
-	assert_non_null(wf->concurrency_group);
+	assert_non_null(wf->concurrency.group);
 	assert_int_equal(wf->n_jobs, 2);
 	assert_int_equal(wf->jobs[1].n_needs, 1);
 	assert_int_equal(wf->jobs[1].needs[0], 0);
@@ -106,11 +106,17 @@ static void keys(void **state)
 {
 	(void)state;
 	expect_problem("on: push\nenvv: {}\n" JOB, "2:1 unknown key 'envv' in a workflow (did you mean 'env'?)");
-	expect_problem("on: push\nrun-name: x\n" JOB, "2:1 'run-name' is not obeyed by weir yet");
+	expect_problem("on: push\nrun-name: '${{ secrets.X }}'\n" JOB, "2:11 'secrets' (character 2 of the expression) cannot be read in 'run-name'");
 	expect_problem("on: push\njobs:\n  a:\n    runs-on: x\n    services: {}\n    steps:\n      - run: x\n", "5:5 'services' is not obeyed by weir yet");
 	expect_problem("on: push\njobs:\n  a:\n    runs-on: x\n    setps:\n      - run: x\n", "5:5 unknown key 'setps' in a job (did you mean 'steps'?)");
 	expect_problem("on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: x\n        background: true\n", "7:9 'background' is not obeyed");
-	expect_problem("on: push\njobs:\n  a:\n    runs-on: x\n    concurrency: g\n    steps:\n      - run: x\n", "5:5 'concurrency' is not obeyed");
+	expect_problem("on: push\njobs:\n  a:\n    runs-on: x\n    concurrency: {group: g, queue: some}\n    steps:\n      - run: x\n", "5:36 'queue'");
+	expect_problem("on: push\nconcurrency: {group: g, queue: max, cancel-in-progress: true}\n" JOB, "2:32 'queue: max' and 'cancel-in-progress' cannot be");
+	expect_problem("on: push\njobs:\n  a:\n    runs-on: x\n    concurrency: '${{ secrets.X }}'\n    steps:\n      - run: x\n", "5:18 'secrets'");
+	expect_problem("on: push\njobs:\n  a:\n    runs-on: x\n    cancel-timeout-minutes: -1\n    steps:\n      - run: x\n", "5:29 'cancel-timeout-minutes' must be");
+	expect_problem("on: push\njobs:\n  a:\n    runs-on: x\n    outputs: '${{ needs }}'\n    steps:\n      - run: x\n", "5:14 'outputs' must be a map");
+	expect_problem("on: push\nenv: '${{ needs.x }}'\n" JOB, "2:6 'needs'");
+	expect_problem("on: push\njobs:\n  a:\n    runs-on: x\n    strategy: {matrix: {'${{ foo }}': [1]}}\n    steps:\n      - run: x\n", "5:25 ");
 	expect_problem("on: push\npermissions: {contents: reed}\n" JOB, "2:25");
 	expect_problem("on: push\npermissions: {content: read}\n" JOB, "2:15 unknown key 'content' in 'permissions' (did you mean 'contents'?)");
 	expect_problem("on: push\nconcurrency: {cancel-in-progress: true}\n" JOB, "'group'");

@@ -2,7 +2,8 @@
 
 Environment: PORT; FAIL (share of requests answered with 500), SLOW (seconds a request to /slow takes),
 HANG (nothing but /healthz is ever answered), DIE (exit at once),
-DEAF (never listen), STUBBORN (ignore SIGTERM)."""
+DEAF (never listen), UNWELL (fail its health check), STUBBORN (ignore SIGTERM),
+EAT (take memory without end), FORK (start processes without end)."""
 import http.server, os, random, signal, socketserver, sys, threading, time
 
 FAIL = float(os.environ.get("FAIL", "0"))
@@ -23,7 +24,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if os.environ.get("HANG") and self.path != "/healthz":
                 time.sleep(600)
             status = 500 if self.path != "/healthz" and random.random() < FAIL else 200
+            if self.path == "/healthz" and os.environ.get("UNWELL"):
+                status = 500
             body = (os.environ.get("VERSION", "?") + "\n").encode()
+            if self.path == "/status":
+                body = open("/proc/self/status", "rb").read()
             if self.path == "/id":
                 body = ("%d %s\n" % (os.getpid(), os.listdir("/"))).encode()
             self.send_response(status)
@@ -56,6 +61,24 @@ def stop(*_):
 
 if os.environ.get("DIE"):
     sys.exit(3)
+if os.environ.get("EAT"):
+    def eat():
+        kept = []
+        try:
+            while True:
+                kept.append(bytearray(8 << 20))
+        except MemoryError:
+            print("no more memory", flush=True)
+            os._exit(4)
+
+    threading.Thread(target=eat).start()
+if os.environ.get("FORK"):
+    try:
+        while True:
+            if os.fork() == 0:
+                time.sleep(1000)
+    except BlockingIOError:
+        print("no more processes", flush=True)
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=stop).start())
 if os.environ.get("DEAF"):
     while True:

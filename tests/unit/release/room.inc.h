@@ -30,6 +30,8 @@ struct fixture {
 static struct fixture fx;
 static int (*fx_authenticate)(void *ctx, str scheme, str credentials, struct http_identity *ret, struct err *reterr);
 static const struct clock *fx_clock = &clock_real; /* of the room; a test may set its own before fx_setup */
+static unsigned       fx_keep_versions; /* 0: as the room has it */
+static int64_t        fx_keep_logs_bytes;
 static struct err     fx_err;
 
 #define FX_OK(call) assert_ok(call, &fx_err)
@@ -73,7 +75,7 @@ static void fx_room_open(void)
 {
 	static const char *const guard[] = { TEST_GUARD, NULL };
 	struct release_config    cfg = { .db = fx.db, .log = fx.log, .data_dir = fx.data, .source = { .open = fx_source_open }, .clock = fx_clock, .bind = "127.0.0.1",
-		                         .port_first = 21000, .port_last = 29999, .slots = 20, .guard_argv = guard };
+		                         .port_first = 21000, .port_last = 29999, .slots = 20, .guard_argv = guard, .keep_versions = fx_keep_versions, .keep_logs_bytes = fx_keep_logs_bytes };
 	struct http_config       http = { .bind = "127.0.0.1", .loop_threads = 1, .worker_threads = 4, .connections_max = 100, .connections_per_ip_max = 100,
 		                         .idle_timeout_ms = 30000, .header_timeout_ms = 10000, .body_timeout_ms = 30000, .clock = &clock_real, .authenticate = fx_authenticate };
 	const struct http_route *routes;

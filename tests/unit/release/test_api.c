@@ -103,6 +103,25 @@ static void test_each_route_asks_for_its_scope(void **s UNUSED)
 	}
 }
 
+/* Status of the answer to headers that announce a body and wait to be asked for it. */
+static int status_before_body(const char *token, const char *method_and_path)
+{
+	char req[400], answer[2000];
+	int  fd = helper_connect(http_server_port(fx.http));
+	int  n = snprintf(req, sizeof(req), "%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 500\r\nExpect: 100-continue\r\n\r\n",
+	                  method_and_path, token);
+
+	assert_int_equal(write(fd, req, (size_t)n), n);
+	return helper_answer(fd, answer, sizeof(answer));
+}
+
+static void test_strangers_are_refused_before_the_body(void **s UNUSED)
+{
+	assert_int_equal(status_before_body("nonsense", "POST /api/v1/releases"), 401);
+	assert_int_equal(status_before_body("develop", "POST /api/v1/releases"), 403);
+	assert_int_equal(status_before_body("runner", "PUT /api/v1/artifacts"), 403);
+}
+
 static int setup(void **s UNUSED)
 {
 	fx_authenticate = authenticate;
@@ -111,7 +130,7 @@ static int setup(void **s UNUSED)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_each_route_asks_for_its_scope) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_each_route_asks_for_its_scope), cmocka_unit_test(test_strangers_are_refused_before_the_body) };
 
 	base_init();
 	return cmocka_run_group_tests(tests, setup, fx_teardown);

@@ -185,7 +185,106 @@ static void test_missing_records_are_seen_and_nothing_is_judged_by_them(void **s
 	assert_true(fx_state_is(id, "canary"));
 	assert_true(fx_cause_has(id, "too many request records are missing"));
 	assert_int_equal(fx_act(id, "abort"), 200);
+	assert_true(serves("next"));
+}
+
+static void test_one_that_listens_but_is_never_well_is_rolled_back(void **s UNUSED)
+{
+	char id[ID_SIZE];
+
+	assert_int_equal(fx_release(fx_yaml("UNWELL: \"1\"", ""), "production", id), 201);
+	WAIT_FOR(fx_over(id));
+	assert_true(fx_state_is(id, "rolled-back"));
+	assert_true(fx_cause_has(id, "never healthy"));
 	assert_true(serves("cure"));
+}
+
+enum { AT_ONCE = 6 };
+struct wish {
+	pthread_t thread;
+	char      body[400];
+	char      answer[4000];
+	int       status;
+};
+
+static void *wish_main(void *arg)
+{
+	struct wish *w = arg;
+	char         req[1000];
+	int          fd = helper_connect(http_server_port(fx.http));
+	int          n = snprintf(req, sizeof(req), "POST /api/v1/releases HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+	                          strlen(w->body), w->body);
+
+	if (write(fd, req, (size_t)n) != n)
+		BUG("short write");
+	w->status = helper_answer(fd, w->answer, sizeof(w->answer));
+	return NULL;
+}
+
+static size_t count_state(const char *state)
+{
+	struct arena CLEANUP_ARENA a = ARENA_INIT(16 << 20);
+	struct doc_node       *n;
+	const struct doc_node *list;
+	size_t                 count = 0;
+
+	assert_int_equal(fx_call("GET", "/api/v1/projects/shop/releases", STR_NULL, &a, &n), 200);
+	list = doc_get(n, "releases");
+	for (size_t i = 0; i < doc_len(list) && i < AT_ONCE; i++) /* the newest */
+		count += str_eqz(doc_get_str(doc_at(list, i), "state"), state);
+	return count;
+}
+
+/* Six releases of one service asked for in one moment: all are accepted, the newest one goes live, the others end as superseded. */
+static void test_releases_of_one_service_at_once_end_in_one(void **s UNUSED)
+{
+	struct wish w[AT_ONCE];
+	const char *commit = fx_commit(fx_yaml("VERSION: crowd", ""));
+
+	load_start(&load, "shop.localhost", 5000, release_http_port(fx.room));
+	for (unsigned i = 0; i < AT_ONCE; i++) {
+		snprintf(w[i].body, sizeof(w[i].body), "{\"project\":\"shop\",\"environment\":\"production\",\"digest\":\"%s\",\"commit\":\"%s\"}", fx.digest, commit);
+		assert_int_equal(pthread_create(&w[i].thread, NULL, wish_main, &w[i]), 0);
+	}
+	for (unsigned i = 0; i < AT_ONCE; i++) {
+		pthread_join(w[i].thread, NULL);
+		assert_int_equal(w[i].status, 201);
+	}
+	WAIT_FOR(count_state("finished") + count_state("aborted") == AT_ONCE);
+	load_stop(&load);
+	assert_int_equal(count_state("finished"), 1);
+	assert_int_equal(load.failed + load.none, 0);
+	assert_true(serves("crowd"));
+}
+
+static void *slow_main(void *arg)
+{
+	char *answer = arg;
+
+	return helper_get(release_http_port(fx.room), "shop.localhost", "/slow", answer, 2000) == 200 ? answer : NULL;
+}
+
+/* The old version is stopped (SIGTERM to the service itself) while it still works on a request: its user gets the answer. */
+static void test_the_old_version_finishes_its_requests(void **s UNUSED)
+{
+	char      answer[2000], id[ID_SIZE];
+	pthread_t th;
+	void     *got;
+
+	assert_int_equal(fx_release(fx_yaml("VERSION: thorough, SLOW: \"3.5\"", ""), "production", id), 201);
+	WAIT_FOR(fx_state_is(id, "canary"));
+	assert_int_equal(fx_act(id, "promote"), 200);
+	assert_int_equal(fx_act(id, "promote"), 200);
+	WAIT_FOR(serves("thorough"));
+	assert_int_equal(pthread_create(&th, NULL, slow_main, answer), 0);
+	assert_int_equal(fx_release(fx_yaml("VERSION: next", ""), "production", id), 201);
+	WAIT_FOR(fx_state_is(id, "canary"));
+	assert_int_equal(fx_act(id, "promote"), 200);
+	assert_int_equal(fx_act(id, "promote"), 200);
+	pthread_join(th, &got);
+	assert_non_null(got);
+	assert_non_null(strstr(answer, "\r\n\r\nthorough\n"));
+	assert_true(serves("next"));
 }
 
 int main(void)
@@ -195,7 +294,10 @@ int main(void)
 		cmocka_unit_test(test_no_traffic_asks_and_goes_on_when_resumed),
 		cmocka_unit_test(test_clients_min_of_the_file_holds_what_the_default_would_roll_back),
 		cmocka_unit_test(test_a_sick_old_version_cannot_be_compared_with),
-		cmocka_unit_test(test_missing_records_are_seen_and_nothing_is_judged_by_them),
+		cmocka_unit_test(test_one_that_listens_but_is_never_well_is_rolled_back),
+		cmocka_unit_test(test_releases_of_one_service_at_once_end_in_one),
+		cmocka_unit_test(test_the_old_version_finishes_its_requests),
+		cmocka_unit_test(test_missing_records_are_seen_and_nothing_is_judged_by_them), /* last: HAProxy's numbers are used up afterwards */
 	};
 
 	base_init();

@@ -77,7 +77,7 @@ static void test_harm_rolls_back_from_everywhere(void **s UNUSED)
 			EXPECT(r, in, ACT_NONE, ROLLOUT_ROLLED_BACK);
 			r = in_state(with_traffic[i]);
 			in.call = JUDGE_GOOD;
-			in.crash_loop = true;
+			in.crash_loop = "crash loop: it dies";
 			EXPECT(r, in, ACT_ROLL_BACK, ROLLOUT_ROLLED_BACK);
 		}
 }
@@ -92,7 +92,7 @@ static void test_starting_ends(void **s UNUSED)
 	EXPECT(r, in, ACT_ROLL_BACK, ROLLOUT_ROLLED_BACK);
 	r = in_state(ROLLOUT_STARTING);
 	in = at(1001 * SEC);
-	in.crash_loop = true;
+	in.crash_loop = "crash loop: it dies";
 	EXPECT(r, in, ACT_ROLL_BACK, ROLLOUT_ROLLED_BACK);
 }
 
@@ -250,7 +250,7 @@ static void test_random_walks_keep_the_rules(void **s UNUSED)
 			in.call = (enum judge_call)(seed >> 8) % 5;
 			in.why = (enum judge_why)(seed >> 16) % 10;
 			in.healthy = seed >> 20 & 1;
-			in.crash_loop = (seed >> 21 & 15) == 0;
+			in.crash_loop = (seed >> 21 & 15) == 0 ? "crash loop: it dies" : NULL;
 			in.target_healthy = seed >> 25 & 1;
 			in.order = (seed >> 26 & 7) == 0 ? (enum rollout_order)((seed >> 30) % 7) : ORDER_NONE;
 			step = rollout_next(&r, &in);

@@ -26,6 +26,13 @@ static void test_first_version_goes_live_when_it_is_healthy(void **s UNUSED)
 	assert_int_equal(fx_events(EVENT_VERSION_STORED), 1);
 }
 
+static int64_t latency(const char *id, const char *arm, const char *what)
+{
+	struct arena CLEANUP_ARENA a = ARENA_INIT(4 << 20);
+
+	return doc_get_int(doc_path(fx_get(id, &a), arm), what, -1);
+}
+
 static void test_good_change_is_promoted_without_a_failed_request(void **s UNUSED)
 {
 	char id[ID_SIZE], answer[2000];
@@ -37,9 +44,21 @@ static void test_good_change_is_promoted_without_a_failed_request(void **s UNUSE
 	load_stop(&load);
 	assert_int_equal(load.failed + load.none, 0);
 	assert_true(load.ok > 100);
+	assert_true(latency(id, "latency.canary", "answers") > 20 && latency(id, "latency.stable", "answers") > 20);
+	assert_in_range(latency(id, "latency.canary", "p50_ms"), 0, latency(id, "latency.canary", "p95_ms"));
+	assert_in_range(latency(id, "latency.canary", "p95_ms"), 0, 5000);
 	assert_int_equal(helper_get(release_http_port(fx.room), "shop.localhost", "/", answer, sizeof(answer)), 200);
 	assert_non_null(strstr(answer, "\r\n\r\ntwo\n"));
 	assert_true(fx_events(EVENT_SERVICE_BORN) == 1);
+}
+
+static bool chart_has_begin_and_end(const char *id)
+{
+	struct arena CLEANUP_ARENA a = ARENA_INIT(4 << 20);
+	const struct doc_node *p = doc_get(fx_get(id, &a), "points");
+	size_t                 n = doc_len(p);
+
+	return n >= 2 && doc_get_int(doc_at(p, n - 1), "failed_canary", 0) > 0;
 }
 
 static void test_dead_change_is_rolled_back(void **s UNUSED)
@@ -57,6 +76,7 @@ static void test_dead_change_is_rolled_back(void **s UNUSED)
 	print_message("dead change: %u failed of %u; first to last bad %lld ms\n", load.failed + load.none, load.ok + load.failed + load.none,
 	              (long long)(doc_get_int(r, "last_bad_at", 0) - doc_get_int(r, "first_bad_at", 0)) / 1000);
 	assert_in_range(load.failed, 1, 40);
+	WAIT_FOR(chart_has_begin_and_end(id)); /* though it took less than a second */
 	assert_int_equal(load.none, 0);
 	assert_true(fx_cause_has(id, "more errors on the new version"));
 	assert_int_equal(helper_get(release_http_port(fx.room), "shop.localhost", "/", answer, sizeof(answer)), 200);

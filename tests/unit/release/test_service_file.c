@@ -12,6 +12,7 @@
 	"client: {header: X-User}\n"                                                                              \
 	"stop-grace: 20s\n"                                                                                       \
 	"request-timeout: 1500ms\n"                                                                               \
+	"limits: {memory: 512MiB, processes: 64}\n"                                                               \
 	"environments:\n"                                                                                         \
 	"  production: {instances: 2, env: {LOG: info, N: 3}}\n"                                                  \
 	"  staging: {route: {port: 9000}}\n"                                                                      \
@@ -50,6 +51,7 @@ static void test_every_key_is_obeyed(void **s UNUSED)
 	assert_int_equal(d->client, CLIENT_HEADER);
 	assert_true(d->stop_grace == 20 * USEC_PER_SEC);
 	assert_true(d->request_timeout == 1500 * USEC_PER_MSEC);
+	assert_true(d->memory_max == 512LL << 20 && d->processes_max == 64);
 	assert_int_equal(env->instances, 2);
 	assert_string_equal(env->env[0], "LOG=info");
 	assert_string_equal(env->env[1], "N=3");
@@ -91,6 +93,7 @@ static void test_defaults_and_several_services(void **s UNUSED)
 	assert_int_equal(d->client, CLIENT_ADDRESS);
 	assert_string_equal(d->health_path, "/");
 	assert_true(d->request_timeout == 60 * USEC_PER_SEC);
+	assert_true(d->memory_max == 1LL << 30 && d->processes_max == 4096);
 	assert_ok(service_file_find(&f, STR("one"), STR("production"), &d, &env, &e), &e);
 	assert_true(d->request_timeout == 3600 * USEC_PER_SEC);
 }
@@ -118,6 +121,12 @@ static void test_everything_else_is_refused_at_its_place(void **s UNUSED)
 		{ HEAD "request-timeout: 99ms\n", ":5:18: request-timeout must be" },
 		{ HEAD "request-timeout: 3601s\n", ":5:18: request-timeout must be" },
 		{ HEAD "request-timeout: 5\n", ":5:18: request-timeout must be a duration" },
+		{ HEAD "limits: {memory: 15MiB}\n", ":5:18: memory must be from 16MiB to 1TiB" },
+		{ HEAD "limits: {memory: 2048}\n", ":5:18: memory must be a size such as 64KiB, 512MiB or 2GiB" },
+		{ HEAD "limits: {memory: 512MB}\n", ":5:18: memory must be a size" },
+		{ HEAD "limits: {processes: 7}\n", ":5:21: processes must be from 8 to 100000" },
+		{ HEAD "limits: {memroy: 1GiB}\n", ":5:10: unknown key 'memroy' (did you mean 'memory'?)" },
+		{ HEAD "limits: 1GiB\n", ":5:9: limits must be a map" },
 		{ HEAD "request-timeuot: 5s\n", ":5:1: unknown key 'request-timeuot' (did you mean 'request-timeout'?)" },
 		{ "services: {a: {command: [x], route: {host: a.x}, environments: {p: {}}, request-timout: 5s}}\n",
 		  ":1:73: unknown key 'request-timout' (did you mean 'request-timeout'?)" },

@@ -76,7 +76,8 @@ static int setup(void **s UNUSED)
 		static const char *const  argv[] = { "/usr/bin/python3", "app.py", NULL };
 		static const char *const  name[] = { "one", "two", "bad" };
 		static const char *const  env[][3] = { { "VERSION=one", NULL }, { "VERSION=two", NULL }, { "VERSION=bad", "FAIL=1", NULL } };
-		const struct workload_spec spec = { name[i], version_dir, argv, env[i], port_of[i] = helper_free_port(), USEC_PER_SEC, i };
+		const struct workload_spec spec = { .name = name[i], .dir = version_dir, .argv = argv, .env = env[i], .port = port_of[i] = helper_free_port(),
+			                             .grace = USEC_PER_SEC, .user = i };
 
 		assert_ok(work.start(work.ctx, &spec, &e), &e);
 	}
@@ -167,7 +168,7 @@ static void test_records_say_arm_share_tag_and_status(void **s UNUSED)
 	share_of("shop.localhost", "bad", 2);
 	records(text, sizeof(text), 500);
 	assert_non_null(strstr(text, " s3_b 42 10000 500 -- "));
-	assert_non_null(strstr(text, "weir1 "));
+	assert_non_null(strstr(text, "weir2 "));
 	assert_int_equal(text[strlen(text) - 1], '\n');
 	if (getenv("TEST_VERBOSE"))
 		fprintf(stderr, "%s", text);

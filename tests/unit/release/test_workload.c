@@ -41,10 +41,13 @@ static int teardown(void **s UNUSED)
 	return 0;
 }
 
+static int64_t  memory_max = 256 << 20;
+static unsigned processes_max = 200;
+
 static uint16_t start(const char *name, const char *const *env, usec_t grace)
 {
 	static const char *const argv[] = { "/usr/bin/python3", "app.py", NULL };
-	struct workload_spec     spec = { name, version_dir, argv, env, helper_free_port(), grace, 3 };
+	struct workload_spec     spec = { name, version_dir, argv, env, helper_free_port(), grace, memory_max, processes_max, 3 };
 	struct err               e = { 0 };
 
 	assert_ok(ops.start(ops.ctx, &spec, &e), &e);
@@ -152,6 +155,63 @@ static void test_outlives_its_starter_and_is_found_again(void **s UNUSED)
 	stop_and_remove("outlives");
 }
 
+static void test_has_a_filter_and_no_new_privileges(void **s UNUSED)
+{
+	static const char *const env[] = { NULL };
+	char     answer[8192];
+	uint16_t port = start("filtered", env, USEC_PER_SEC);
+
+	WAIT_FOR(helper_get(port, "x", "/status", answer, sizeof(answer)) == 200);
+	assert_non_null(strstr(answer, "\nNoNewPrivs:\t1\n"));
+	assert_non_null(strstr(answer, "\nSeccomp:\t2\n"));
+	assert_non_null(strstr(answer, "\nCapEff:\t0000000000000000\n"));
+	stop_and_remove("filtered");
+}
+
+static bool log_has(const char *name, const char *what)
+{
+	struct buf CLEANUP_BUF log = BUF_INIT(1 << 20);
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/logs/%s/current", data_dir, name);
+	return fs_read(path, &log, NULL) == 0 && strstr(buf_z(&log), what);
+}
+
+/* A guard that sees no cgroups, as on a machine where they may not be written. */
+static void test_without_cgroups_rlimits_hold(void **s UNUSED)
+{
+	static const char *const without[] = { "/usr/bin/unshare", "-m", "/bin/sh", "-c", "mount -t tmpfs none /sys/fs/cgroup && exec \"$0\" \"$1\"", TEST_GUARD, NULL };
+	static const char *const eats[] = { "EAT=1", NULL }, *const forks[] = { "FORK=1", NULL };
+	struct workload_process *usual = procs;
+	struct workload_ops      usual_ops = ops;
+	struct err               e = { 0 };
+	char                     answer[4096];
+	uint16_t                 port;
+
+	if (geteuid() != 0) {
+		print_message("skipped: only root can hide the cgroups\n");
+		skip();
+	}
+	assert_ok(workload_process_new(data_dir, without, &procs, &e), &e);
+	ops = workload_process_ops(procs);
+	memory_max = 128 << 20;
+	processes_max = 30;
+	start("eats", eats, USEC_PER_SEC);
+	port = start("forks", forks, USEC_PER_SEC);
+	WAIT_FOR(log_has("eats", "no more memory"));
+	WAIT_FOR(status("eats").starts >= 2); /* it ended, and was started again */
+	assert_true(log_has("eats", "at most 128 MiB of memory (rlimit, each process) and 30 processes (rlimit)"));
+	WAIT_FOR(log_has("forks", "no more processes"));
+	WAIT_FOR(helper_get(port, "x", "/healthz", answer, sizeof(answer)) == 0); /* no thread for an answer either */
+	stop_and_remove("eats");
+	stop_and_remove("forks");
+	workload_process_free(procs);
+	procs = usual;
+	ops = usual_ops;
+	memory_max = 256 << 20;
+	processes_max = 200;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -160,6 +220,8 @@ int main(void)
 		cmocka_unit_test(test_one_that_ignores_sigterm_is_killed_after_the_grace_time),
 		cmocka_unit_test(test_a_service_that_dies_is_started_again_and_counted),
 		cmocka_unit_test(test_outlives_its_starter_and_is_found_again),
+		cmocka_unit_test(test_has_a_filter_and_no_new_privileges),
+		cmocka_unit_test(test_without_cgroups_rlimits_hold),
 	};
 
 	base_init();

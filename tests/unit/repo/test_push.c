@@ -229,7 +229,7 @@ static void test_only_the_smart_protocol(void **s UNUSED)
 		snprintf(script, sizeof(script), "[ $(curl -s -o out -w '%%{http_code}' \"$URL/git/shop.git/%s\") = 404 ]", paths[i]);
 		assert_sh(script);
 	}
-	assert_sh("[ $(curl -s -o out -w '%{http_code}' -X POST -d x $URL/git/shop.git/info/refs?service=git-upload-pack) = 404 ]");
+	assert_sh("[ $(curl -s -o out -w '%{http_code}' -X POST -d x $URL/git/shop.git/info/refs) = 404 ]");
 	assert_sh("[ $(curl -s -o out -w '%{http_code}' \"$URL/git/..%2fshop.git/info/refs?service=git-upload-pack\") -ge 400 ]");
 }
 

@@ -25,6 +25,14 @@ static void check(const char *json, const char *path, const char *want)
 		fail_msg("%s of %s: expected '%s', all: %s", path, json, want, buf_z(&out));
 }
 
+static void test_superseded(void **s UNUSED)
+{
+	check("{\"state\":\"aborted\",\"superseded_by\":\"01M86V\"}", "state", "superseded");
+	check("{\"state\":\"aborted\",\"superseded_by\":\"01M86V\"}", "state_class", "idle");
+	check("{\"state\":\"aborted\",\"superseded_by\":\"\"}", "state_class", "bad");
+	check("{\"state\":\"finished\",\"superseded_by\":\"01M86V\"}", "state", "finished"); /* in its bake */
+}
+
 static void test_times(void **s UNUSED)
 {
 	check("{\"created\":\"2026-11-24T13:14:30Z\"}", "created_ago", "30s ago");
@@ -93,7 +101,7 @@ static void test_data(void **s UNUSED)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_times), cmocka_unit_test(test_words), cmocka_unit_test(test_figures),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_superseded), cmocka_unit_test(test_times), cmocka_unit_test(test_words), cmocka_unit_test(test_figures),
 		                                cmocka_unit_test(test_data) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* sandbox-seccomp.c - the system calls that a step does not get.
+/* seccomp.c - the system calls that a step of a job, or a service, does not get.
  *
  * A list of what is refused, not of what is allowed: builds run any program there is, and the namespaces are the wall. The filter takes
  * away what makes walls thin: new namespaces, mounts, kernel keys, bpf, perf, userfaultfd, io_uring, modules, clocks, other ABIs.
@@ -6,7 +6,7 @@
  * Pure but for the memory file; any thread. */
 #include "base/base.h"
 #include "base/fs.h"
-#include "pipeline/sandbox.h"
+#include "confine/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,7 +89,7 @@ static int export(int fd, struct err *reterr)
 static char    kept[64 << 10];
 static ssize_t kept_n;
 
-int sandbox_seccomp(int *ret_fd, struct err *reterr)
+int confine_seccomp(int *ret_fd, struct err *reterr)
 {
 	CLEANUP_FD int fd = memfd_create("seccomp", MFD_CLOEXEC);
 	int            r = 0;
@@ -107,12 +107,12 @@ int sandbox_seccomp(int *ret_fd, struct err *reterr)
 	return r;
 }
 
-void sandbox_warm(void)
+void confine_seccomp_warm(void)
 {
 	CLEANUP_FD int fd = -1;
 	struct stat    st;
 
-	if (sandbox_seccomp(&fd, NULL) || fstat(fd, &st) || st.st_size > (off_t)sizeof(kept))
+	if (confine_seccomp(&fd, NULL) || fstat(fd, &st) || st.st_size > (off_t)sizeof(kept))
 		return; /* each step makes its own, and says why it cannot */
 	if (read(fd, kept, sizeof(kept)) == st.st_size)
 		kept_n = st.st_size;

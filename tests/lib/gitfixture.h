@@ -1,6 +1,6 @@
-/* fixture.h - a temporary folder around each test of src/git, and one opened repository in it. */
-#ifndef WEIR_TESTS_GIT_FIXTURE_H
-#define WEIR_TESTS_GIT_FIXTURE_H
+/* gitfixture.h - a temporary folder around each test, and one opened repository in it. Use git_fixture_setup and _teardown with cmocka. */
+#ifndef WEIR_TESTS_GITFIXTURE_H
+#define WEIR_TESTS_GITFIXTURE_H
 
 #include "lib/gitrepo.h"
 
@@ -12,19 +12,19 @@ struct fixture {
 	struct git_repo *repo;
 };
 
-static int setup(void **state)
+static inline int git_fixture_setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof *f);
 	struct err      e;
 
 	if (!f || fs_temp_dir("weir-test-git-", f->dir, sizeof f->dir, &e))
 		return -1;
-	arena_init(&f->arena, 64 << 20);
+	arena_init(&f->arena, 256 << 20);
 	*state = f;
 	return 0;
 }
 
-static int teardown(void **state)
+static inline int git_fixture_teardown(void **state)
 {
 	struct fixture *f = *state;
 	struct err      e;

@@ -1,11 +1,11 @@
-/* sandbox-cgroup.c - memory and process limits of a job, by whichever cgroups the machine has.
+/* cgroup.c - memory and process limits of a job or an instance, by whichever cgroups the machine has.
  *
  * v2: a group beside the runner's own, when the memory and pids controllers are handed on to it. v1: a group in each of the two
  * hierarchies. Neither, or no right to write: no limits, and the log's head says so. Groups are made per job, entered by each step, and
  * removed at the job's end; a crash leaves empty groups that the next use of the name takes over. Called by the guard. */
 #include "base/base.h"
 #include "base/fs.h"
-#include "pipeline/sandbox.h"
+#include "confine/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,44 +84,90 @@ static bool limit_memory(const char *dir, bool v2, uint64_t bytes)
 	return true;
 }
 
-void sandbox_cgroup_make(const char *name, uint64_t memory, uint64_t pids, char *limits, size_t size)
+void confine_cgroup_set(const char *name, uint64_t memory, uint64_t pids, struct confine_held *ret)
 {
-	char        dir[512];
-	const char *kind = "none";
-	bool        got_memory = false, got_pids = false;
+	char dir[512];
 
+	*ret = (struct confine_held){ .kind = "none" };
 	if (name && group_dir(NULL, name, dir, sizeof(dir))) {
 		hand_on_v2();
-		kind = "v2";
+		ret->kind = "v2";
 		if (group_make(dir)) {
-			got_memory = memory && limit_memory(dir, true, memory);
-			got_pids = pids && put_u64(dir, "pids.max", pids);
+			ret->memory = memory && limit_memory(dir, true, memory);
+			ret->pids = pids && put_u64(dir, "pids.max", pids);
 		}
 	} else if (name) {
 		if (group_dir("memory", name, dir, sizeof(dir)) && group_make(dir))
-			got_memory = memory && limit_memory(dir, false, memory);
+			ret->memory = memory && limit_memory(dir, false, memory);
 		if (group_dir("pids", name, dir, sizeof(dir)) && group_make(dir))
-			got_pids = pids && put_u64(dir, "pids.max", pids);
-		if (got_memory || got_pids)
-			kind = "v1";
+			ret->pids = pids && put_u64(dir, "pids.max", pids);
+		if (ret->memory || ret->pids)
+			ret->kind = "v1";
 	}
-	int n = got_memory ? snprintf(limits, size, "memory %" PRIu64 " MiB", memory >> 20) : snprintf(limits, size, "memory unlimited");
-
-	if (n < (int)size)
-		n += got_pids ? snprintf(limits + n, size - (size_t)n, ", processes %" PRIu64, pids)
-		              : snprintf(limits + n, size - (size_t)n, ", processes unlimited");
-	if (n < (int)size)
-		snprintf(limits + n, size - (size_t)n, " (cgroups: %s)", kind);
 }
 
-uint64_t sandbox_default_memory(unsigned jobs)
+void confine_cgroup_make(const char *name, uint64_t memory, uint64_t pids, char *limits, size_t size)
+{
+	struct confine_held held;
+
+	confine_cgroup_set(name, memory, pids, &held);
+	int n = held.memory ? snprintf(limits, size, "memory %" PRIu64 " MiB", memory >> 20) : snprintf(limits, size, "memory unlimited");
+
+	if (n < (int)size)
+		n += held.pids ? snprintf(limits + n, size - (size_t)n, ", processes %" PRIu64, pids)
+		               : snprintf(limits + n, size - (size_t)n, ", processes unlimited");
+	if (n < (int)size)
+		snprintf(limits + n, size - (size_t)n, " (cgroups: %s)", held.kind);
+}
+
+/* The number behind "KEY " at the begin of a line, or of the first line when the key is empty; 0 when there is none. */
+static uint64_t counter(const char *dir, const char *file, const char *key)
+{
+	struct buf CLEANUP_BUF text = BUF_INIT(16 << 10);
+	char     path[600];
+	uint64_t v = 0;
+	str      rest, line, word, number;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	if (fs_read(path, &text, NULL))
+		return 0;
+	for (rest = buf_str(&text); rest.len;) {
+		str_cut(rest, '\n', &line, &rest);
+		if (!*key)
+			return str_to_u64(str_trim(line), &v) ? v : 0;
+		if (str_cut(line, ' ', &word, &number) && str_eqz(word, key) && str_to_u64(str_trim(number), &v))
+			return v;
+	}
+	return 0;
+}
+
+void confine_cgroup_met(const char *name, struct confine_met *ret)
+{
+	char dir[512];
+
+	*ret = (struct confine_met){ 0 };
+	if (group_dir(NULL, name, dir, sizeof(dir))) {
+		ret->memory = counter(dir, "memory.events", "oom_kill");
+		ret->pids = counter(dir, "pids.events", "max");
+		ret->pids_now = counter(dir, "pids.current", "");
+		return;
+	}
+	if (group_dir("memory", name, dir, sizeof(dir)))
+		ret->memory = counter(dir, "memory.oom_control", "oom_kill");
+	if (group_dir("pids", name, dir, sizeof(dir))) {
+		ret->pids = counter(dir, "pids.events", "max");
+		ret->pids_now = counter(dir, "pids.current", "");
+	}
+}
+
+uint64_t confine_default_memory(unsigned jobs)
 {
 	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4 * 3 / (jobs ? jobs : 1);
 }
 
 static const char *const controllers[] = { NULL, "memory", "pids" };
 
-void sandbox_cgroup_enter(const char *name)
+void confine_cgroup_enter(const char *name)
 {
 	char dir[512];
 
@@ -130,11 +176,13 @@ void sandbox_cgroup_enter(const char *name)
 			(void)put(dir, "cgroup.procs", "0");
 }
 
-void sandbox_cleanup(const char *name)
+bool confine_cgroup_remove(const char *name)
 {
 	char dir[512];
+	bool gone = true;
 
 	for (size_t i = 0; name && i < ARRAY_SIZE(controllers); i++)
 		if (group_dir(controllers[i], name, dir, sizeof(dir)))
-			(void)rmdir(dir);
+			gone = (!rmdir(dir) || errno == ENOENT) && gone;
+	return gone;
 }

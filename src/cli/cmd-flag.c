@@ -1,0 +1,485 @@
+/* cmd-flag.c - `weir flag ...`: sets of flags, their definitions, and what a context gets of them and why. All through the server's API. */
+#include "base/base.h"
+
+#include "base/fs.h"
+#include "base/limits.h"
+#include "cli/cli.h"
+#include "cli/commands.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+/* --- helpers --- */
+
+/* "/api/v1/projects/PROJECT/flag-sets/NAME" + tail of the set "PROJECT/NAME". */
+static int set_path(struct cli *c, const char *id, const char *tail, char **ret, struct err *reterr)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT(4096);
+	str                    project, name;
+
+	if (!str_cut(str_z(id), '/', &project, &name) || !project.len || !name.len || str_contains(name, STR("/")))
+		return err_set(reterr, WEIR_EINVAL, "'%s' is no flag set: PROJECT/NAME, for example shop/production", id);
+	buf_addz(&path, "/api/v1/projects/");
+	buf_add_url(&path, project);
+	buf_addz(&path, "/flag-sets/");
+	buf_add_url(&path, name);
+	buf_addz(&path, tail);
+	*ret = arena_dup(cli_arena(c), buf_str(&path));
+	return buf_check(&path, "the name of the set", reterr);
+}
+
+static int call_set(struct cli *c, const char *method, const char *id, const char *tail, str body, struct doc_node **ret, struct err *reterr)
+{
+	char *path;
+	int   rc = set_path(c, id, tail, &path, reterr);
+
+	return rc ? rc : cli_call(c, method, path, body, ret, reterr);
+}
+
+/* A JSON file; "-" is standard input. */
+static int read_json(struct cli *c, const char *file, struct doc_node **ret, struct err *reterr)
+{
+	struct buf *text = ARENA_NEW(cli_arena(c), struct buf);
+	int         rc;
+
+	if (!text)
+		return arena_check(cli_arena(c), file, reterr);
+	buf_init(text, LIMIT_DOC_BYTES);
+	rc = strcmp(file, "-") ? fs_read(file, text, reterr) : fs_read_fd(STDIN_FILENO, "standard input", text, reterr);
+	if (!rc)
+		rc = doc_parse_json(cli_arena(c), strcmp(file, "-") ? file : "standard input", buf_str(text), ret, reterr);
+	buf_fini(text);
+	return rc;
+}
+
+/* --- sets --- */
+
+static int run_sets(struct cli *c, struct err *reterr)
+{
+	const struct doc_node *all;
+	struct doc_node       *answer;
+	int                    rc = cli_call(c, "GET", "/api/v1/flag-sets", STR_NULL, &answer, reterr);
+
+	if (rc)
+		return rc;
+	all = doc_get(answer, "flag_sets");
+	if (cli_wants_json(c)) {
+		jw_node(cli_json(c), all);
+		return 0;
+	}
+	if (!doc_len(all))
+		cli_notef(c, "no flag sets; make one with: weir flag create PROJECT/NAME\n");
+	for (size_t i = 0; i < doc_len(all); i++) {
+		const struct doc_node *s = doc_at(all, i);
+
+		cli_printf(c, "%s%-32.*s%s %6lld flags  revision %-5lld %s\n", cli_color(c, "bold"), STR_ARG(doc_get_str(s, "id")), cli_color(c, ""),
+		           (long long)doc_get_int(s, "flags", 0), (long long)doc_get_int(s, "revision", 0),
+		           str_eqz(doc_get_str(s, "source"), "repository") ? "kept in the repository" : "kept in the store");
+	}
+	return 0;
+}
+
+static int run_create(struct cli *c, struct err *reterr)
+{
+	CLEANUP_BUF struct buf body = BUF_INIT(4096);
+	struct doc_node       *answer;
+	struct jw              w;
+	int                    rc;
+
+	jw_init(&w, &body);
+	jw_obj(&w);
+	if (cli_option(c, "environment"))
+		jw_kstrz(&w, "environment", cli_option(c, "environment"));
+	jw_end(&w);
+	rc = call_set(c, "PUT", cli_arg(c, 0), "", buf_str(&body), &answer, reterr);
+	if (rc)
+		return rc;
+	if (cli_wants_json(c))
+		jw_node(cli_json(c), answer);
+	else
+		cli_printf(c, "made the flag set %s\n", cli_arg(c, 0));
+	return 0;
+}
+
+/* --- definitions --- */
+
+static void print_flag(struct cli *c, str key, const struct doc_node *f)
+{
+	bool on = str_eqz(doc_get_str(f, "state"), "ENABLED");
+	str  otherwise = doc_get_str(f, "defaultVariant");
+
+	cli_printf(c, "%s%-36.*s%s %s%-4s%s %s%.*s\n", cli_color(c, "bold"), STR_ARG(key), cli_color(c, ""), cli_color(c, on ? "green" : "red"), on ? "on" : "off",
+	           cli_color(c, ""), doc_len(doc_get(f, "targeting")) ? "by rule, else " : "", STR_ARG(otherwise.len ? otherwise : STR("the caller's default")));
+}
+
+static int run_list(struct cli *c, struct err *reterr)
+{
+	const struct doc_node *flags;
+	struct doc_node       *answer;
+	int                    rc = call_set(c, "GET", cli_arg(c, 0), "", STR_NULL, &answer, reterr);
+
+	if (rc)
+		return rc;
+	flags = doc_get(answer, "flags");
+	if (cli_wants_json(c)) {
+		jw_node(cli_json(c), flags);
+		return 0;
+	}
+	if (!doc_len(flags))
+		cli_notef(c, "the set has no flags; put one with: weir flag put %s KEY FILE\n", cli_arg(c, 0));
+	for (size_t i = 0; i < doc_len(flags); i++)
+		print_flag(c, flags->map.pairs[i].key, flags->map.pairs[i].value);
+	return 0;
+}
+
+static int run_show(struct cli *c, struct err *reterr)
+{
+	CLEANUP_BUF struct buf tail = BUF_INIT(256), text = BUF_INIT(4 * LIMIT_DOC_BYTES);
+	const struct doc_node *n;
+	struct doc_node       *answer;
+	struct jw              w;
+	int                    rc;
+
+	if (cli_option(c, "revision")) {
+		buf_addz(&tail, "?revision=");
+		buf_add_url(&tail, str_z(cli_option(c, "revision")));
+	}
+	if ((rc = buf_check(&tail, "the revision", reterr)) || (rc = call_set(c, "GET", cli_arg(c, 0), buf_z(&tail), STR_NULL, &answer, reterr)))
+		return rc;
+	n = cli_n_args(c) > 1 ? doc_get_n(doc_get(answer, "flags"), str_z(cli_arg(c, 1))) : answer;
+	if (!n)
+		return err_set(reterr, WEIR_ENOENT, "the set %s has no flag '%s'", cli_arg(c, 0), cli_arg(c, 1));
+	if (cli_wants_json(c)) {
+		jw_node(cli_json(c), n);
+		return 0;
+	}
+	jw_init(&w, &text);
+	jw_node(&w, n);
+	cli_printf(c, "%s\n", buf_z(&text));
+	return buf_check(&text, "the definition", reterr);
+}
+
+/* --- changes --- */
+
+static int present_revision(struct cli *c, const char *id, int64_t *ret, struct err *reterr)
+{
+	const struct doc_node *all;
+	struct doc_node       *answer;
+	int                    rc = cli_call(c, "GET", "/api/v1/flag-sets", STR_NULL, &answer, reterr);
+
+	if (rc)
+		return rc;
+	all = doc_get(answer, "flag_sets");
+	for (size_t i = 0; i < doc_len(all); i++)
+		if (str_eqz(doc_get_str(doc_at(all, i), "id"), id)) {
+			*ret = doc_get_int(doc_at(all, i), "revision", 0);
+			return 0;
+		}
+	return err_set(reterr, WEIR_ENOENT, "there is no flag set '%s'", id);
+}
+
+struct change {
+	struct jw  w;
+	struct buf body;
+};
+
+static int change_begin(struct cli *c, struct change *ch, struct err *reterr)
+{
+	int64_t base;
+	int     rc = present_revision(c, cli_arg(c, 0), &base, reterr);
+
+	buf_init(&ch->body, 2 * LIMIT_DOC_BYTES);
+	if (rc)
+		return rc;
+	if (cli_option(c, "base") && (!str_to_i64(str_z(cli_option(c, "base")), &base) || base < 0))
+		return err_set(reterr, WEIR_EINVAL, "--base must be a revision, not '%s'", cli_option(c, "base"));
+	jw_init(&ch->w, &ch->body);
+	jw_obj(&ch->w);
+	jw_kint(&ch->w, "base", base);
+	if (cli_option(c, "comment"))
+		jw_kstrz(&ch->w, "comment", cli_option(c, "comment"));
+	return 0;
+}
+
+static int change_send(struct cli *c, struct change *ch, struct err *reterr)
+{
+	struct doc_node *answer;
+	int              rc;
+
+	jw_end(&ch->w);
+	if ((rc = buf_check(&ch->body, "the change", reterr)) || (rc = call_set(c, "POST", cli_arg(c, 0), "/changes", buf_str(&ch->body), &answer, reterr)))
+		return rc;
+	if (cli_wants_json(c))
+		jw_node(cli_json(c), answer);
+	else
+		cli_printf(c, "%s is at revision %lld\n", cli_arg(c, 0), (long long)doc_get_int(answer, "revision", 0));
+	return 0;
+}
+
+/* One flag's new definition; NULL: it is removed. */
+static int change_one(struct cli *c, const struct doc_node *n, struct err *reterr)
+{
+	struct change ch;
+	int           rc = change_begin(c, &ch, reterr);
+
+	if (!rc) {
+		jw_key(&ch.w, "flags");
+		jw_obj(&ch.w);
+		jw_key(&ch.w, cli_arg(c, 1));
+		if (n)
+			jw_node(&ch.w, n);
+		else
+			jw_null(&ch.w);
+		jw_end(&ch.w);
+		rc = change_send(c, &ch, reterr);
+	}
+	buf_fini(&ch.body);
+	return rc;
+}
+
+static int run_put(struct cli *c, struct err *reterr)
+{
+	struct doc_node *n;
+	int              rc = read_json(c, cli_arg(c, 2), &n, reterr);
+
+	return rc ? rc : change_one(c, n, reterr);
+}
+
+static int run_remove(struct cli *c, struct err *reterr) { return change_one(c, NULL, reterr); }
+
+/* The definition with another state. */
+static int switch_to(struct cli *c, const char *state, struct err *reterr)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT(4 * LIMIT_FLAG_BYTES);
+	const struct doc_node *f;
+	struct doc_node       *set, *changed;
+	struct jw              w;
+	int                    rc = call_set(c, "GET", cli_arg(c, 0), "", STR_NULL, &set, reterr);
+
+	if (rc)
+		return rc;
+	if (!(f = doc_get_n(doc_get(set, "flags"), str_z(cli_arg(c, 1)))))
+		return err_set(reterr, WEIR_ENOENT, "the set %s has no flag '%s'", cli_arg(c, 0), cli_arg(c, 1));
+	jw_init(&w, &text);
+	jw_obj(&w);
+	for (size_t i = 0; i < doc_len(f); i++) {
+		jw_key_n(&w, f->map.pairs[i].key);
+		if (str_eqz(f->map.pairs[i].key, "state"))
+			jw_strz(&w, state);
+		else
+			jw_node(&w, f->map.pairs[i].value);
+	}
+	jw_end(&w);
+	if ((rc = buf_check(&text, "the definition", reterr)) || (rc = doc_parse_json(cli_arena(c), "definition", buf_str(&text), &changed, reterr)))
+		return rc;
+	return change_one(c, changed, reterr);
+}
+
+static int run_on(struct cli *c, struct err *reterr) { return switch_to(c, "ENABLED", reterr); }
+static int run_off(struct cli *c, struct err *reterr) { return switch_to(c, "DISABLED", reterr); }
+
+static void write_or_empty(struct jw *w, const char *key, const struct doc_node *n)
+{
+	jw_key(w, key);
+	if (n) {
+		jw_node(w, n);
+	} else {
+		jw_obj(w);
+		jw_end(w);
+	}
+}
+
+/* A whole flagd document: all its flags in one change. Flags that are there and not in the file stay. */
+static int run_import(struct cli *c, struct err *reterr)
+{
+	struct doc_node       *doc;
+	const struct doc_node *flags;
+	struct change          ch;
+	int                    rc = read_json(c, cli_arg(c, 1), &doc, reterr);
+
+	if (rc)
+		return rc;
+	flags = doc_get(doc, "flags");
+	if (!flags || flags->kind != DOC_MAP)
+		return err_set(reterr, WEIR_EINVAL, "%s: no map \"flags\": a flagd document is expected", cli_arg(c, 1));
+	rc = change_begin(c, &ch, reterr);
+	if (!rc) {
+		jw_key(&ch.w, "flags");
+		jw_node(&ch.w, flags);
+		if (doc_get(doc, "$evaluators") || doc_get(doc, "metadata")) {
+			write_or_empty(&ch.w, "evaluators", doc_get(doc, "$evaluators"));
+			write_or_empty(&ch.w, "metadata", doc_get(doc, "metadata"));
+		}
+		rc = change_send(c, &ch, reterr);
+	}
+	buf_fini(&ch.body);
+	return rc;
+}
+
+/* --- evaluation --- */
+
+static int ask(struct cli *c, struct doc_node **ret, struct err *reterr)
+{
+	CLEANUP_BUF struct buf body = BUF_INIT(2 * LIMIT_DOC_BYTES);
+	struct doc_node       *context = NULL;
+	struct jw              w;
+	int64_t                revision;
+	int                    rc = cli_option(c, "context") ? read_json(c, cli_option(c, "context"), &context, reterr) : 0;
+
+	if (rc)
+		return rc;
+	jw_init(&w, &body);
+	jw_obj(&w);
+	jw_kstrz(&w, "key", cli_arg(c, 1));
+	if (context) {
+		jw_key(&w, "context");
+		jw_node(&w, context);
+	}
+	if (cli_option(c, "at"))
+		jw_kstrz(&w, "at", cli_option(c, "at"));
+	if (cli_option(c, "revision")) {
+		if (!str_to_i64(str_z(cli_option(c, "revision")), &revision))
+			return err_set(reterr, WEIR_EINVAL, "--revision must be a number, not '%s'", cli_option(c, "revision"));
+		jw_kint(&w, "revision", revision);
+	}
+	jw_end(&w);
+	rc = buf_check(&body, "the question", reterr);
+	return rc ? rc : call_set(c, "POST", cli_arg(c, 0), "/evaluate", buf_str(&body), ret, reterr);
+}
+
+static void print_value(struct cli *c, const struct doc_node *n)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT(LIMIT_DOC_BYTES);
+	struct jw              w;
+
+	jw_init(&w, &text);
+	if (n)
+		jw_node(&w, n);
+	cli_printf(c, "%s", n ? buf_z(&text) : "(none: the caller's own default)");
+}
+
+static void print_answer(struct cli *c, const struct doc_node *a)
+{
+	str error = doc_get_str(a, "errorCode"), variant = doc_get_str(a, "variant"), details = doc_get_str(a, "details");
+
+	cli_printf(c, "%s%s%s = ", cli_color(c, "bold"), cli_arg(c, 1), cli_color(c, ""));
+	print_value(c, doc_get(a, "value"));
+	cli_printf(c, "  %.*s%s%.*s%s%.*s\n", STR_ARG(doc_get_str(a, "reason")), variant.len ? ", variant " : "", STR_ARG(variant), error.len ? ", " : "", STR_ARG(error));
+	if (details.len)
+		cli_printf(c, "  %.*s\n", STR_ARG(details));
+}
+
+static int run_eval(struct cli *c, struct err *reterr)
+{
+	struct doc_node *a;
+	int              rc = ask(c, &a, reterr);
+
+	if (rc)
+		return rc;
+	if (cli_wants_json(c))
+		jw_node(cli_json(c), a);
+	else
+		print_answer(c, a);
+	return doc_get(a, "errorCode") ? 1 : 0;
+}
+
+static int run_explain(struct cli *c, struct err *reterr)
+{
+	const struct doc_node *steps;
+	struct doc_node       *a;
+	int                    rc = ask(c, &a, reterr);
+
+	if (rc)
+		return rc;
+	if (cli_wants_json(c)) {
+		jw_node(cli_json(c), a);
+		return doc_get(a, "errorCode") ? 1 : 0;
+	}
+	print_answer(c, a);
+	cli_printf(c, "  by revision %lld of %s\n", (long long)doc_get_int(a, "revision", 0), cli_arg(c, 0));
+	steps = doc_get(a, "steps");
+	for (size_t i = 0; i < doc_len(steps); i++) {
+		const struct doc_node *s = doc_at(steps, i);
+
+		cli_printf(c, "  %4lld:%-4lld %*s%.*s gives ", (long long)doc_get_int(s, "line", 0), (long long)doc_get_int(s, "col", 0), (int)(2 * doc_get_int(s, "depth", 0)), "",
+		           STR_ARG(doc_get_str(s, "operator").len ? doc_get_str(s, "operator") : STR("constant")));
+		if (doc_get_bool(s, "failed", false))
+			cli_printf(c, "nothing, it failed");
+		else
+			print_value(c, doc_get(s, "value"));
+		cli_printf(c, "\n");
+	}
+	return doc_get(a, "errorCode") ? 1 : 0;
+}
+
+/* --- history --- */
+
+static int run_history(struct cli *c, struct err *reterr)
+{
+	const struct doc_node *all;
+	struct doc_node       *answer;
+	int                    rc = call_set(c, "GET", cli_arg(c, 0), "/revisions?limit=50", STR_NULL, &answer, reterr);
+
+	if (rc)
+		return rc;
+	all = doc_get(answer, "revisions");
+	if (cli_wants_json(c)) {
+		jw_node(cli_json(c), all);
+		return 0;
+	}
+	for (size_t i = 0; i < doc_len(all); i++) {
+		const struct doc_node *r = doc_at(all, i), *keys = doc_get(r, "keys");
+		str                    comment = doc_get_str(r, "comment");
+
+		cli_printf(c, "%s%-6lld%s %.*s  %.*s from %.*s%s%.*s\n       ", cli_color(c, "bold"), (long long)doc_get_int(r, "revision", 0), cli_color(c, ""),
+		           STR_ARG(doc_get_str(r, "at")), STR_ARG(doc_get_str(r, "by")), STR_ARG(doc_get_str(r, "address")), comment.len ? ": " : "", STR_ARG(comment));
+		for (size_t j = 0; j < doc_len(keys) && j < 8; j++)
+			cli_printf(c, "%s%.*s", j ? ", " : "", STR_ARG(doc_at(keys, j)->s));
+		cli_printf(c, "%s\n", doc_len(keys) > 8 ? ", ..." : "");
+	}
+	return 0;
+}
+
+/* --- commands --- */
+
+static const struct cli_opt create_opts[] = {
+	{ "environment", "NAME", "the environment that the set is for", false },
+	{ NULL, NULL, NULL, false },
+};
+static const struct cli_opt change_opts[] = {
+	{ "comment", "TEXT", "why; it stands in the history and in the event", false },
+	{ "base", "REVISION", "the revision you saw; a flag that changed since is refused. Without it: the newest", false },
+	{ NULL, NULL, NULL, false },
+};
+static const struct cli_opt show_opts[] = {
+	{ "revision", "N", "as this revision left it", false },
+	{ NULL, NULL, NULL, false },
+};
+static const struct cli_opt eval_opts[] = {
+	{ "context", "FILE", "the context as JSON; - is standard input", false },
+	{ "revision", "N", "by this revision", false },
+	{ "at", "TIME", "as it was at this time, for example 2026-11-24T10:00:00Z", false },
+	{ NULL, NULL, NULL, false },
+};
+
+const struct cli_command cmd_flag_sets = { .name = "flag sets", .args = "", .summary = "Lists the flag sets", .run = run_sets };
+const struct cli_command cmd_flag_create = { .name = "flag create", .args = "PROJECT/NAME", .summary = "Makes an empty flag set in the store", .opts = create_opts,
+	.args_min = 1, .args_max = 1, .run = run_create };
+const struct cli_command cmd_flag_list = { .name = "flag list", .args = "SET", .summary = "Lists the flags of a set", .args_min = 1, .args_max = 1, .run = run_list };
+const struct cli_command cmd_flag_show = { .name = "flag show", .args = "SET [KEY]", .summary = "Prints a flag or a whole set in flagd's format", .opts = show_opts,
+	.args_min = 1, .args_max = 2, .run = run_show };
+const struct cli_command cmd_flag_put = { .name = "flag put", .args = "SET KEY FILE", .summary = "Makes or changes a flag from its definition in a file", .opts = change_opts,
+	.help = "FILE is the JSON of one flag as flagd has it: state, variants, defaultVariant, targeting, metadata; - is standard input.", .args_min = 3, .args_max = 3, .run = run_put };
+const struct cli_command cmd_flag_on = { .name = "flag on", .args = "SET KEY", .summary = "Switches a flag on", .opts = change_opts, .args_min = 2, .args_max = 2, .run = run_on };
+const struct cli_command cmd_flag_off = { .name = "flag off", .args = "SET KEY", .summary = "Switches a flag off: callers get their own default", .opts = change_opts,
+	.args_min = 2, .args_max = 2, .run = run_off };
+const struct cli_command cmd_flag_remove = { .name = "flag remove", .args = "SET KEY", .summary = "Removes a flag; its history stays", .opts = change_opts, .args_min = 2,
+	.args_max = 2, .run = run_remove };
+const struct cli_command cmd_flag_import = { .name = "flag import", .args = "SET FILE", .summary = "Takes over all flags of a flagd document in one change", .opts = change_opts,
+	.args_min = 2, .args_max = 2, .run = run_import };
+const struct cli_command cmd_flag_eval = { .name = "flag eval", .args = "SET KEY [--context FILE]", .summary = "Says what a context gets of a flag", .opts = eval_opts,
+	.help = "Exit code 1 when the evaluation fails (no such flag, a rule that names no variant).", .args_min = 2, .args_max = 2, .run = run_eval };
+const struct cli_command cmd_flag_explain = { .name = "flag explain", .args = "SET KEY [--context FILE]", .summary = "Says what a context gets of a flag and which rule decided",
+	.opts = eval_opts, .help = "Each line is one step of the rule with its place in the definition, inner ones first.", .args_min = 2, .args_max = 2, .run = run_explain };
+const struct cli_command cmd_flag_history = { .name = "flag history", .args = "SET", .summary = "Lists who changed which flags when, and from where", .args_min = 1, .args_max = 1,
+	.run = run_history };

@@ -1,0 +1,107 @@
+/* flag-check.c - what is wrong between the flags of a compiled set (flag_set_check). Pure.
+ *
+ * Chains of prerequisites are followed depth first with a limit on depth and steps, which ends every cycle. */
+#include "base/base.h"
+
+#include "base/limits.h"
+#include "flag/flag-set.h"
+
+#include <stdarg.h>
+
+struct check {
+	const struct flag_set *set;
+	void (*tell)(void *ctx, const struct flag *f, const char *what);
+	void *ctx;
+	size_t steps;
+};
+
+static void PRINTF(3, 4) say(struct check *k, const struct flag *f, const char *fmt, ...)
+{
+	char    text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	k->tell(k->ctx, f, text);
+}
+
+static bool has_variant(const struct flag *f, str name)
+{
+	for (size_t i = 0; i < f->n_variants; i++)
+		if (str_eq(f->variants[i].name, name))
+			return true;
+	return false;
+}
+
+static void check_prerequisite(struct check *k, const struct flag *f, const struct flag_prerequisite *p)
+{
+	const struct flag *needed = flag_set_find(k->set, p->flag);
+
+	if (!needed)
+		say(k, f, "its prerequisite '%.*s' is no flag of this set", STR_ARG(str_sub(p->flag, 0, 80)));
+	for (size_t i = 0; needed && i < p->n_variants; i++)
+		if (!has_variant(needed, p->variants[i]))
+			say(k, f, "its prerequisite '%.*s' has no variant '%.*s'", STR_ARG(str_sub(p->flag, 0, 80)), STR_ARG(str_sub(p->variants[i], 0, 80)));
+}
+
+/* Flags in the longest chain from f on; more than the limit for every cycle, and for what takes too long to find out. */
+static unsigned chain(struct check *k, const struct flag *f, unsigned depth)
+{
+	unsigned longest = depth;
+
+	if (depth > LIMIT_FLAG_CHAIN || ++k->steps > LIMIT_FLAG_CHAIN_STEPS)
+		return LIMIT_FLAG_CHAIN + 1;
+	for (size_t i = 0; f && i < f->n_prerequisites && longest <= LIMIT_FLAG_CHAIN; i++) {
+		unsigned n = chain(k, flag_set_find(k->set, f->prerequisites[i].flag), depth + 1);
+
+		longest = n > longest ? n : longest;
+	}
+	return longest;
+}
+
+/* The first prerequisite of f from which the chain is too long; NULL: none. */
+static const struct flag *too_long_after(struct check *k, const struct flag *f, unsigned depth)
+{
+	for (size_t i = 0; i < f->n_prerequisites; i++) {
+		const struct flag *next = flag_set_find(k->set, f->prerequisites[i].flag);
+
+		k->steps = 0;
+		if (next && chain(k, next, depth + 1) > LIMIT_FLAG_CHAIN)
+			return next;
+	}
+	return NULL;
+}
+
+static void check_chain(struct check *k, const struct flag *f)
+{
+	struct buf CLEANUP_BUF way = BUF_INIT(4096);
+	const struct flag     *at = f;
+
+	k->steps = 0;
+	if (!f->n_prerequisites || chain(k, f, 1) <= LIMIT_FLAG_CHAIN)
+		return;
+	buf_addf(&way, "%.*s", STR_ARG(str_sub(f->key, 0, 40)));
+	for (unsigned i = 1; i <= LIMIT_FLAG_CHAIN && (at = too_long_after(k, at, i)); i++) {
+		buf_addf(&way, " -> %.*s", STR_ARG(str_sub(at->key, 0, 40)));
+		if (at == f)
+			break;
+	}
+	if (at == f)
+		say(k, f, "its prerequisites form a cycle: %.*s", STR_ARG(str_sub(buf_str(&way), 0, 400)));
+	else
+		say(k, f, "its prerequisites lead through more than %d flags: %.*s ...", LIMIT_FLAG_CHAIN, STR_ARG(str_sub(buf_str(&way), 0, 400)));
+}
+
+void flag_set_check(const struct flag_set *s, void (*tell)(void *ctx, const struct flag *f, const char *what), void *ctx)
+{
+	struct check k = { .set = s, .tell = tell, .ctx = ctx };
+
+	for (const struct flag *f = flag_set_next(s, NULL); f; f = flag_set_next(s, f)) {
+		if (f->broken)
+			say(&k, f, "%s", f->broken);
+		for (size_t i = 0; i < f->n_prerequisites; i++)
+			check_prerequisite(&k, f, &f->prerequisites[i]);
+		check_chain(&k, f);
+	}
+}

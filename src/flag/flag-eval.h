@@ -1,0 +1,37 @@
+/* flag-eval.h - what a context gets of a flag, and why. Pure.
+ *
+ * The rules are flagd's (0.16): off (state, time, prerequisites): DISABLED without a value. No rule: STATIC with the default variant. Rule gives null:
+ * DEFAULT with the default variant. It names a variant (a text; true and false as "true" and "false"; a number as it is printed): TARGETING_MATCH. It
+ * names none of the flag's: GENERAL. No default variant: DEFAULT without a value, the caller's own default counts. */
+#ifndef WEIR_FLAG_FLAG_EVAL_H
+#define WEIR_FLAG_FLAG_EVAL_H
+
+#include "flag/flag-set.h"
+
+enum flag_reason { FLAG_STATIC, FLAG_DEFAULT, FLAG_TARGETING_MATCH, FLAG_SPLIT, FLAG_DISABLED, FLAG_ERROR };
+enum flag_error {
+	FLAG_OK, FLAG_NOT_FOUND, FLAG_PARSE_ERROR, FLAG_TYPE_MISMATCH, FLAG_TARGETING_KEY_MISSING, FLAG_INVALID_CONTEXT, FLAG_GENERAL
+};
+const char *flag_reason_name(enum flag_reason r); /* "STATIC" */
+const char *flag_error_name(enum flag_error e);   /* "FLAG_NOT_FOUND"; "" for none */
+
+struct flag_context {
+	struct logic_value data;    /* an object */
+	usec_t             now;
+	struct arena      *scratch; /* for values that rules make, and details */
+};
+struct flag_answer {
+	const struct flag         *flag;    /* NULL: not found */
+	enum flag_reason           reason;
+	enum flag_error            error;
+	const char                *details; /* why, for people; NULL: nothing to say */
+	const struct flag_variant *variant; /* NULL: no value */
+};
+/* want: FLAG_ANY, or the type that the caller asks for (another one is TYPE_MISMATCH). Allocates nothing but what rules make. */
+void flag_evaluate(const struct flag_set *s, str key, enum flag_type want, const struct flag_context *c, struct flag_answer *ret);
+void flag_evaluate_one(const struct flag_set *s, const struct flag *f, const struct flag_context *c, struct flag_answer *ret);
+
+/* How the answer came about, step by step: {key, set, revision, answer, steps: [{rule, line, col, operator, value, says}]}. */
+MUST_CHECK int flag_explain(const struct flag_set *s, str key, const struct flag_context *c, struct jw *w, struct err *reterr);
+
+#endif

@@ -1,0 +1,352 @@
+/* flag-room.c - life cycle of the room, and the way of a change: checked on a compiled copy, stored with its event, swapped in.
+ *
+ * The table that readers see is behind the database by at most the time of one build; who changes a set through this server is answered after the swap.
+ * Other servers' changes come by the database's notification and are taken over by the follower's thread. */
+#include "base/base.h"
+
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "flag/room.h"
+
+enum { LOAD_ARENA_MAX = 1 << 30 };
+
+/* --- taking over what is stored --- */
+
+struct load {
+	str              id;
+	int64_t          after; /* revision that is loaded already; 0: none */
+	struct arena     arena;
+	struct stored_set set;
+	struct flag_text *texts;
+	size_t           n;
+};
+
+static int load_tx(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	struct load *l = arg;
+	int          rc;
+
+	arena_fini(&l->arena);
+	rc = flag_store_find(tx, &l->arena, l->id, &l->set, reterr);
+	if (!rc && l->set.revision == l->after)
+		return 0;
+	return rc ? rc : flag_store_texts_after(tx, &l->arena, l->id, l->after, &l->texts, &l->n, reterr);
+}
+
+/* The caller holds `writer`, so the entry stays. */
+static struct flag_set *present_set(struct flag_room *r, str id)
+{
+	const struct flag_entry *e = flag_table_find(flag_read_begin(r->tables), id);
+	struct flag_set         *s = e ? flag_set_ref(e->set) : NULL;
+
+	flag_read_end(r->tables);
+	return s;
+}
+
+static int swap_in(struct flag_room *r, const struct stored_set *s, struct flag_set *set, struct err *reterr)
+{
+	char              id[FLAG_ID_SIZE], project[LIMIT_NAME_BYTES + 1], name[LIMIT_NAME_BYTES + 1], environment[LIMIT_NAME_BYTES + 1];
+	struct flag_entry like = { .id = id, .project = project, .name = name, .environment = environment, .source = s->source, .changed_at = s->changed_at };
+	struct flag_entry *e;
+
+	snprintf(id, sizeof(id), "%.*s", STR_ARG(s->id));
+	snprintf(project, sizeof(project), "%.*s", STR_ARG(s->project));
+	snprintf(name, sizeof(name), "%.*s", STR_ARG(s->name));
+	snprintf(environment, sizeof(environment), "%.*s", STR_ARG(s->environment));
+	if (!(e = flag_entry_new(&like, set)))
+		return err_set(reterr, WEIR_ENOMEM, "no memory for flag set %s", id);
+	return flag_tables_put(r->tables, id, e, reterr);
+}
+
+static int reload_locked(struct flag_room *r, str id, struct err *reterr)
+{
+	struct flag_set *before = present_set(r, id), *set = NULL;
+	struct load      l = { .id = id, .after = before ? flag_set_head(before)->revision : 0, .arena = ARENA_INIT(LOAD_ARENA_MAX) };
+	int              rc = db_read(r->cfg.db, load_tx, &l, reterr);
+
+	if (!rc && (!before || l.set.revision != l.after)) {
+		struct flag_set_head head = { l.id, l.set.revision, l.set.evaluators, l.set.metadata };
+
+		rc = flag_set_build(before, &head, l.texts, l.n, &set, reterr);
+		if (!rc)
+			rc = swap_in(r, &l.set, set, reterr);
+	}
+	arena_fini(&l.arena);
+	flag_set_unref(before);
+	return rc;
+}
+
+int flag_reload(struct flag_room *r, str id, struct err *reterr)
+{
+	int rc;
+
+	pthread_mutex_lock(&r->writer);
+	rc = reload_locked(r, id, reterr);
+	pthread_mutex_unlock(&r->writer);
+	if (!rc && r->hub)
+		sse_kick(r->hub);
+	return rc;
+}
+
+struct listing {
+	struct arena       arena;
+	struct stored_set *sets;
+	size_t             n;
+};
+
+static int list_tx(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	struct listing *l = arg;
+
+	arena_fini(&l->arena);
+	return flag_store_list(tx, &l->arena, &l->sets, &l->n, reterr);
+}
+
+static int reload_all(struct flag_room *r, struct err *reterr)
+{
+	struct listing l = { .arena = ARENA_INIT(LOAD_ARENA_MAX) };
+	int            rc = db_read(r->cfg.db, list_tx, &l, reterr);
+
+	for (size_t i = 0; !rc && i < l.n; i++)
+		rc = flag_reload(r, l.sets[i].id, reterr);
+	arena_fini(&l.arena);
+	return rc;
+}
+
+/* --- changes --- */
+
+struct complaint {
+	const struct flag_change *c;
+	struct buf                text;
+	size_t                    n;
+};
+
+static void complain(void *ctx, const struct flag *f, const char *what)
+{
+	struct complaint *p = ctx;
+
+	if (p->n++ < 5)
+		buf_addf(&p->text, "%sflag '%.*s': %s", p->n > 1 ? "; " : "", STR_ARG(str_sub(f->key, 0, 100)), what);
+}
+
+/* All flags hold together after the change. What was wrong before and is not touched does not count against it only while the heads stay the same. */
+static int check_whole(const struct flag_set *next, const struct flag_change *c, struct err *reterr)
+{
+	struct complaint p = { .c = c, .text = BUF_INIT(8192) };
+	int              rc = 0;
+
+	flag_set_check(next, complain, &p);
+	if (p.n)
+		rc = err_set(reterr, WEIR_EREFUSED, "%.*s%s", STR_ARG(str_sub(buf_str(&p.text), 0, 900)), p.n > 5 ? " (and more)" : "");
+	buf_fini(&p.text);
+	return rc;
+}
+
+/* Each new text is a flag, strictly. */
+static int check_texts(const struct flag_change *c, struct err *reterr)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < c->n; i++) {
+		struct arena CLEANUP_ARENA a = ARENA_INIT(64 << 20);
+		struct doc_check           k;
+		struct doc_node           *n, *evaluators = NULL;
+		struct flag_def            d;
+		char                       name[LIMIT_FLAG_KEY_BYTES + 16];
+
+		if (!c->texts[i].json.len)
+			continue;
+		snprintf(name, sizeof(name), "flag %.*s", STR_ARG(str_sub(c->texts[i].key, 0, LIMIT_FLAG_KEY_BYTES)));
+		if ((rc = doc_parse_json(&a, name, c->texts[i].json, &n, reterr)) ||
+			(c->evaluators.len && (rc = doc_parse_json(&a, "$evaluators", c->evaluators, &evaluators, reterr))))
+			return rc;
+		doc_check_init(&k, &a, name);
+		flag_def_read(&k, c->texts[i].key, 1, 1, n, &d);
+		flag_rule_check(&k, d.targeting, evaluators);
+		rc = doc_check_result(&k, reterr);
+	}
+	return rc;
+}
+
+struct apply {
+	struct flag_room         *r;
+	const struct flag_change *c;
+	int64_t                   revision;
+};
+
+static int apply_tx(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	struct apply *a = arg;
+
+	return flag_store_change(a->r, tx, a->c, &a->revision, reterr);
+}
+
+static int apply_locked(struct flag_room *r, struct flag_change *c, int64_t *ret_revision, struct err *reterr)
+{
+	struct flag_set *before = present_set(r, c->id), *next = NULL;
+	struct apply     a = { .r = r, .c = c };
+	int              rc;
+
+	if (!before)
+		return err_set(reterr, WEIR_ENOENT, "there is no flag set '%.*s'", STR_ARG(str_sub(c->id, 0, 200)));
+	if (!c->with_head) {
+		c->evaluators = flag_set_head(before)->evaluators;
+		c->metadata = flag_set_head(before)->metadata;
+	}
+	rc = check_texts(c, reterr);
+	if (!rc) {
+		struct flag_set_head head = { c->id, flag_set_head(before)->revision + 1, c->evaluators, c->metadata };
+
+		rc = flag_set_build(before, &head, c->texts, c->n, &next, reterr);
+	}
+	if (!rc)
+		rc = check_whole(next, c, reterr);
+	flag_set_unref(next);
+	if (!rc)
+		rc = db_write(r->cfg.db, apply_tx, &a, reterr);
+	flag_set_unref(before);
+	if (!rc)
+		rc = reload_locked(r, c->id, reterr);
+	*ret_revision = a.revision;
+	return rc;
+}
+
+int flag_apply(struct flag_room *r, const struct flag_change *change, int64_t *ret_revision, struct err *reterr)
+{
+	struct flag_change c = *change;
+	int                rc;
+
+	pthread_mutex_lock(&r->writer);
+	/* Another server may have been here first: what the change is checked against is what it will be stored upon. */
+	rc = reload_locked(r, c.id, reterr);
+	if (!rc)
+		rc = apply_locked(r, &c, ret_revision, reterr);
+	pthread_mutex_unlock(&r->writer);
+	if (!rc && r->hub)
+		sse_kick(r->hub);
+	return rc;
+}
+
+/* --- tickets --- */
+
+static int ticket_key_tx(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	struct flag_room *r = arg;
+	char              fresh[2 * sizeof(r->ticket_key) + 1];
+	unsigned char     raw[sizeof(r->ticket_key)];
+	struct arena CLEANUP_ARENA a = ARENA_INIT(4096);
+	str               kept;
+	int               rc;
+
+	randombytes_buf(raw, sizeof(raw));
+	hex_of(raw, sizeof(raw), fresh);
+	rc = db_exec(tx, reterr, "INSERT INTO flag_ticket_key (one, key) VALUES (1, $1) ON CONFLICT (one) DO NOTHING", "z", fresh);
+	if (!rc)
+		rc = db_get_str(tx, reterr, &a, &kept, NULL, "SELECT key FROM flag_ticket_key", "");
+	if (!rc && !hex_parse(kept, r->ticket_key, sizeof(r->ticket_key)))
+		rc = err_set(reterr, WEIR_EINTERNAL, "the key of flag tickets is damaged");
+	return rc;
+}
+
+void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE])
+{
+	unsigned char mac[crypto_auth_hmacsha256_BYTES];
+
+	crypto_auth_hmacsha256(mac, (const unsigned char *)id.ptr, id.len, r->ticket_key);
+	hex_of(mac, (FLAG_TICKET_SIZE - 1) / 2, out);
+}
+
+/* --- life --- */
+
+static void notified(void *ctx)
+{
+	struct flag_room *r = ctx;
+
+	pthread_mutex_lock(&r->news_lock);
+	r->has_news = true;
+	pthread_cond_signal(&r->news);
+	pthread_mutex_unlock(&r->news_lock);
+}
+
+static void *follow(void *arg)
+{
+	struct flag_room *r = arg;
+
+	pthread_mutex_lock(&r->news_lock);
+	while (!r->stop) {
+		struct err err = { 0 };
+
+		if (!r->has_news) {
+			pthread_cond_wait(&r->news, &r->news_lock);
+			continue;
+		}
+		r->has_news = false;
+		pthread_mutex_unlock(&r->news_lock);
+		if (reload_all(r, &err))
+			log_error("flag", "cannot take over what another server changed, the last good sets are served: %s", err.msg);
+		pthread_mutex_lock(&r->news_lock);
+	}
+	pthread_mutex_unlock(&r->news_lock);
+	return NULL;
+}
+
+int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err *reterr)
+{
+	struct flag_room *r = calloc(1, sizeof(*r));
+	int               rc;
+
+	*ret = NULL;
+	if (!r)
+		return err_set(reterr, WEIR_ENOMEM, "flags");
+	r->cfg = *cfg;
+	pthread_mutex_init(&r->writer, NULL);
+	pthread_mutex_init(&r->news_lock, NULL);
+	pthread_cond_init(&r->news, NULL);
+	r->tables = flag_tables_new();
+	if (!r->tables)
+		rc = err_set(reterr, WEIR_ENOMEM, "flags");
+	else
+		rc = db_migrate(cfg->db, "flag", flag_migrations, flag_n_migrations, reterr);
+	if (!rc)
+		rc = db_write(cfg->db, ticket_key_tx, r, reterr);
+	if (!rc)
+		rc = reload_all(r, reterr);
+	if (rc)
+		r = flag_close(r);
+	*ret = r;
+	return rc;
+}
+
+int flag_start(struct flag_room *r, struct http_server *http, struct err *reterr)
+{
+	int rc = sse_hub_new(http, ofrep_pull, r, LIMIT_FLAG_STREAMS, &r->hub, reterr);
+
+	if (!rc)
+		rc = db_listen(r->cfg.db, FLAG_CHANNEL, notified, r, &r->listener, reterr);
+	if (!rc && pthread_create(&r->follower, NULL, follow, r))
+		rc = err_set(reterr, WEIR_EINTERNAL, "flags: cannot start a thread");
+	r->follower_started = !rc;
+	return rc;
+}
+
+struct flag_room *flag_close(struct flag_room *r)
+{
+	if (!r)
+		return NULL;
+	r->listener = db_unlisten(r->listener);
+	if (r->follower_started) {
+		pthread_mutex_lock(&r->news_lock);
+		r->stop = true;
+		pthread_cond_signal(&r->news);
+		pthread_mutex_unlock(&r->news_lock);
+		pthread_join(r->follower, NULL);
+	}
+	r->hub = sse_hub_free(r->hub);
+	flag_tables_free(r->tables);
+	pthread_cond_destroy(&r->news);
+	pthread_mutex_destroy(&r->news_lock);
+	pthread_mutex_destroy(&r->writer);
+	free(r);
+	return NULL;
+}

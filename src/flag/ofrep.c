@@ -1,0 +1,400 @@
+/* ofrep.c - OpenFeature's remote evaluation protocol (OFREP 0.3): single and bulk evaluation, ETags, event streams.
+ *
+ * Handlers run on loop threads and touch no database: they read the present table. A bulk answer's ETag is a digest of the set's revision and the
+ * context, so an unchanged one is known before anything is evaluated; sets whose answers depend on the time have a digest of the answer instead.
+ * Errors are the protocol's: {"key"?, "errorCode", "errorDetails"}. Source: open-feature/protocol, service/openapi.yaml 0.3.0. */
+#include "base/base.h"
+
+#include "base/hash.h"
+#include "flag/room.h"
+
+enum { INACTIVITY_S = 120, BODY_MAX = 1000000 };
+
+/* --- errors --- */
+
+static int refuse(struct http_req *req, int status, str key, enum flag_error error, const char *details)
+{
+	struct jw w;
+
+	http_status(req, status);
+	http_json(req, &w);
+	jw_obj(&w);
+	if (key.ptr)
+		jw_kstr(&w, "key", key);
+	jw_kstrz(&w, "errorCode", flag_error_name(error));
+	if (details)
+		jw_kstrz(&w, "errorDetails", details);
+	jw_end(&w);
+	return 0;
+}
+
+/* --- which set --- */
+
+static bool may_see(const struct http_identity *who, const struct flag_entry *e)
+{
+	return !who->project[0] || !strcmp(who->project, e->project);
+}
+
+/* flagd's selector: flagSetId=ID, source=NAME or NAME alone. False: it is none of these. */
+static bool selects(str selector, const struct flag_entry *e)
+{
+	str left, right;
+
+	if (!str_cut(selector, '=', &left, &right)) {
+		left = STR("source");
+		right = selector;
+	}
+	if (str_eqz(left, "flagSetId"))
+		return str_eq(right, e->flag_set_id) || str_eqz(right, e->id);
+	return str_eqz(right, e->name) || str_eqz(right, e->id);
+}
+
+static bool selector_ok(str selector)
+{
+	str left, right;
+
+	return !str_cut(selector, '=', &left, &right) || str_eqz(left, "flagSetId") || str_eqz(left, "source");
+}
+
+/* The one set that the request means; NULL when there is none. *ret_several: there are more, and nothing says which. */
+static const struct flag_entry *choose(const struct flag_table *t, const struct http_identity *who, str selector, bool *ret_several)
+{
+	const struct flag_entry *found = NULL;
+
+	*ret_several = false;
+	for (size_t i = 0; i < t->n; i++) {
+		const struct flag_entry *e = t->entries[i];
+
+		if (!may_see(who, e) || (selector.len && !selects(selector, e)))
+			continue;
+		if (found)
+			*ret_several = true;
+		else
+			found = e;
+	}
+	return found;
+}
+
+struct ask { /* one request */
+	struct flag_room        *room;
+	struct http_req         *req;
+	str                      key;   /* STR_NULL: bulk */
+	const struct flag_entry *entry; /* NULL: no set */
+	const struct doc_node   *context_node;
+	struct flag_context      context;
+};
+
+/* False: the request was refused. */
+static bool choose_set(struct ask *q, const struct flag_table *t)
+{
+	str  selector = http_header(q->req, "flagd-selector");
+	bool several;
+
+	if (selector.len && !selector_ok(selector)) {
+		(void)refuse(q->req, 400, q->key, FLAG_GENERAL, "Flagd-Selector must be flagSetId=ID or source=NAME");
+		return false;
+	}
+	q->entry = choose(t, http_who(q->req), selector, &several);
+	if (!several)
+		return true;
+	(void)refuse(q->req, 400, q->key, FLAG_GENERAL, "several flag sets can be meant: name one by the header Flagd-Selector: flagSetId=ID, or use a token of one project");
+	return false;
+}
+
+/* --- the context --- */
+
+static bool read_context(struct ask *q)
+{
+	static const char *const known[] = { "context", NULL };
+	struct arena            *a = http_arena(q->req);
+	struct doc_node         *body = NULL;
+	struct doc_check         c;
+	struct err               err = { 0 };
+
+	q->context = (struct flag_context){ .now = clock_wall(q->room->cfg.clock), .scratch = a };
+	if (doc_parse_json(a, "body", http_body(q->req), &body, &err)) {
+		(void)refuse(q->req, err.code == WEIR_ELIMIT ? 413 : 400, q->key, FLAG_PARSE_ERROR, err.msg);
+		return false;
+	}
+	doc_check_init(&c, a, "body");
+	(void)doc_is_map(&c, body, "the body", known);
+	q->context_node = doc_get(body, "context");
+	if (doc_check_result(&c, &err) || (q->context_node && q->context_node->kind != DOC_MAP)) {
+		(void)refuse(q->req, 400, q->key, FLAG_INVALID_CONTEXT, err.msg[0] ? err.msg : "context must be an object");
+		return false;
+	}
+	if (!q->context_node)
+		return true;
+	if (logic_from_doc(a, q->context_node, &q->context.data, &err)) {
+		(void)refuse(q->req, 400, q->key, FLAG_INVALID_CONTEXT, err.msg);
+		return false;
+	}
+	return true;
+}
+
+/* --- answers --- */
+
+static void write_metadata(struct jw *w, str metadata)
+{
+	if (!metadata.len)
+		return;
+	jw_key(w, "metadata");
+	jw_raw(w, metadata);
+}
+
+static void write_answer(struct jw *w, str key, const struct flag_answer *a)
+{
+	jw_obj(w);
+	jw_kstr(w, "key", key);
+	if (a->error) {
+		jw_kstrz(w, "errorCode", flag_error_name(a->error));
+		if (a->details)
+			jw_kstrz(w, "errorDetails", a->details);
+	} else {
+		jw_kstrz(w, "reason", flag_reason_name(a->reason));
+		if (a->variant) {
+			jw_kstr(w, "variant", a->variant->name);
+			jw_key(w, "value");
+			jw_raw(w, a->variant->json);
+		}
+	}
+	if (a->flag)
+		write_metadata(w, a->flag->metadata);
+	jw_end(w);
+}
+
+static int status_of(enum flag_error e) { return e == FLAG_OK ? 200 : e == FLAG_NOT_FOUND ? 404 : 400; }
+
+static void answer_single(struct ask *q)
+{
+	struct flag_answer answer = { .error = FLAG_NOT_FOUND, .reason = FLAG_ERROR, .details = "there is no such flag" };
+	struct jw          w;
+
+	if (q->entry)
+		flag_evaluate(q->entry->set, q->key, FLAG_ANY, &q->context, &answer);
+	http_status(q->req, status_of(answer.error));
+	http_json(q->req, &w);
+	write_answer(&w, q->key, &answer);
+}
+
+static int post_single(struct http_req *req, void *ctx, struct err *reterr UNUSED)
+{
+	struct flag_room *r = ctx;
+	struct ask        q = { .room = r, .req = req, .key = http_param(req, "key") };
+
+	if (!read_context(&q))
+		return 0;
+	if (choose_set(&q, flag_read_begin(r->tables)))
+		answer_single(&q);
+	flag_read_end(r->tables);
+	return 0;
+}
+
+/* --- bulk --- */
+
+/* What names a set's revision in event streams: the protocol's flagConfigEtag. */
+static void config_etag(const struct flag_entry *e, char *out, size_t size)
+{
+	snprintf(out, size, "%s:%lld", e->id, (long long)flag_set_head(e->set)->revision);
+}
+
+static void etag_of(const struct flag_entry *e, const struct doc_node *context, str body, char out[SHA256_HEX + 2])
+{
+	struct buf CLEANUP_BUF text = BUF_INIT(4 * BODY_MAX);
+	char                   hex[SHA256_HEX];
+
+	buf_addf(&text, "%s %lld ", e->id, (long long)flag_set_head(e->set)->revision);
+	if (body.ptr)
+		buf_add_str(&text, body);
+	else if (context)
+		doc_canonical(context, &text);
+	sha256_hex(buf_str(&text), hex);
+	snprintf(out, SHA256_HEX + 2, "\"%.32s\"", hex);
+}
+
+static bool etag_matches(const struct http_req *req, const char *etag)
+{
+	str seen = http_header(req, "if-none-match");
+
+	return seen.len && (str_eqz(seen, "*") || str_contains(seen, str_z(etag)));
+}
+
+/* A client that heard of another configuration than the present one must not be told that nothing changed. */
+static bool may_be_unchanged(const struct ask *q)
+{
+	char present[FLAG_ID_SIZE + 24];
+	str  heard = http_query(q->req, "flagConfigEtag"), modified = http_query(q->req, "flagConfigLastModified");
+
+	config_etag(q->entry, present, sizeof(present));
+	if (heard.len && !str_eqz(heard, present))
+		return false;
+	if (modified.len) {
+		usec_t  t;
+		int64_t s;
+
+		if (str_to_i64(modified, &s))
+			return s == q->entry->changed_at / USEC_PER_SEC;
+		return clock_parse_rfc3339(modified, &t) && t / USEC_PER_SEC == q->entry->changed_at / USEC_PER_SEC;
+	}
+	return true;
+}
+
+static void write_streams(struct jw *w, struct ask *q)
+{
+	char ticket[FLAG_TICKET_SIZE];
+
+	flag_ticket(q->room, str_z(q->entry->id), ticket);
+	jw_key(w, "eventStreams");
+	jw_arr(w);
+	jw_obj(w);
+	jw_kstrz(w, "type", "sse");
+	jw_key(w, "endpoint");
+	jw_obj(w);
+	jw_key(w, "requestUri");
+	jw_fmt(w, "/ofrep/v1/events/%s?ticket=%s", q->entry->id, ticket);
+	jw_end(w);
+	jw_kint(w, "inactivityDelaySec", INACTIVITY_S);
+	jw_end(w);
+	jw_end(w);
+}
+
+static void answer_bulk(struct ask *q)
+{
+	struct jw w;
+
+	http_json(q->req, &w);
+	jw_obj(&w);
+	jw_key(&w, "flags");
+	jw_arr(&w);
+	for (size_t i = 0; q->entry && i < q->entry->n_sorted; i++) {
+		struct flag_answer answer;
+
+		flag_evaluate_one(q->entry->set, q->entry->sorted[i], &q->context, &answer);
+		write_answer(&w, q->entry->sorted[i]->key, &answer);
+	}
+	jw_end(&w);
+	if (q->entry) {
+		write_metadata(&w, flag_set_metadata(q->entry->set));
+		write_streams(&w, q);
+	}
+	jw_end(&w);
+}
+
+static void bulk(struct ask *q)
+{
+	char etag[SHA256_HEX + 2] = "";
+	bool by_answer = q->entry && flag_set_timed(q->entry->set), unchanged = q->entry && may_be_unchanged(q);
+
+	if (q->entry && !by_answer)
+		etag_of(q->entry, q->context_node, STR_NULL, etag);
+	if (!*etag || !unchanged || !etag_matches(q->req, etag)) {
+		answer_bulk(q);
+		if (by_answer)
+			etag_of(q->entry, NULL, buf_str(http_out(q->req)), etag);
+	}
+	if (!*etag)
+		return;
+	http_set_header(q->req, "ETag", str_z(etag));
+	if (unchanged && etag_matches(q->req, etag)) {
+		http_out(q->req)->len = 0;
+		http_status(q->req, 304);
+	}
+}
+
+static int post_bulk(struct http_req *req, void *ctx, struct err *reterr UNUSED)
+{
+	struct flag_room *r = ctx;
+	struct ask        q = { .room = r, .req = req, .key = STR_NULL };
+
+	if (!read_context(&q))
+		return 0;
+	if (choose_set(&q, flag_read_begin(r->tables)))
+		bulk(&q);
+	flag_read_end(r->tables);
+	return 0;
+}
+
+/* --- event streams --- */
+
+static int get_events(struct http_req *req, void *ctx, struct err *reterr)
+{
+	struct flag_room        *r = ctx;
+	str                      project = http_param(req, "project"), name = http_param(req, "set"), ticket = http_query(req, "ticket");
+	char                     id[FLAG_ID_SIZE], good[FLAG_TICKET_SIZE];
+	const struct flag_entry *e;
+	bool                     may;
+
+	snprintf(id, sizeof(id), "%.*s/%.*s", STR_ARG(project), STR_ARG(name));
+	flag_ticket(r, str_z(id), good);
+	may = ticket.len == FLAG_TICKET_SIZE - 1 && mem_equal_const_time(ticket.ptr, good, ticket.len);
+	if (!may && !(http_may(req, SCOPE_FLAGS) && (!http_who(req)->project[0] || str_eqz(project, http_who(req)->project))))
+		return err_set(reterr, WEIR_EAUTH, "the stream of a flag set needs its ticket (eventStreams of a bulk evaluation) or a token");
+	e = flag_table_find(flag_read_begin(r->tables), str_z(id));
+	flag_read_end(r->tables);
+	if (!e)
+		return err_set(reterr, WEIR_ENOENT, "there is no flag set '%s'", id);
+	return sse_attach(req, r->hub, (str[]){ str_z(id) }, 1, reterr);
+}
+
+int ofrep_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room, struct err *reterr UNUSED)
+{
+	struct flag_room        *r = room;
+	const struct flag_entry *e = flag_table_find(flag_read_begin(r->tables), c->params[0]);
+	int64_t                  revision = e ? flag_set_head(e->set)->revision : 0;
+	char                     etag[FLAG_ID_SIZE + 24];
+
+	*ret_end = !e;
+	if (e && c->position >= 0 && c->position != revision) {
+		struct buf CLEANUP_BUF data = BUF_INIT(1024);
+		struct jw              w;
+
+		config_etag(e, etag, sizeof(etag));
+		jw_init(&w, &data);
+		jw_obj(&w);
+		jw_kstrz(&w, "type", "refetchEvaluation");
+		jw_kstrz(&w, "etag", etag);
+		jw_kint(&w, "lastModified", e->changed_at / USEC_PER_SEC);
+		jw_end(&w);
+		sse_message(out, revision, "message", buf_str(&data));
+	}
+	c->position = revision;
+	flag_read_end(r->tables);
+	return 0;
+}
+
+/* --- routes --- */
+
+static const struct http_query_param bulk_query[] = {
+	{ .name = "flagConfigEtag", .kind = QUERY_TEXT, .doc = "etag of the event that made the client ask" },
+	{ .name = "flagConfigLastModified", .kind = QUERY_TEXT, .doc = "lastModified of that event: seconds since 1970, or a date" },
+	{ .name = NULL },
+};
+static const struct http_query_param events_query[] = {
+	{ .name = "ticket", .kind = QUERY_TEXT, .doc = "as the address in a bulk answer has it" },
+	{ .name = "last_event_id", .kind = QUERY_TEXT, .doc = "as the header Last-Event-ID" },
+	{ .name = NULL },
+};
+static const char context_schema[] =
+	"{\"type\":\"object\",\"properties\":{\"context\":{\"type\":\"object\",\"properties\":{\"targetingKey\":{\"type\":\"string\"}}}},\"additionalProperties\":false}";
+static const char single_schema[] =
+	"{\"type\":\"object\",\"required\":[\"key\",\"reason\"],\"properties\":{\"key\":{\"type\":\"string\"},\"reason\":{\"type\":\"string\"},\"variant\":{\"type\":\"string\"},"
+	"\"value\":{},\"metadata\":{\"type\":\"object\"}}}";
+static const char bulk_schema[] =
+	"{\"type\":\"object\",\"required\":[\"flags\"],\"properties\":{\"flags\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"metadata\":{\"type\":\"object\"},"
+	"\"eventStreams\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}";
+
+static const struct http_route routes[] = {
+	{ .method = "POST", .path = "/ofrep/v1/evaluate/flags", .kind = HTTP_FAST, .scope = SCOPE_FLAGS, .body_max = BODY_MAX, .fn = post_bulk,
+	  .doc = "What all flags of a set say for a context (OFREP bulk evaluation).", .body_doc = context_schema, .answer_doc = bulk_schema, .query = bulk_query,
+	  .cors = true },
+	{ .method = "POST", .path = "/ofrep/v1/evaluate/flags/*key", .kind = HTTP_FAST, .scope = SCOPE_FLAGS, .body_max = BODY_MAX, .fn = post_single,
+	  .doc = "What one flag says for a context (OFREP single evaluation).", .body_doc = context_schema, .answer_doc = single_schema, .cors = true },
+	{ .method = "GET", .path = "/ofrep/v1/events/:project/:set", .kind = HTTP_SSE, .scope = SCOPE_NONE, .fn = get_events,
+	  .doc = "Event stream of a flag set: says when to evaluate again. Needs a ticket or a token.", .query = events_query, .cors = true },
+};
+
+const struct http_route *flag_ofrep_routes(size_t *ret_n)
+{
+	*ret_n = ARRAY_SIZE(routes);
+	return routes;
+}

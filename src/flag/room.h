@@ -1,0 +1,91 @@
+/* room.h - what the files of src/flag share. Internal. */
+#ifndef WEIR_FLAG_ROOM_H
+#define WEIR_FLAG_ROOM_H
+
+#include "base/hash.h"
+#include "base/limits.h"
+#include "flag/flag-eval.h"
+#include "flag/flag-table.h"
+#include "flag/flag.h"
+#include "net/sse.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define FLAG_CHANNEL "flag"
+enum { FLAG_TICKET_SIZE = 33, FLAG_ID_SIZE = 2 * (LIMIT_NAME_BYTES + 1), ACTOR_MAX = LIMIT_ACTOR_BYTES + 1 };
+
+struct flag_room {
+	struct flag_config  cfg;
+	struct flag_tables *tables;
+	struct sse_hub     *hub;      /* NULL before flag_start() */
+	struct db_listener *listener;
+	unsigned char       ticket_key[crypto_auth_hmacsha256_KEYBYTES];
+	pthread_mutex_t     writer;   /* held while sets are built and swapped in */
+	pthread_t           follower; /* takes over what other servers changed */
+	bool                follower_started;
+	pthread_mutex_t     news_lock; /* what follows; never held while something is done */
+	pthread_cond_t      news;
+	bool                stop, has_news;
+};
+
+/* --- flag-store.c: tables. A flag's text lives in one row per revision that changed it; `replaced` is the revision that took it away, 0: none --- */
+extern const struct db_migration flag_migrations[];
+extern const size_t              flag_n_migrations;
+
+struct stored_set { /* in the arena of who asked */
+	str              id, project, name, environment;
+	enum flag_source source;
+	int64_t          revision;
+	str              evaluators, metadata; /* JSON; empty: none */
+	int64_t          changed_at;
+};
+MUST_CHECK int flag_store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr); /* -WEIR_EEXIST */
+MUST_CHECK int flag_store_find(struct db_tx *tx, struct arena *a, str id, struct stored_set *ret, struct err *reterr); /* -WEIR_ENOENT */
+MUST_CHECK int flag_store_list(struct db_tx *tx, struct arena *a, struct stored_set **ret, size_t *ret_n, struct err *reterr);
+/* Texts of a set that changed after revision `after` (removed ones with an empty text); after 0: all that there are. */
+MUST_CHECK int flag_store_texts_after(struct db_tx *tx, struct arena *a, str id, int64_t after, struct flag_text **ret, size_t *ret_n, struct err *reterr);
+/* All texts and the head as revision `at` left them. */
+MUST_CHECK int flag_store_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret_head, struct flag_text **ret, size_t *ret_n,
+						struct err *reterr);
+/* The newest revision at `when`; 0: there was none. */
+MUST_CHECK int flag_store_revision_at(struct db_tx *tx, str id, usec_t when, int64_t *ret, struct err *reterr);
+
+struct flag_change {
+	str                     id;      /* of the set */
+	enum flag_source        source;  /* where the change comes from: the place that the set is kept in, else -WEIR_ECONFLICT */
+	int64_t                 base;    /* revision that the author saw; a flag that changed since is refused */
+	const struct flag_text *texts;
+	size_t                  n;
+	bool                    with_head; /* evaluators and metadata are set, too */
+	str                     evaluators, metadata;
+	str                     by, address, comment;
+	usec_t                  now;
+};
+/* Checks for clashes, writes the rows and appends flag.changed. *ret_revision: the new one. -WEIR_ECONFLICT names the flag that changed meanwhile. */
+MUST_CHECK int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_change *c, int64_t *ret_revision, struct err *reterr);
+
+struct stored_revision {
+	int64_t revision, at, flags; /* flags: how many changed */
+	str     by, address, comment, digest;
+};
+/* Newest first, before revision `before` (0: from the newest), at most max. */
+MUST_CHECK int flag_store_revisions(struct db_tx *tx, struct arena *a, str id, int64_t before, size_t max, struct stored_revision **ret, size_t *ret_n,
+							   struct err *reterr);
+/* Keys that a revision changed, in order. */
+MUST_CHECK int flag_store_revision_keys(struct db_tx *tx, struct arena *a, str id, int64_t revision, str **ret, size_t *ret_n, struct err *reterr);
+
+/* --- flag-room.c --- */
+/* Brings the table up to what the database has of this set; the caller does not hold `writer`. */
+MUST_CHECK int flag_reload(struct flag_room *r, str id, struct err *reterr);
+/* Checks a change against the present set, stores it, swaps it in. Refused ones leave everything as it was. */
+MUST_CHECK int flag_apply(struct flag_room *r, const struct flag_change *c, int64_t *ret_revision, struct err *reterr);
+
+/* Lets its holder hear that a set changed (a browser's event source can send no token); the same after a restart. */
+void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE]);
+
+/* --- ofrep.c --- */
+/* The position of an event stream is the revision of its set. */
+MUST_CHECK int ofrep_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room, struct err *reterr);
+
+#endif
