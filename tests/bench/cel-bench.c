@@ -5,6 +5,8 @@
 #include "base/fs.h"
 #include "lang/cel/cel.h"
 
+enum { BATCH = 2000 }; /* evaluations between two looks at the clock; the fastest batch counts, for the machine is shared */
+
 static struct cel_env *make_env(struct arena *a, bool typed)
 {
 	static const char *const vars[][2] = { { "coverage", "double" },
@@ -33,7 +35,7 @@ static void measure(const char *name, str policy, const struct doc_node *input, 
 	struct cel_value root = cel_of_doc(&a, input), slots[16], v = cel_of_null();
 	struct err err = { 0 };
 	uint64_t cost = 0;
-	usec_t began;
+	usec_t best = 0;
 
 	if (cel_parse(&a, e, "policy", policy, &ast, &err) || (check && cel_check(&a, e, ast, &err)) ||
 		cel_compile(&a, e, ast, &p, &err))
@@ -47,13 +49,18 @@ static void measure(const char *name, str policy, const struct doc_node *input, 
 		if (slot >= 0)
 			slots[slot] = value;
 	}
-	began = clock_mono_now();
-	for (unsigned i = 0; i < rounds; i++) {
-		if (cel_eval_slots(&run, p, slots, &v, &cost, &err))
-			BUG("%s", err.msg);
-		arena_fini(&run);
+	for (unsigned done = 0; done < rounds; done += BATCH) {
+		usec_t began = clock_mono_now(), took;
+
+		for (unsigned i = 0; i < BATCH; i++) {
+			if (cel_eval_slots(&run, p, slots, &v, &cost, &err))
+				BUG("%s", err.msg);
+			arena_fini(&run);
+		}
+		took = clock_mono_now() - began;
+		best = !done || took < best ? took : best;
 	}
-	printf("%s %.1f\n", name, (double)(clock_mono_now() - began) * 1000 / rounds);
+	printf("%s %.1f\n", name, (double)best * 1000 / BATCH);
 	if (v.kind != CEL_BOOL || !v.b)
 		BUG("the policy did not hold");
 }

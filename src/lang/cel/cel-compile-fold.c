@@ -63,7 +63,8 @@ static struct loop_code begin(struct compiler *c, const struct cel_expr *e, uint
 	cc_at(c, l.begin)->n = c->loops;
 	cc_at(c, l.begin)->p = (const void *)wants;
 	cc_emit(c, op_move, e, l.dst, cc_constant(c, first), 0, 0);
-	l.next = cc_emit(c, op_loop_next, e, var, 0, var2, turn_cost);
+	l.next = cc_emit(c, op_loop_next, e, var, 0, var2, 0);
+	cc_at(c, l.next)->p = (const void *)(uintptr_t)turn_cost;
 	cc_at(c, l.next)->n = c->loops;
 	if (++c->loops > c->loops_max)
 		c->loops_max = c->loops;

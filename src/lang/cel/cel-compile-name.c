@@ -452,6 +452,30 @@ static const struct cel_map *set_of(struct compiler *c, uint32_t reg)
 	return set.kind == CEL_MAP ? set.map : NULL;
 }
 
+/* The same for texts alone, which most such lists are. NULL: too many, or others among them. */
+static const struct words *words_of(struct compiler *c, uint32_t reg)
+{
+	struct cel_value v;
+	struct words *w;
+
+	if (!cc_is_constant(c, reg, &v) || v.kind != CEL_LIST || v.list->n > WORDS_MAX)
+		return NULL;
+	for (size_t i = 0; i < v.list->n; i++)
+		if (v.list->items[i].kind != CEL_STRING)
+			return NULL;
+	if (!(w = ARENA_NEW(c->a, struct words)))
+		return NULL;
+	for (size_t i = 0; i < v.list->n; i++) {
+		unsigned at = words_slot(v.list->items[i].s, v.list->items[i].len);
+
+		while (w->slot[at])
+			at = (at + 1) % WORDS_SLOTS;
+		w->slot[at] = (uint8_t)(i + 1);
+		w->items[i] = v.list->items[i];
+	}
+	return w;
+}
+
 static bool is_access(op_fn *fn)
 {
 	return fn == op_index || fn == op_index_optional;
@@ -464,6 +488,7 @@ static uint32_t operation(struct compiler *c, const struct cel_expr *e, const st
 	const void *p = NULL;
 	struct cel_value key;
 	const struct cel_map *set;
+	uint32_t cost = 1;
 
 	/* an operand in a temporary of its own stays in use while the other one is made */
 	if (op->n == 2)
@@ -474,13 +499,17 @@ static uint32_t operation(struct compiler *c, const struct cel_expr *e, const st
 		fn = fn == op_index ? op_field : op_field_optional;
 		p = cc_key(c, key, !str_eqz(e->call.function, "_?._"));
 		b = fn == op_field ? cc_state(c) : 0;
+	} else if (fn == op_in && (p = words_of(c, b))) {
+		fn = op_in_words;
 	} else if (fn == op_in && (set = set_of(c, b))) {
 		fn = op_in_set;
 		p = set;
 	} else if (op->n == 2 && !is_access(fn) && fn != op_in && fn != op_equal && fn != op_not_equal) {
 		p = cc_operator_site(c, e);
 	}
-	cc_at(c, cc_emit(c, fn, e, dst, a, b, 1))->p = p;
+	if ((fn == op_in_words || fn == op_in_set) && cc_is_constant(c, b, &key))
+		cost += (uint32_t)key.list->n;
+	cc_at(c, cc_emit(c, fn, e, dst, a, b, cost))->p = p;
 	return dst;
 }
 

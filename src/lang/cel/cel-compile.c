@@ -384,6 +384,12 @@ static bool slots(struct compiler *c, struct cel_program *p)
 	return true;
 }
 
+/* Jumps become distances. */
+static uint32_t distance(uint32_t from, uint32_t to)
+{
+	return (uint32_t)(((int32_t)to - (int32_t)from) * (int32_t)sizeof(struct ins));
+}
+
 static void link_registers(struct compiler *c)
 {
 	for (size_t i = 0; i < c->n_code; i++) {
@@ -392,6 +398,9 @@ static void link_registers(struct compiler *c)
 		x->dst = plain(c, x->dst);
 		x->a = plain(c, x->a);
 		x->b = plain(c, x->b);
+		x->to = distance((uint32_t)i, x->to);
+		if (x->fn == op_condition)
+			x->n = distance((uint32_t)i, x->n);
 		if (x->fn == op_resolve) { /* made by this compiler in its arena: still ours to write */
 			const struct resolution *r = x->p;
 			struct alternative *alt;

@@ -33,6 +33,15 @@ struct candidate { /* one overload: chosen when every argument's kind is in its 
 	const uint32_t *masks;
 	const struct cel_type *const *opaque; /* per argument, NULL: no opaque type */
 };
+enum { WORDS_SLOTS = 64, WORDS_MAX = 32 };
+struct words {                 /* a constant list of texts: found by length, first and last byte, then compared */
+	uint8_t slot[WORDS_SLOTS]; /* index of an item + 1, or 0 */
+	struct cel_value items[WORDS_MAX];
+};
+static inline unsigned words_slot(const char *s, uint32_t len)
+{
+	return len ? (len * 5u + (unsigned char)s[0] * 3u + (unsigned char)s[len - 1]) % WORDS_SLOTS : 0;
+}
 struct call_site {
 	str name;
 	const struct candidate *candidates;
@@ -74,8 +83,8 @@ struct cel_program {
 
 struct loop {                              /* one comprehension while it runs */
 	const struct cel_value *keys, *values; /* keys NULL: a list */
-	size_t i, n;
-	struct cel_value *out_keys, *out; /* what map, filter, transformMap have made; room for n items */
+	const struct cel_value *next, *end;    /* what the first variable is: items or keys */
+	struct cel_value *out_keys, *out;      /* what map, filter, transformMap have made; room for n items */
 	size_t n_out, cap;
 };
 struct vm {
@@ -86,9 +95,9 @@ struct vm {
 	struct cel_call call;
 	bool over; /* the cost limit was met */
 };
-static inline const struct ins *vm_jump(struct vm *v, uint32_t to)
+static inline const struct ins *vm_jump(const struct ins *i, uint32_t to)
 {
-	return v->p->code + to;
+	return (const struct ins *)((const char *)i + (int32_t)to);
 }
 /* What is rare stands apart, so that the usual path of an instruction needs no stack. */
 #define COLD __attribute__((noinline, cold))
@@ -111,7 +120,8 @@ struct cel_value vm_some(struct vm *v, struct cel_value x); /* optional.of(x) */
 op_fn op_return, op_move, op_jump, op_and_left, op_and_right, op_or_left, op_or_right, op_condition, op_not, op_negate, op_add,
 	op_subtract, op_multiply, op_divide, op_modulo, op_equal, op_not_equal, op_less, op_less_equal, op_greater, op_greater_equal,
 	op_call, op_matches, op_list, op_map, op_struct, op_not_strictly_false;
-op_fn op_field, op_field_optional, op_has, op_index, op_index_optional, op_in, op_in_set, op_resolve, op_or_value, op_or_optional;
+op_fn op_field, op_field_optional, op_has, op_index, op_index_optional, op_in, op_in_set, op_in_words, op_resolve, op_or_value,
+	op_or_optional;
 op_fn op_loop_begin, op_loop_next, op_all_step, op_exists_step, op_one_step, op_one_end, op_filter, op_filter_step, op_append,
 	op_list_end, op_map_insert, op_map_merge, op_map_end, op_loop_while;
 

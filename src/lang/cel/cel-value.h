@@ -44,36 +44,29 @@ static inline bool cel_is_true(struct cel_value v)
 {
 	return v.kind == CEL_BOOL && v.b;
 }
-/* memcmp() == 0 without a call for the short texts that keys and words are: two overlapping loads. */
+/* Loads that need no alignment and, other than memcpy, no address of a local (and so no stack guard in small functions). */
+typedef uint64_t cel_word64 __attribute__((may_alias, aligned(1)));
+typedef uint32_t cel_word32 __attribute__((may_alias, aligned(1)));
+static inline uint64_t cel_load64(const char *p)
+{
+	return *(const cel_word64 *)p;
+}
+static inline uint32_t cel_load32(const char *p)
+{
+	return *(const cel_word32 *)p;
+}
+/* memcmp() == 0 without a call, for n up to 16, which keys and words are: two overlapping loads. */
+static inline bool cel_same_short(const char *a, const char *b, size_t n)
+{
+	if (n >= 8)
+		return cel_load64(a) == cel_load64(b) && cel_load64(a + n - 8) == cel_load64(b + n - 8);
+	if (n >= 4)
+		return cel_load32(a) == cel_load32(b) && cel_load32(a + n - 4) == cel_load32(b + n - 4);
+	return !n || (a[0] == b[0] && a[n / 2] == b[n / 2] && a[n - 1] == b[n - 1]);
+}
 static inline bool cel_same_bytes(const char *a, const char *b, size_t n)
 {
-	uint64_t x, y;
-	uint32_t u, w;
-
-	if (n > 16)
-		return !memcmp(a, b, n);
-	if (n >= 8) {
-		memcpy(&x, a, 8);
-		memcpy(&y, b, 8);
-		if (x != y)
-			return false;
-		memcpy(&x, a + n - 8, 8);
-		memcpy(&y, b + n - 8, 8);
-		return x == y;
-	}
-	if (n >= 4) {
-		memcpy(&u, a, 4);
-		memcpy(&w, b, 4);
-		if (u != w)
-			return false;
-		memcpy(&u, a + n - 4, 4);
-		memcpy(&w, b + n - 4, 4);
-		return u == w;
-	}
-	for (size_t i = 0; i < n; i++)
-		if (a[i] != b[i])
-			return false;
-	return true;
+	return n > 16 ? !memcmp(a, b, n) : cel_same_short(a, b, n);
 }
 static inline bool cel_same_text(struct cel_value a, struct cel_value b) /* both STRING or both BYTES */
 {

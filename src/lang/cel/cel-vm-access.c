@@ -83,10 +83,18 @@ struct cel_value vm_field(struct vm *v, struct cel_value from, const struct key 
 	return look_field(v, from, k, false, &x) ? x : no_such_key(v, k->key);
 }
 
-static COLD const struct ins *field_slowly(struct vm *v, const struct ins *i, const struct key *k)
+/* Looks the key up and remembers in register b where it stood. */
+static COLD const struct ins *field_slowly(struct vm *v, const struct ins *i)
 {
 	struct cel_value from = v->r[i->a];
+	const struct key *k = i->p;
+	const struct cel_value *at = from.kind == CEL_MAP ? cel_map_get_hashed(from.map, k->key, k->hash) : NULL;
 
+	if (at) {
+		v->r[i->b].u = (uint64_t)(at - from.map->values);
+		v->r[i->dst] = *at;
+		return i + 1;
+	}
 	return vm_set(v, i, cel_is_bad(from) ? from : vm_field(v, from, k));
 }
 
@@ -95,21 +103,16 @@ const struct ins *op_field(struct vm *v, const struct ins *i)
 {
 	struct cel_value from = v->r[i->a];
 	const struct key *k = i->p;
-	const struct cel_value *at;
+	const struct cel_value *key;
 	uint64_t hint = v->r[i->b].u;
 
-	if (from.kind == CEL_MAP) {
-		if (hint < from.map->n && from.map->keys[hint].kind == CEL_STRING && cel_same_text(from.map->keys[hint], k->key)) {
-			v->r[i->dst] = from.map->values[hint];
-			return i + 1;
-		}
-		if ((at = cel_map_get_hashed(from.map, k->key, k->hash))) {
-			v->r[i->b].u = (uint64_t)(at - from.map->values);
-			v->r[i->dst] = *at;
-			return i + 1;
-		}
-	}
-	return field_slowly(v, i, k);
+	if (from.kind != CEL_MAP || hint >= from.map->n || k->key.len > 16)
+		return field_slowly(v, i);
+	key = &from.map->keys[hint];
+	if (key->kind != CEL_STRING || key->len != k->key.len || !cel_same_short(key->s, k->key.s, key->len))
+		return field_slowly(v, i);
+	v->r[i->dst] = from.map->values[hint];
+	return i + 1;
 }
 
 const struct ins *op_field_optional(struct vm *v, const struct ins *i)
@@ -254,25 +257,44 @@ const struct ins *op_in(struct vm *v, const struct ins *i)
 	return v->cost > v->cost_max || !v->call.work ? vm_over(v) : i + 1;
 }
 
-static bool set_has(const struct cel_map *set, struct cel_value x)
-{
-	if (set->index || x.kind != CEL_STRING)
-		return cel_map_get(set, x);
-	for (size_t i = 0; i < set->n; i++)
-		if (set->keys[i].len == x.len && set->keys[i].kind == CEL_STRING && cel_same_bytes(set->keys[i].s, x.s, x.len))
-			return true;
-	return false;
-}
-
-/* In a list of constants: p is a map with its items as keys. */
+/* In a list of constants: p is a map with its items as keys. The list's size is in the instruction's cost. */
 const struct ins *op_in_set(struct vm *v, const struct ins *i)
 {
 	struct cel_value x = v->r[i->a];
 
+	return vm_set(v, i, cel_is_bad(x) ? x : cel_of_bool(cel_map_get(i->p, x)));
+}
+
+static COLD const struct ins *in_words_slowly(struct vm *v, const struct ins *i)
+{
+	const struct words *w = i->p;
+	struct cel_value x = v->r[i->a];
+
 	if (cel_is_bad(x))
 		return vm_set(v, i, x);
-	v->cost += v->r[i->b].list->n;
-	v->r[i->dst] = vm_bools[set_has(i->p, x)];
+	if (x.kind == CEL_STRING)
+		for (unsigned at = words_slot(x.s, x.len); w->slot[at]; at = (at + 1) % WORDS_SLOTS)
+			if (cel_same_text(w->items[w->slot[at] - 1], x))
+				return vm_set(v, i, cel_of_bool(true));
+	return vm_set(v, i, cel_of_bool(false));
+}
+
+/* In a list of constant texts; its size is in the instruction's cost. Most are found, or known to be absent, at the first look.
+ */
+const struct ins *op_in_words(struct vm *v, const struct ins *i)
+{
+	const struct words *w = i->p;
+	struct cel_value x = v->r[i->a];
+	const struct cel_value *item;
+	unsigned at;
+
+	if (x.kind != CEL_STRING || x.len > 16)
+		return in_words_slowly(v, i);
+	at = w->slot[words_slot(x.s, x.len)];
+	item = &w->items[at ? at - 1 : 0];
+	if (at && (item->len != x.len || !cel_same_short(item->s, x.s, x.len)))
+		return in_words_slowly(v, i);
+	v->r[i->dst] = vm_bools[at != 0];
 	return i + 1;
 }
 
@@ -286,7 +308,7 @@ const struct ins *op_or_value(struct vm *v, const struct ins *i)
 	if (x.kind == CEL_OPTIONAL && !x.opt)
 		return i + 1;
 	vm_set(v, i, x.kind == CEL_OPTIONAL ? *x.opt : cel_is_bad(x) ? x : cel_no_overload(v->call.arena, STR("orValue"), &x, 1));
-	return vm_jump(v, i->to);
+	return vm_jump(i, i->to);
 }
 
 const struct ins *op_or_optional(struct vm *v, const struct ins *i)
@@ -296,7 +318,7 @@ const struct ins *op_or_optional(struct vm *v, const struct ins *i)
 	if (x.kind == CEL_OPTIONAL && !x.opt)
 		return i + 1;
 	vm_set(v, i, x.kind == CEL_OPTIONAL || cel_is_bad(x) ? x : cel_no_overload(v->call.arena, STR("or"), &x, 1));
-	return vm_jump(v, i->to);
+	return vm_jump(i, i->to);
 }
 
 /* --- names of unchecked expressions --- */

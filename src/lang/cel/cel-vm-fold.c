@@ -13,50 +13,58 @@ const struct ins *op_loop_begin(struct vm *v, const struct ins *i)
 	struct cel_value range = v->r[i->a];
 	struct loop *l = &v->loops[i->n];
 	uintptr_t wants = (uintptr_t)i->p;
+	size_t n;
 
 	if (range.kind == CEL_LIST) {
-		*l = (struct loop){ .values = range.list->items, .n = range.list->n };
+		n = range.list->n;
+		*l = (struct loop){ .values = range.list->items, .next = range.list->items };
 	} else if (range.kind == CEL_MAP) {
-		*l = (struct loop){ .keys = range.map->keys, .values = range.map->values, .n = range.map->n };
+		n = range.map->n;
+		*l = (struct loop){ .keys = range.map->keys, .values = range.map->values, .next = range.map->keys };
 	} else {
 		vm_set(v, i, cel_is_bad(range) ? range : cel_error_value(v->call.arena, "cannot iterate over %s", cel_kind_name(range)));
-		return vm_jump(v, i->to);
+		return vm_jump(i, i->to);
 	}
-	if (wants && l->n && !(l->out = ARENA_ARRAY(v->call.arena, l->n, struct cel_value)))
+	l->end = n ? l->next + n : l->next;
+	if (wants && n && !(l->out = ARENA_ARRAY(v->call.arena, n, struct cel_value)))
 		return vm_over(v);
-	if ((wants & WANTS_OUT_KEYS) && l->n && !(l->out_keys = ARENA_ARRAY(v->call.arena, l->n, struct cel_value)))
+	if ((wants & WANTS_OUT_KEYS) && n && !(l->out_keys = ARENA_ARRAY(v->call.arena, n, struct cel_value)))
 		return vm_over(v);
-	l->cap = wants ? l->n : 0;
+	l->cap = wants ? n : 0;
 	return i + 1;
 }
 
-/* The next item: one variable (dst) is an item or a key; with a second (b not 0) they are index or key, and value. */
+/* With two variables: index or key (dst), and value (b). */
+static COLD void two_variables(struct vm *v, const struct ins *i, const struct loop *l)
+{
+	size_t at = (size_t)(l->next - (l->keys ? l->keys : l->values));
+
+	v->r[i->dst] = l->keys ? l->keys[at] : cel_of_int((int64_t)at);
+	v->r[i->b] = l->values[at];
+}
+
+/* The next item, which costs p: one variable (dst) is an item or a key; b not 0: there is a second. */
 const struct ins *op_loop_next(struct vm *v, const struct ins *i)
 {
 	struct loop *l = &v->loops[i->n];
 
-	if (l->i == l->n) {
-		v->cost -= i->cost;
-		return vm_jump(v, i->to);
-	}
+	if (l->next == l->end)
+		return vm_jump(i, i->to);
+	v->cost += (uintptr_t)i->p;
 	if (v->cost > v->cost_max)
 		return vm_over(v);
-	if (i->b) {
-		v->r[i->dst] = l->keys ? l->keys[l->i] : cel_of_int((int64_t)l->i);
-		v->r[i->b] = l->values[l->i];
-	} else {
-		v->r[i->dst] = l->keys ? l->keys[l->i] : l->values[l->i];
-	}
-	l->i++;
+	if (i->b)
+		two_variables(v, i, l);
+	else
+		v->r[i->dst] = *l->next;
+	l->next++;
 	return i + 1;
 }
 
 /* The end of a turn: the next one begins here and now. */
 static inline const struct ins *next_turn(struct vm *v, const struct ins *i)
 {
-	i = vm_jump(v, i->to);
-	v->cost += i->cost;
-	return op_loop_next(v, i);
+	return op_loop_next(v, vm_jump(i, i->to));
 }
 
 static COLD struct cel_value combine(struct vm *v, const struct ins *i, struct cel_value acc, struct cel_value x, const char *op)
@@ -226,5 +234,5 @@ const struct ins *op_loop_while(struct vm *v, const struct ins *i)
 {
 	struct cel_value x = v->r[i->a];
 
-	return x.kind == CEL_BOOL && !x.b ? vm_jump(v, i->to) : i + 1;
+	return x.kind == CEL_BOOL && !x.b ? vm_jump(i, i->to) : i + 1;
 }

@@ -48,9 +48,9 @@ const struct ins *op_move(struct vm *v, const struct ins *i)
 	return i + 1;
 }
 
-const struct ins *op_jump(struct vm *v, const struct ins *i)
+const struct ins *op_jump(UNUSED struct vm *v, const struct ins *i)
 {
-	return vm_jump(v, i->to);
+	return vm_jump(i, i->to);
 }
 
 /* --- logic: an operand that decides hides what is wrong with the other; otherwise unknowns go before errors --- */
@@ -73,7 +73,7 @@ const struct ins *op_and_left(struct vm *v, const struct ins *i)
 	struct cel_value l = v->r[i->a];
 
 	v->r[i->dst] = l;
-	return l.kind == CEL_BOOL && !l.b ? vm_jump(v, i->to) : i + 1;
+	return l.kind == CEL_BOOL && !l.b ? vm_jump(i, i->to) : i + 1;
 }
 
 const struct ins *op_and_right(struct vm *v, const struct ins *i)
@@ -92,7 +92,7 @@ const struct ins *op_or_left(struct vm *v, const struct ins *i)
 	struct cel_value l = v->r[i->a];
 
 	v->r[i->dst] = l;
-	return cel_is_true(l) ? vm_jump(v, i->to) : i + 1;
+	return cel_is_true(l) ? vm_jump(i, i->to) : i + 1;
 }
 
 const struct ins *op_or_right(struct vm *v, const struct ins *i)
@@ -112,9 +112,9 @@ const struct ins *op_condition(struct vm *v, const struct ins *i)
 	struct cel_value c = v->r[i->a];
 
 	if (c.kind == CEL_BOOL)
-		return c.b ? i + 1 : vm_jump(v, i->to);
+		return c.b ? i + 1 : vm_jump(i, i->to);
 	vm_set(v, i, cel_is_bad(c) ? c : cel_no_overload(v->call.arena, STR("_?_:_"), &c, 1));
-	return vm_jump(v, i->n);
+	return vm_jump(i, i->n);
 }
 
 const struct ins *op_not(struct vm *v, const struct ins *i)
@@ -305,9 +305,8 @@ static inline const struct ins *equality(struct vm *v, const struct ins *i, bool
 	struct cel_value a = v->r[i->a], b = v->r[i->b];
 	bool is;
 
-	if (a.kind == CEL_STRING && b.kind == CEL_STRING) {
-		v->cost += (a.len < b.len ? a.len : b.len) / 10;
-		is = cel_same_text(a, b);
+	if (a.kind == CEL_STRING && b.kind == CEL_STRING && a.len < 10 && b.len < 10) { /* past that it costs more */
+		is = a.len == b.len && cel_same_short(a.s, b.s, a.len);
 	} else if (a.kind == CEL_INT && b.kind == CEL_INT) {
 		is = a.i == b.i;
 	} else {
@@ -466,15 +465,20 @@ const struct ins *op_struct(struct vm *v, const struct ins *i)
 
 /* --- running --- */
 
+/* Costs known before are summed here, in a register; those that depend on sizes in v->cost. Each is held against the limit as it
+ * grows, their sum at the end: a run stops before twice its limit. */
 static void run(struct vm *v)
 {
 	const struct ins *i = v->p->code;
+	const uint64_t max = v->cost_max;
+	uint64_t cost = 0;
 
 	do {
-		v->cost += i->cost;
+		cost += i->cost;
 		i = i->fn(v, i);
-	} while (i);
-	v->over |= v->cost > v->cost_max;
+	} while (i && cost <= max);
+	v->cost += cost;
+	v->over |= v->cost > max;
 }
 
 static int finish(const struct vm *v, struct cel_value *ret, uint64_t *ret_cost, struct err *reterr)
