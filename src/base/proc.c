@@ -122,6 +122,17 @@ static void run_take(int *fd, struct buf *to, bool cut, bool *over)
 	buf_add(to, tmp, (size_t)n);
 }
 
+/* Writes a piece of *in; closes *fd at its end, and when nobody reads any more. */
+static void run_give(int *fd, str *in)
+{
+	ssize_t n = write(*fd, in->ptr, in->len < 65536 ? in->len : 65536);
+
+	if (n > 0)
+		*in = str_sub(*in, (size_t)n, in->len);
+	if (!in->len || (n < 0 && errno != EINTR && errno != EAGAIN))
+		base_cleanup_fd(fd);
+}
+
 /* Moves input and output until both outputs are at their end. 0, -WEIR_ETIMEOUT or -WEIR_ELIMIT. */
 static int run_pump(const struct proc_run *run, struct run_pipes *p, struct buf *errbuf, struct err *reterr)
 {
@@ -144,14 +155,8 @@ static int run_pump(const struct proc_run *run, struct run_pipes *p, struct buf 
 			run_take(&p->out[0], run->out, false, &over);
 		if (f[1].revents)
 			run_take(&p->err[0], errbuf, true, &over);
-		if (f[2].revents) {
-			ssize_t n = write(p->in[1], in.ptr, in.len < 65536 ? in.len : 65536);
-
-			if (n > 0)
-				in = str_sub(in, (size_t)n, in.len);
-			if (!in.len || (n < 0 && errno != EINTR && errno != EAGAIN))
-				base_cleanup_fd(&p->in[1]);
-		}
+		if (f[2].revents)
+			run_give(&p->in[1], &in);
 		if (over)
 			return err_set(reterr, WEIR_ELIMIT, "%s: wrote more than %zu bytes", run->argv[0], run->out->max);
 	}
