@@ -5,59 +5,15 @@ import http.client
 import json
 import os
 import random
-import shutil
 import signal
 import socket
 import string
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-WEIR = os.path.abspath(sys.argv[1])
-TOP = tempfile.mkdtemp(prefix="weir-test-api-")
-DATA = os.path.join(TOP, "data")
-ENV = {n: v for n, v in os.environ.items() if not n.startswith("WEIR_")}
-GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_AUTHOR_NAME": "Dev",
-       "GIT_AUTHOR_EMAIL": "dev@example.org", "GIT_COMMITTER_NAME": "Dev", "GIT_COMMITTER_EMAIL": "dev@example.org"}
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-PORT, HTTP = free_port(), free_port()
-ENV.update(WEIR_SERVER=f"http://127.0.0.1:{PORT}", WEIR_DATA=DATA, WEIR_TOKEN_FILE=os.path.join(DATA, "keys", "admin-token"), HOME=TOP, **GIT)
-
-
-def expect(condition, what):
-    if not condition:
-        raise SystemExit(f"not so: {what}")
-
-
-class Server:
-    def __init__(self):
-        self.p = None
-
-    def start(self):
-        log = open(os.path.join(TOP, "serve.log"), "a", encoding="utf-8")
-        self.p = subprocess.Popen([WEIR, "serve", "--listen", f"127.0.0.1:{PORT}", "--http", f"127.0.0.1:{HTTP}", "--runner-slots", "0"], env=ENV,
-                                  cwd=TOP, stdout=subprocess.PIPE, stderr=log, text=True)
-        expect("serves" in self.p.stdout.readline(), "the server comes up: " + open(os.path.join(TOP, "serve.log"), encoding="utf-8").read())
-
-    def stop(self, how=signal.SIGTERM):
-        self.p.send_signal(how)
-        self.p.wait(60)
-
-
-SERVER = Server()
-
-
-def token():
-    return open(ENV["WEIR_TOKEN_FILE"], encoding="utf-8").read().strip()
+sys.dont_write_bytecode = True
+from served import DATA, PORT, SERVER, TOP, end, expect, git, token  # noqa: E402
 
 
 def connect(timeout=30):
@@ -81,12 +37,6 @@ def rows(path):
 
 
 # --- what a refused push leaves ---
-
-def git(*argv, want=0):
-    r = subprocess.run(["git", *argv], env=ENV, cwd=TOP, capture_output=True, text=True, timeout=120)
-    expect((r.returncode == 0) == (want == 0), f"git {' '.join(argv)}: {r.stdout}{r.stderr}")
-    return r.stderr
-
 
 def files_with(text):
     """Files below the data folder that hold these bytes."""
@@ -308,10 +258,7 @@ def main():
                 count += 1
                 print(f"ok {name}")
     finally:
-        SERVER.p.kill()
-        SERVER.p.wait()
-        subprocess.run([WEIR, "down"], env=ENV, cwd=TOP, capture_output=True, check=False)
-        shutil.rmtree(TOP, ignore_errors=True)
+        end()
     print(f"{count} passed, 0 failed, 0 skipped")
 
 
