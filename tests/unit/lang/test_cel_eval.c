@@ -253,6 +253,45 @@ static void test_limits(void **state)
 	expect_limit("lists.range(2000).all(i, s.matches('((a{30}){30})?' + string(i)) || true)", 64 << 20, 100000, "work");
 }
 
+/* Memory that runs out at any point of compiling or evaluating ends in a code, and more of it ends in the value. */
+static void sweep(const char *text)
+{
+	struct arena a CLEANUP_ARENA = ARENA_INIT(64 << 20);
+	struct cel_env *e = env_of(&a, NULL);
+	struct cel_ast *ast;
+	struct cel_value v;
+	int r = -1;
+
+	assert_ok(cel_parse(&a, e, "sweep", str_z(text), &ast, &err), &err);
+	for (size_t max = 0; r; max += 48) {
+		struct arena small = ARENA_INIT(max), run = ARENA_INIT(max);
+		struct cel_program *p;
+
+		r = cel_compile(&small, e, ast, &p, &err);
+		if (!r)
+			r = cel_eval(&run, p, NULL, &v, NULL, &err);
+		if (r && r != -WEIR_ELIMIT)
+			fail_msg("%s with %zu bytes: %s", text, max, err.msg);
+		if (!r && v.kind == CEL_ERROR)
+			fail_msg("%s with %zu bytes: %.*s", text, max, STR_ARG(v.error->msg));
+		arena_fini(&run);
+		arena_fini(&small);
+		assert_true(max < 1 << 20);
+	}
+}
+
+static void test_memory(void **state)
+{
+	(void)state;
+	sweep("[1, 2, 3].map(i, [i, i + 1]).filter(l, size(l) == 2)");
+	sweep("{'a': [1, 2], 'b': 'x' + 'y'}.transformMap(k, v, k + '!')");
+	sweep("'%s and %d'.format([['a', {'k': 1}], 7]) + 'a,b'.split(',').join('-') + 'x'.replace('x', 'yy')");
+	sweep("optional.of([3, 1, 2].sort()).?x.hasValue() || 'abc'.matches('b') || 'abc'.matches('b' + 'c')");
+	sweep("cel.bind(s, lists.range(20), s.map(x, string(x)).all(y, y in ['1', '2', '3', '4'] || true))");
+	sweep("ip('10.0.0.1') in [cidr('10.0.0.0/8').ip()] || timestamp('2024-01-01T00:00:00Z') + duration('1h') > timestamp(0)");
+	sweep("sets.contains([1, 2], [2]) && [[1], [2]].flatten() == [1, 2] && base64.encode(b'abc') == 'YWJj'");
+}
+
 static void test_cost_is_counted(void **state)
 {
 	struct arena a CLEANUP_ARENA = ARENA_INIT(8 << 20);
@@ -450,9 +489,10 @@ static void test_properties(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_values),   cmocka_unit_test(test_errors),          cmocka_unit_test(test_unknowns),
-		cmocka_unit_test(test_limits),   cmocka_unit_test(test_cost_is_counted), cmocka_unit_test(test_slots),
-		cmocka_unit_test(test_embedder), cmocka_unit_test(test_zones),           cmocka_unit_test(test_properties),
+		cmocka_unit_test(test_values),     cmocka_unit_test(test_errors),   cmocka_unit_test(test_unknowns),
+		cmocka_unit_test(test_limits),     cmocka_unit_test(test_memory),   cmocka_unit_test(test_cost_is_counted),
+		cmocka_unit_test(test_slots),      cmocka_unit_test(test_embedder), cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_properties),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
