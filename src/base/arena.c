@@ -12,10 +12,29 @@ struct arena_chunk {
 	_Alignas(ARENA_ALIGN) char data[];
 };
 
+struct arena_end {
+	struct arena_end *next;
+	void (*end)(void *thing);
+	void *thing;
+};
+
 void arena_init(struct arena *a, size_t max) { *a = (struct arena)ARENA_INIT(max); }
+
+bool arena_at_end(struct arena *a, void (*end)(void *thing), void *thing)
+{
+	struct arena_end *e = ARENA_NEW(a, struct arena_end);
+
+	if (!e)
+		return false;
+	*e = (struct arena_end){ a->ends, end, thing };
+	a->ends = e;
+	return true;
+}
 
 void arena_fini(struct arena *a)
 {
+	for (const struct arena_end *e = a->ends; e; e = e->next)
+		e->end(e->thing);
 	while (a->chunks) {
 		struct arena_chunk *next = a->chunks->next;
 

@@ -10,17 +10,23 @@
 #include "base/str.h"
 
 struct arena_chunk;
+struct arena_end;
 struct arena {
 	struct arena_chunk *chunks;
 	size_t              used, max;
 	bool                failed;
+	struct arena_end   *ends;
 };
 
-#define ARENA_INIT(max_) { NULL, 0, (max_), false }
+#define ARENA_INIT(max_) { NULL, 0, (max_), false, NULL }
 
 void arena_init(struct arena *a, size_t max);
 void arena_fini(struct arena *a); /* frees everything; the arena can be used again */
 #define CLEANUP_ARENA CLEANUP(arena_fini)
+
+/* Runs end(thing) in arena_fini, last added first: for what an arena's object holds outside of it (a compiled pattern). False
+ * when the arena is full: the caller still owns the thing. */
+MUST_CHECK bool arena_at_end(struct arena *a, void (*end)(void *thing), void *thing);
 
 void *arena_alloc(struct arena *a, size_t n); /* zeroed, 16-byte aligned */
 void *arena_array(struct arena *a, size_t n, size_t size); /* overflow-checked */

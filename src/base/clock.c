@@ -62,43 +62,66 @@ static bool one_of(str *s, const char *set)
 	return true;
 }
 
+static bool parse_date(str *s, struct tm *tm)
+{
+	return digits(s, 4, &tm->tm_year) && one_of(s, "-") && digits(s, 2, &tm->tm_mon) && one_of(s, "-") && digits(s, 2, &tm->tm_mday) &&
+	       tm->tm_year >= 1970 && tm->tm_mon >= 1 && tm->tm_mon <= 12 && tm->tm_mday >= 1 && tm->tm_mday <= 31;
+}
+
+static bool parse_time(str *s, struct tm *tm)
+{
+	return digits(s, 2, &tm->tm_hour) && one_of(s, ":") && digits(s, 2, &tm->tm_min) && one_of(s, ":") && digits(s, 2, &tm->tm_sec) &&
+	       tm->tm_hour <= 23 && tm->tm_min <= 59 && tm->tm_sec <= 60;
+}
+
+/* Nothing, or a point and 1 to 9 digits. */
+static bool parse_fraction(str *s, usec_t *ret)
+{
+	usec_t unit = 100000;
+	size_t n = 0;
+
+	*ret = 0;
+	if (!one_of(s, "."))
+		return true;
+	for (; s->len && s->ptr[0] >= '0' && s->ptr[0] <= '9'; n++, unit /= 10) {
+		*ret += (s->ptr[0] - '0') * unit;
+		*s = str_sub(*s, 1, s->len);
+	}
+	return n >= 1 && n <= 9;
+}
+
+/* "Z", or "+01:00" as seconds to the east. */
+static bool parse_zone(str *s, int *ret)
+{
+	int hours = 0, minutes = 0, sign = s->len && s->ptr[0] == '-' ? -1 : 1;
+
+	*ret = 0;
+	if (one_of(s, "Zz"))
+		return true;
+	if (!one_of(s, "+-") || !digits(s, 2, &hours) || !one_of(s, ":") || !digits(s, 2, &minutes))
+		return false;
+	*ret = sign * (hours * 3600 + minutes * 60);
+	return hours <= 23 && minutes <= 59;
+}
+
 bool clock_parse_rfc3339(str s, usec_t *ret)
 {
 	struct tm tm = { 0 };
-	int       oh = 0, om = 0, sign = 1;
-	usec_t    us = 0, unit = 100000;
+	usec_t    us;
+	int       east, mday, second;
 	time_t    sec;
 
-	if (!digits(&s, 4, &tm.tm_year) || !one_of(&s, "-") || !digits(&s, 2, &tm.tm_mon) || !one_of(&s, "-") ||
-	    !digits(&s, 2, &tm.tm_mday) || !one_of(&s, "Tt ") || !digits(&s, 2, &tm.tm_hour) || !one_of(&s, ":") ||
-	    !digits(&s, 2, &tm.tm_min) || !one_of(&s, ":") || !digits(&s, 2, &tm.tm_sec))
-		return false;
-	if (one_of(&s, ".")) {
-		size_t n = 0;
-
-		for (; s.len && s.ptr[0] >= '0' && s.ptr[0] <= '9'; n++, unit /= 10) {
-			us += (s.ptr[0] - '0') * unit;
-			s = str_sub(s, 1, s.len);
-		}
-		if (!n || n > 9)
-			return false;
-	}
-	if (!one_of(&s, "Zz")) {
-		sign = s.len && s.ptr[0] == '-' ? -1 : 1;
-		if (!one_of(&s, "+-") || !digits(&s, 2, &oh) || !one_of(&s, ":") || !digits(&s, 2, &om) || oh > 23 || om > 59)
-			return false;
-	}
-	if (s.len || tm.tm_year < 1970 || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
-	    tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+	if (!parse_date(&s, &tm) || !one_of(&s, "Tt ") || !parse_time(&s, &tm) || !parse_fraction(&s, &us) || !parse_zone(&s, &east) || s.len)
 		return false;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
-	int mday = tm.tm_mday;
-
-	sec = timegm(&tm);
+	mday = tm.tm_mday;
+	second = tm.tm_sec;
+	tm.tm_sec = 0; /* a leap second begins the next day for timegm() */
+	sec = timegm(&tm) + second;
 	if (tm.tm_mday != mday) /* 31 February was normalised */
 		return false;
-	*ret = (usec_t)(sec - sign * (oh * 3600 + om * 60)) * USEC_PER_SEC + us;
+	*ret = (usec_t)(sec - east) * USEC_PER_SEC + us;
 	return true;
 }
 

@@ -79,6 +79,9 @@
 
 #define LIMIT_GOLDEN_LINE_BYTES 200 /* a one-line value of a golden path: it stands in headings and comments */
 
+#define LIMIT_CEL_MESSAGE_DEPTH     100        /* messages in messages, as protobuf's own readers have it: ours recurse */
+#define LIMIT_CEL_MESSAGE_BYTES     (64 << 20) /* one serialized message */
+#define LIMIT_CEL_DESCRIPTORS_BYTES (32 << 20) /* one descriptor set: all of googleapis is under 20 MiB */
 #define LIMIT_FLAG_KEY_BYTES     200         /* key of a flag, name of a variant or evaluator: they stand in URLs, tables and messages */
 #define LIMIT_FLAG_VARIANTS      1000        /* variants of one flag */
 #define LIMIT_FLAG_BYTES         (256 << 10) /* one flag's definition: segments with some 10,000 ids fit in */

@@ -315,9 +315,26 @@ void buf_add_html(struct buf *b, str s)
 		}
 }
 
+/* How many bytes from s.ptr + i on stand in JSON as they are: plain ASCII. */
+static size_t json_plain(str s, size_t i)
+{
+	size_t n = i;
+
+	while (n < s.len && (unsigned char)s.ptr[n] >= 0x20 && (unsigned char)s.ptr[n] < 0x80 && s.ptr[n] != '"' && s.ptr[n] != '\\')
+		n++;
+	return n - i;
+}
+
 void buf_add_json(struct buf *b, str s)
 {
 	for (size_t i = 0; i < s.len;) {
+		size_t plain = json_plain(s, i);
+
+		if (plain) {
+			buf_add(b, s.ptr + i, plain);
+			i += plain;
+			continue;
+		}
 		unsigned char c = (unsigned char)s.ptr[i];
 		size_t        n = utf8_len((const unsigned char *)s.ptr + i, s.len - i);
 

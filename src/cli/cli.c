@@ -246,6 +246,28 @@ int cli_call(struct cli *c, const char *method, const char *path, str body, stru
 	return doc_parse_json(&c->arena, "answer", buf_str(&out), ret, reterr);
 }
 
+int cli_call_named(struct cli *c, const char *method, const char *before, const char *name, const char *after, struct doc_node **ret,
+                   struct err *reterr)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT(1024);
+	int                    r;
+
+	buf_addz(&path, before);
+	buf_add_url(&path, str_z(name));
+	buf_addz(&path, after);
+	r = buf_check(&path, "the name", reterr);
+	return r ? r : cli_call(c, method, buf_z(&path), STR_NULL, ret, reterr);
+}
+
+const char *cli_cache_dir(struct cli *c, const char *tail)
+{
+	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+
+	if (cache && *cache == '/')
+		return arena_printf(&c->arena, "%s/weir%s", cache, tail);
+	return home && *home == '/' ? arena_printf(&c->arena, "%s/.cache/weir%s", home, tail) : NULL;
+}
+
 /* --- the command line --- */
 
 static const struct cli_command *command_named(const char *name)

@@ -47,6 +47,12 @@ MUST_CHECK int cli_token(struct cli *c, char **ret, struct err *reterr);
 /* GET/POST of the API, parsed answer in the command's arena. body STR_NULL: none. */
 MUST_CHECK int cli_call(struct cli *c, const char *method, const char *path, str body, struct doc_node **ret, struct err *reterr);
 
+/* cli_call() without a body at the path BEFORE NAME AFTER, the name encoded as a part of a URL. */
+MUST_CHECK int cli_call_named(struct cli *c, const char *method, const char *before, const char *name, const char *after, struct doc_node **ret,
+                              struct err *reterr);
+/* A folder for what may be made again, below $XDG_CACHE_HOME or ~/.cache: "weir" and `tail`; NULL: there is no place. */
+const char *cli_cache_dir(struct cli *c, const char *tail);
+
 void cli_printf(struct cli *c, const char *fmt, ...) PRINTF(2, 3); /* to stdout */
 void cli_notef(struct cli *c, const char *fmt, ...) PRINTF(2, 3);  /* progress, hints: to stderr, not with --json */
 /* What cli_printf() writes goes to `to` instead of stdout; NULL ends that. Returns where it went before (NULL: stdout). */

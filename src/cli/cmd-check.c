@@ -21,16 +21,6 @@ struct look {
 	struct verdict   verdict; /* of all looks together */
 };
 
-/* Where compiled rules are kept between calls; NULL: nowhere. */
-static const char *cache_dir(struct cli *c)
-{
-	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-
-	if (cache && *cache == '/')
-		return arena_printf(cli_arena(c), "%s/weir", cache);
-	return home && *home == '/' ? arena_printf(cli_arena(c), "%s/.cache/weir", home) : NULL;
-}
-
 static int join_verdict(struct look *l, const struct verdict *v, struct err *reterr)
 {
 	struct verdict both;
@@ -166,7 +156,7 @@ static int check_history(struct look *l, struct err *reterr)
 static int open_all(struct look *l, struct err *reterr)
 {
 	static const char *const targets[] = { "refs/remotes/origin/HEAD", "@{upstream}", "HEAD", NULL };
-	struct gate_config       cfg = { .cache_dir = cache_dir(l->cli) };
+	struct gate_config       cfg = { .cache_dir = cli_cache_dir(l->cli, "") /* compiled rules */ };
 	int                      rc = git_find(".", l->top, sizeof l->top, reterr);
 
 	if (!rc)

@@ -166,7 +166,7 @@ static void row_cgroups(struct doctor_row *row)
 
 	row->what = "memory and process limits";
 	row->ok = (v2 || v1) && !access(v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory", W_OK);
-	row->mend = "run as root or in a delegated cgroup; without it steps are limited by ulimit only";
+	row->mend = "run as root or in a delegated cgroup; without it steps have no limit of memory and processes, services only rlimits";
 	snprintf(row->seen, sizeof(row->seen), "%s%s", v2 ? "cgroup v2" : v1 ? "cgroup v1" : "no cgroups", row->ok ? "" : ", not writable");
 }
 

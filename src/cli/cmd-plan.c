@@ -7,9 +7,11 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/planning.h"
+#include "git/git.h"
 #include "pipeline/plan.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <unistd.h>
 
 static const char *const dirs[] = { ".github/workflows", ".forgejo/workflows", ".gitea/workflows", ".weir/workflows" };
@@ -58,8 +60,8 @@ int planning_find(struct cli *c, struct planning_files *f, struct err *reterr)
 	return 0;
 }
 
-/* First line of a git command's output; empty when it fails. */
-static str git_line(struct cli *c, const char *const *argv)
+/* A git command's output; empty when it fails. */
+static str git_text(struct cli *c, const char *const *argv)
 {
 	CLEANUP_BUF struct buf out = BUF_INIT(65536), err = BUF_INIT(65536);
 	struct proc_run        run = { .argv = argv, .out = &out, .err = &err, .timeout_ms = 10000 };
@@ -67,9 +69,16 @@ static str git_line(struct cli *c, const char *const *argv)
 
 	if (proc_run(&run, &status, NULL) || status)
 		return STR("");
-	str line;
-	(void)str_cut(buf_str(&out), '\n', &line, &(str){ 0 });
-	return arena_str(cli_arena(c), line);
+	return arena_str(cli_arena(c), buf_str(&out));
+}
+
+/* Its first line. */
+static str git_line(struct cli *c, const char *const *argv)
+{
+	str line = STR("");
+
+	(void)str_cut(git_text(c, argv), '\n', &line, NULL);
+	return line;
 }
 
 static str last_part(str s)
@@ -84,28 +93,51 @@ static str last_part(str s)
 static str project_name(struct cli *c)
 {
 	static const char *const url[] = { "git", "config", "--get", "remote.origin.url", NULL };
-	static const char *const top[] = { "git", "rev-parse", "--show-toplevel", NULL };
+	char                     top[PATH_MAX];
 	str                      name = last_part(git_line(c, url));
 
 	if (str_has_suffix(name, STR(".git")))
 		name.len -= 4;
-	if (name.len == 0)
-		name = last_part(git_line(c, top));
+	if (name.len == 0 && git_find(".", top, sizeof(top), NULL) == 0) {
+		str folder = str_z(top);
+
+		while (folder.len > 1 && folder.ptr[folder.len - 1] == '/')
+			folder.len--;
+		name = arena_str(cli_arena(c), last_part(folder));
+	}
 	return name.len ? name : STR("project");
+}
+
+/* Commit, subject and full name of the branch that are checked out; empty where there is none. One call of git: each costs more than a planned job. */
+static void read_head(struct cli *c, str *ret_commit, str *ret_ref, str *ret_subject)
+{
+	static const char *const log[] = { "git", "log", "-1", "--decorate=full", "--format=%H%n%D%n%s", NULL };
+	static const char *const unborn[] = { "git", "symbolic-ref", "-q", "HEAD", NULL };
+	str                      rest = git_text(c, log), names = STR(""), first;
+
+	*ret_commit = *ret_ref = *ret_subject = STR("");
+	if (!rest.len) {
+		*ret_ref = git_line(c, unborn);
+		return;
+	}
+	(void)str_cut(rest, '\n', ret_commit, &rest);
+	(void)str_cut(rest, '\n', &names, &rest);
+	(void)str_cut(rest, '\n', ret_subject, NULL);
+	(void)str_cut(names, ',', &first, NULL);
+	if (str_has_prefix(first, STR("HEAD -> ")))
+		*ret_ref = str_sub(first, 8, first.len);
 }
 
 int planning_input(struct cli *c, struct plan_input *in, struct err *reterr)
 {
-	static const char *const head[] = { "git", "rev-parse", "-q", "--verify", "HEAD", NULL };
-	static const char *const ref[] = { "git", "symbolic-ref", "-q", "HEAD", NULL };
-	static const char *const subject[] = { "git", "log", "-1", "--format=%s", NULL };
 	const char              *event = cli_option(c, "event"), *want_ref = cli_option(c, "ref"), *inputs = cli_option(c, "inputs");
 	struct doc_node         *n = NULL;
-	str                      project = project_name(c);
+	str                      project = project_name(c), commit, ref, subject;
 
-	*in = (struct plan_input){ .event = event ? str_z(event) : STR("push"), .project = project, .commit = git_line(c, head),
-		                       .ref = want_ref ? str_z(want_ref) : git_line(c, ref), .before = STR("0000000000000000000000000000000000000000"),
-		                       .actor = STR("you"), .subject = git_line(c, subject), .run_id = STR("local"), .run_number = 1, .run_attempt = 1 };
+	read_head(c, &commit, &ref, &subject);
+	*in = (struct plan_input){ .event = event ? str_z(event) : STR("push"), .project = project, .commit = commit,
+		                       .ref = want_ref ? str_z(want_ref) : ref, .before = STR("0000000000000000000000000000000000000000"),
+		                       .actor = STR("you"), .subject = subject, .run_id = STR("local"), .run_number = 1, .run_attempt = 1 };
 	if (in->commit.len == 0)
 		in->commit = in->before;
 	if (in->ref.len == 0)

@@ -55,16 +55,9 @@ static int run_list(struct cli *c, struct err *reterr)
 
 static int project_call(struct cli *c, const char *method, const char *tail, struct err *reterr)
 {
-	CLEANUP_BUF struct buf path = BUF_INIT(1024);
-	struct doc_node       *answer;
-	int                    r;
+	struct doc_node *answer;
+	int              r = cli_call_named(c, method, "/api/v1/projects/", cli_arg(c, 0), tail, &answer, reterr);
 
-	buf_addz(&path, "/api/v1/projects/");
-	buf_add_url(&path, str_z(cli_arg(c, 0)));
-	buf_addz(&path, tail);
-	r = buf_check(&path, "the name", reterr);
-	if (!r)
-		r = cli_call(c, method, buf_z(&path), STR_NULL, &answer, reterr);
 	return r ? r : project_answer(c, answer);
 }
 

@@ -23,6 +23,7 @@ struct running {
 	struct jw  *json; /* --json: one object per job's end, in an array */
 	bool        many; /* lines carry their job's name */
 	VEC(struct output *) outputs;
+	bool sandbox_failed; /* a step's sandbox could not be set up */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -112,6 +113,7 @@ static void on_step_ended(void *ctx, const struct plan_job *job, size_t step, co
 
 	(void)step;
 	flush_line(r, job);
+	r->sandbox_failed |= strncmp(v->cause, "sandbox:", 8) == 0;
 	if (!r->json)
 		cli_printf(r->cli, "%s%s%s %.*s: %s%s%s%s %s%s%s\n", color, m, cli_color(r->cli, ""), STR_ARG(job->name), v->name, v->cause[0] ? " (" : "",
 		           v->cause, v->cause[0] ? ")" : "", cli_color(r->cli, "dim"),
@@ -214,23 +216,14 @@ static void outputs_fini(struct running *r)
 	VEC_FINI(&r->outputs);
 }
 
-/* Where the copy of /etc that steps see is kept from run to run: making it takes longer than a short job. NULL: with the run's own files. */
-static const char *etc_dir(struct cli *c)
-{
-	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-
-	if (cache && *cache == '/')
-		return arena_printf(cli_arena(c), "%s/weir/etc", cache);
-	return home && *home == '/' ? arena_printf(cli_arena(c), "%s/.cache/weir/etc", home) : NULL;
-}
-
 static int run_run(struct cli *c, struct err *reterr)
 {
 	struct planning_files *f = ARENA_NEW(cli_arena(c), struct planning_files);
 	struct running         r = { .cli = c };
 	struct plan_input      in;
 	char                   dir[256], exe[PATH_MAX], here[PATH_MAX];
-	struct local_config    cfg = { .dir = dir, .exe = exe, .source = here, .etc = etc_dir(c), .only = cli_option(c, "job"), .keep = cli_switch(c, "keep"),
+	struct local_config    cfg = { .dir = dir, .exe = exe, .source = here, .etc = cli_cache_dir(c, "/etc"), /* making that copy takes longer than a short job */
+		                            .only = cli_option(c, "job"), .keep = cli_switch(c, "keep"),
 		                           .step_started = on_step_started, .log = on_log, .step_ended = on_step_ended, .job_ended = on_job_ended,
 		                           .group_skipped = on_skipped, .stop = on_stop, .ctx = &r };
 	bool                   good = false;
@@ -241,8 +234,6 @@ static int run_run(struct cli *c, struct err *reterr)
 		rc = planning_input(c, &in, reterr);
 	if (!rc)
 		rc = one_input(c, &in, reterr);
-	if (!rc)
-		rc = sandbox_probe(reterr);
 	if (!rc)
 		rc = fs_self_exe(exe, sizeof(exe), reterr);
 	if (!rc && !getcwd(here, sizeof(here)))
@@ -261,6 +252,9 @@ static int run_run(struct cli *c, struct err *reterr)
 	if (r.json)
 		jw_end(r.json);
 	outputs_fini(&r);
+	/* asked only when a sandbox could not be set up: a sandbox for the question costs as much as a step */
+	if (!rc && r.sandbox_failed)
+		rc = sandbox_probe(reterr);
 	if (cfg.keep)
 		cli_notef(c, "kept: %s\n", dir);
 	else if (fs_remove_tree(dir, &cleanup))

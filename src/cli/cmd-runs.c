@@ -180,8 +180,10 @@ static int run_log(struct cli *c, struct err *reterr)
 
 	if (rc == 0)
 		rc = api_path(&path, "/api/v1/runs/", cli_arg(c, 0), "/jobs/", reterr);
-	buf_add_url(&path, job);
-	buf_addz(&path, "/log");
+	if (rc == 0) {
+		buf_add_url(&path, job);
+		buf_addz(&path, "/log");
+	}
 	if (cli_option(c, "step"))
 		rc = rc ? rc : api_path(&path, "?step=", cli_option(c, "step"), "", reterr);
 	if (rc == 0)

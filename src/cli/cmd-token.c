@@ -62,15 +62,9 @@ static int run_list(struct cli *c, struct err *reterr)
 
 static int run_revoke(struct cli *c, struct err *reterr)
 {
-	CLEANUP_BUF struct buf path = BUF_INIT(1024);
-	struct doc_node       *answer;
-	int                    r;
+	struct doc_node *answer;
+	int              r = cli_call_named(c, "DELETE", "/api/v1/tokens/", cli_arg(c, 0), "", &answer, reterr);
 
-	buf_addz(&path, "/api/v1/tokens/");
-	buf_add_url(&path, str_z(cli_arg(c, 0)));
-	r = buf_check(&path, "the name", reterr);
-	if (!r)
-		r = cli_call(c, "DELETE", buf_z(&path), STR_NULL, &answer, reterr);
 	if (r)
 		return r;
 	if (cli_wants_json(c)) {

@@ -6,7 +6,8 @@
  * thread, SERIALIZABLE, so that code written for one writer means the same there, and again after a serialization
  * failure or deadlock. The function must therefore be repeatable: no side effect outside the database, no db_write or
  * db_read of the same database inside (-WEIR_EINTERNAL).
- * Reading: db_read() runs a function on a read connection of a pool, in the caller's thread, in one snapshot.
+ * Reading: db_read() runs a function on a read connection of a pool, in the caller's thread, in one snapshot, which holds every write that
+ * was answered before (on SQLite: by this handle; what another program writes into the file is seen within a second).
  *
  * SQL is written once for both: parameters $1..$32, RETURNING, ON CONFLICT; types in migrations as @int@ (64 bit),
  * @text@, @blob@, @real@ and @strict@ behind a table's closing parenthesis. No other dialect. */

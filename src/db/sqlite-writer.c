@@ -55,7 +55,9 @@ static void lite_run_group(struct lite *b, struct lite_write *group)
 		struct lite_write *w = group, *rest = NULL, *last = NULL;
 		bool               alive = true;
 
+		lite_epoch_begin(b);
 		if (lite_do(c, "BEGIN IMMEDIATE", &why)) {
+			lite_epoch_end(b);
 			lite_fail_group(group, NULL, &why);
 			lite_answer(b, group);
 			return;
@@ -69,6 +71,7 @@ static void lite_run_group(struct lite *b, struct lite_write *group)
 			lite_rollback(c);
 			lite_fail_group(group, NULL, &why);
 		}
+		lite_epoch_end(b); /* before the answer: who is told reads what was written */
 		lite_answer(b, group);
 		group = rest;
 	}

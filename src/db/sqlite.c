@@ -1,13 +1,16 @@
 /* sqlite.c - the embedded engine: one writer connection on one thread (sqlite-writer.c), a pool of read connections.
  *
  * WAL, synchronous=FULL: a commit that was answered is on disk. One writer connection also keeps clear of SQLite 3.40's WAL-reset race,
- * which needs two. Reads run in their callers' threads, each in one snapshot. */
+ * which needs two. Reads run in their callers' threads, each in one snapshot; a
+ * reader keeps its snapshot for the next read while nothing is written. */
 #include "base/base.h"
 #include "db/sqlite.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
+
+#define SNAPSHOT_MAX USEC_PER_SEC /* when another program wrote, which nobody tells us */
 
 /* --- readers --- */
 
@@ -36,27 +39,63 @@ static int lite_reader_take(struct lite *b, struct lite_conn **ret, struct err *
 	return rc;
 }
 
+/* Ends the kept transaction, whose snapshot others may have outrun. */
+static void lite_snapshot_end(struct lite_conn *c)
+{
+	if (c->kept)
+		lite_rollback(c);
+	c->kept = 0;
+}
+
 static void lite_reader_give(struct lite *b, struct lite_conn *c)
 {
 	pthread_mutex_lock(&b->lock);
+	if (c->kept != atomic_load(&b->epoch)) /* the writer has looked at the idle ones already */
+		lite_snapshot_end(c);
 	c->next = b->idle;
 	b->idle = c;
 	pthread_cond_signal(&b->reader_free);
 	pthread_mutex_unlock(&b->lock);
 }
 
-static int lite_read(void *bp, db_fn fn, void *arg, bool one_statement, struct err *reterr)
+void lite_epoch_begin(struct lite *b)
+{
+	atomic_fetch_add(&b->epoch, 1);
+	pthread_mutex_lock(&b->lock);
+	for (struct lite_conn *c = b->idle; c; c = c->next)
+		lite_snapshot_end(c);
+	pthread_mutex_unlock(&b->lock);
+}
+
+void lite_epoch_end(struct lite *b) { atomic_fetch_add(&b->epoch, 1); }
+
+/* A transaction with the newest snapshot: the kept one as long as nothing was written since, else a new one. Taking and leaving a snapshot costs two locks of the
+ * file, which is half of a small read. */
+static int lite_snapshot_begin(struct lite *b, struct lite_conn *c, uint64_t *ret_epoch, struct err *reterr)
+{
+	*ret_epoch = atomic_load(&b->epoch); /* before the snapshot is taken: it is of this epoch or newer */
+	if (c->kept && c->kept == *ret_epoch && clock_mono_now() - c->kept_at < SNAPSHOT_MAX)
+		return 0;
+	lite_snapshot_end(c);
+	c->kept_at = clock_mono_now();
+	return lite_do(c, "BEGIN", reterr);
+}
+
+static int lite_read(void *bp, db_fn fn, void *arg, bool one_statement UNUSED, struct err *reterr)
 {
 	struct lite   *b = bp;
 	struct lite_tx tx = { .base = { .db = b->db } };
+	uint64_t       epoch = 0;
 	int            rc = lite_reader_take(b, &tx.conn, reterr);
 
 	if (rc)
 		return rc;
-	rc = one_statement ? 0 : lite_do(tx.conn, "BEGIN", reterr);
+	rc = lite_snapshot_begin(b, tx.conn, &epoch, reterr);
 	if (!rc)
 		rc = db_run_fn(&tx.base, fn, arg, reterr);
-	lite_rollback(tx.conn);
+	if (rc || epoch % 2)
+		lite_rollback(tx.conn);
+	tx.conn->kept = rc || epoch % 2 ? 0 : epoch;
 	lite_reader_give(b, tx.conn);
 	return rc;
 }
@@ -104,6 +143,7 @@ static int lite_open(struct db *db, const char *url, void **ret, struct err *ret
 	}
 	b->db = db;
 	b->last = &b->first;
+	b->epoch = 2; /* 0 is "none kept" */
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->work, NULL);
 	pthread_cond_init(&b->reader_free, NULL);

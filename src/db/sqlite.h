@@ -4,11 +4,13 @@
 #ifndef WEIR_DB_SQLITE_H
 #define WEIR_DB_SQLITE_H
 
+#include "base/clock.h"
 #include "base/map.h"
 #include "db/backend.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 struct lite_stmt {
 	sqlite3_stmt *st;
@@ -18,6 +20,8 @@ struct lite_conn {
 	sqlite3         *h;
 	struct map       stmts; /* SQL as the caller wrote it -> struct lite_stmt */
 	struct lite_conn *next; /* in the list of idle readers */
+	uint64_t         kept;  /* reader: struct lite.epoch whose snapshot its open transaction has; 0: none is open */
+	usec_t           kept_at;
 };
 struct lite_tx {
 	struct db_tx      base;
@@ -49,7 +53,13 @@ struct lite {
 	bool               stop;
 	struct lite_conn  *idle;
 	unsigned           n_readers;
+	_Atomic uint64_t   epoch; /* odd: the writer is at work; grows with each of its transactions */
 };
+
+/* --- sqlite.c --- */
+/* The writer: around each of its transactions. No idle reader holds a snapshot meanwhile, so that the log of writes can begin anew. */
+void lite_epoch_begin(struct lite *b);
+void lite_epoch_end(struct lite *b);
 
 /* --- sqlite-conn.c; for the statement functions see struct db_backend --- */
 int lite_code(sqlite3 *h, int rc); /* enum weir_err of a result code */

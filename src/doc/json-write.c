@@ -107,8 +107,16 @@ void jw_fmt(struct jw *w, const char *fmt, ...)
 
 void jw_int(struct jw *w, int64_t i)
 {
+	char     text[24], *p = text + sizeof(text);
+	uint64_t u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
+
 	before_value(w);
-	buf_addf(w->out, "%" PRId64, i);
+	do
+		*--p = (char)('0' + u % 10);
+	while (u /= 10);
+	if (i < 0)
+		*--p = '-';
+	buf_add(w->out, p, (size_t)(text + sizeof(text) - p));
 }
 
 void jw_bool(struct jw *w, bool b)

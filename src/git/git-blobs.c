@@ -1,11 +1,14 @@
 /* git-blobs.c - the blobs that new commits bring, and all blobs of a history: each once, with the path and the commit that
  * brought it first.
  *
- * Commits are taken oldest first. A folder is entered only when it differs from the same folder in every parent, and each
- * tree object at most once: whatever it holds was reported then, or was known. A merge so brings only what none of its
- * parents has, and a file that only moved brings nothing: what a parent has and the commit has not is known.
+ * Commits are taken oldest first, parents before children whatever their dates say. A folder is entered only when it differs
+ * from the same folder in every parent, and each tree object at most once: whatever it holds was reported then, or was known.
+ * A merge so brings only what none of its parents has, and a file that only moved brings nothing: what a parent has and the
+ * commit has not is known.
  * Runs on the caller's thread, callbacks too. */
 #include "git/git-internal.h" /* first: git2.h uses names that base.h forbids */
+
+#include "base/vec.h"
 
 enum { PARENTS_MAX = 64 }; /* of an octopus merge compared; further ones are ignored, which looks at more, never at less */
 
@@ -31,6 +34,7 @@ struct blobs {
 	struct git_new_blob blob;
 	struct buf          path;
 	unsigned            depth;
+	bool                whole; /* a whole history: what a parent has was reported before, parents need no look */
 };
 
 /* Marks an object; *ret: how it was marked before. */
@@ -197,10 +201,29 @@ static int tree_in(struct blobs *b, const git_oid *id, git_tree *const *parents,
 	return rc;
 }
 
+static int parents_of(struct blobs *b, const struct walk *w, const struct walk_commit *c, git_tree **out, size_t *ret_n, struct err *reterr)
+{
+	size_t n = b->whole ? 0 : c->n_parents < PARENTS_MAX ? c->n_parents : PARENTS_MAX;
+
+	for (*ret_n = 0; *ret_n < n; ++*ret_n) {
+		const struct walk_commit *p = &w->commits[w->parents[c->parents + *ret_n]];
+		git_commit               *obj;
+		int                       rc = git_commit_lookup(&obj, b->r->repo, &p->id);
+
+		if (!rc) {
+			rc = git_commit_tree(&out[*ret_n], obj);
+			git_commit_free(obj);
+		}
+		if (rc)
+			return git_fail(reterr, rc, "cannot read the parent %s of %.12s", git_oid_tostr_s(&p->id), b->blob.commit);
+	}
+	return 0;
+}
+
 static int commit_in(struct blobs *b, const struct walk *w, const struct walk_commit *c, struct err *reterr)
 {
 	git_tree *parents[PARENTS_MAX] = { NULL };
-	size_t    n = c->n_parents < PARENTS_MAX ? c->n_parents : PARENTS_MAX;
+	size_t    n = 0;
 	uint32_t  was = 0;
 	int       rc = mark(b, &c->tree, SEEN, &was, reterr);
 
@@ -209,18 +232,7 @@ static int commit_in(struct blobs *b, const struct walk *w, const struct walk_co
 	b->first = NULL;
 	b->last = &b->first;
 	git_oid_tostr(b->blob.commit, sizeof b->blob.commit, &c->id);
-	for (size_t i = 0; !rc && i < n; i++) {
-		const struct walk_commit *p = &w->commits[w->parents[c->parents + i]];
-		git_commit               *obj;
-
-		rc = git_commit_lookup(&obj, b->r->repo, &p->id);
-		if (!rc) {
-			rc = git_commit_tree(&parents[i], obj);
-			git_commit_free(obj);
-		}
-		if (rc)
-			rc = git_fail(reterr, rc, "cannot read the parent %s of %.12s", git_oid_tostr_s(&p->id), b->blob.commit);
-	}
+	rc = parents_of(b, w, c, parents, &n, reterr);
 	if (!rc)
 		rc = tree_in(b, &c->tree, parents, n, reterr);
 	for (size_t i = 0; i < n; i++)
@@ -231,15 +243,51 @@ static int commit_in(struct blobs *b, const struct walk *w, const struct walk_co
 	return rc;
 }
 
-static int blobs_of_walk(struct walk *w, blob_fn fn, void *ctx, struct err *reterr)
+/* A new parent of the commit whose turn has not come; -1: none. */
+static int64_t parent_to_come(const struct walk *w, const struct walk_commit *c)
 {
-	struct blobs b = { .r = w->r, .fn = fn, .ctx = ctx, .path = BUF_INIT(LIMIT_PATH_BYTES), .arena = ARENA_INIT(CANDIDATES_BYTES_MAX) };
+	for (size_t i = 0; i < c->n_parents; i++) {
+		uint32_t p = w->parents[c->parents + i];
+
+		if (w->commits[p].flags & WALK_WANTED && !(w->commits[p].flags & (WALK_HIDDEN | WALK_REPORTED)))
+			return p;
+	}
+	return -1;
+}
+
+/* Reports the commit, parents first: dates are what the pusher wrote, and a child that claims to be older than its parent would
+ * make what the parent brings pass for known. */
+static int commit_and_parents(struct blobs *b, struct walk *w, uint32_t first, struct err *reterr)
+{
+	VEC(uint32_t) stack = VEC_INIT;
+	bool pushed = VEC_PUSH(&stack, first);
+	int  rc = 0;
+
+	while (!rc && pushed && stack.n) {
+		struct walk_commit *c = &w->commits[stack.v[stack.n - 1]];
+		int64_t             parent = c->flags & (WALK_HIDDEN | WALK_REPORTED) ? -1 : parent_to_come(w, c);
+
+		if (parent >= 0) {
+			pushed = VEC_PUSH(&stack, (uint32_t)parent);
+			continue;
+		}
+		if (!(c->flags & (WALK_HIDDEN | WALK_REPORTED)))
+			rc = commit_in(b, w, c, reterr);
+		c->flags |= WALK_REPORTED;
+		stack.n--;
+	}
+	VEC_FINI(&stack);
+	return pushed ? rc : err_set(reterr, WEIR_ENOMEM, "no memory for the order of commits");
+}
+
+static int blobs_of_walk(struct walk *w, bool whole, blob_fn fn, void *ctx, struct err *reterr)
+{
+	struct blobs b = { .r = w->r, .whole = whole, .fn = fn, .ctx = ctx, .path = BUF_INIT(LIMIT_PATH_BYTES), .arena = ARENA_INIT(CANDIDATES_BYTES_MAX) };
 	bool         more;
 	int          rc = walk_run(w, SIZE_MAX - 1, &more, reterr);
 
 	for (size_t i = w->n_out; !rc && i--;)
-		if (!(w->commits[w->out[i]].flags & WALK_HIDDEN))
-			rc = commit_in(&b, w, &w->commits[w->out[i]], reterr);
+		rc = commit_and_parents(&b, w, w->out[i], reterr);
 	oidmap_fini(&b.seen);
 	buf_fini(&b.path);
 	return rc;
@@ -262,7 +310,7 @@ int git_new_blobs(struct git_repo *r, const char *old_id, const char *new_id, bl
 	if (!rc)
 		rc = walk_refs(&w, true, reterr);
 	if (!rc)
-		rc = blobs_of_walk(&w, fn, ctx, reterr);
+		rc = blobs_of_walk(&w, false, fn, ctx, reterr);
 	walk_fini(&w);
 	return rc;
 }
@@ -275,7 +323,7 @@ int git_all_blobs(struct git_repo *r, blob_fn fn, void *ctx, struct err *reterr)
 	walk_init(&w, r);
 	rc = walk_refs(&w, false, reterr);
 	if (!rc)
-		rc = blobs_of_walk(&w, fn, ctx, reterr);
+		rc = blobs_of_walk(&w, true, fn, ctx, reterr);
 	walk_fini(&w);
 	return rc;
 }

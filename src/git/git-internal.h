@@ -47,7 +47,8 @@ struct walk_commit {
 	uint32_t parents; /* index of the first in walk.parents */
 	uint8_t  flags;
 };
-enum { WALK_PARSED = 1 << 0, WALK_HIDDEN = 1 << 1, WALK_QUEUED = 1 << 2, WALK_WANTED = 1 << 3 };
+enum { WALK_PARSED = 1 << 0, WALK_HIDDEN = 1 << 1, WALK_QUEUED = 1 << 2, WALK_WANTED = 1 << 3,
+       WALK_REPORTED = 1 << 4 /* git-blobs.c: what the commit brings was handed out */ };
 struct walk {
 	struct git_repo    *r;
 	struct oidmap       index; /* id -> position in commits, plus one */

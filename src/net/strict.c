@@ -37,27 +37,32 @@ static bool ipv6_literal_valid(str s) /* the text between the brackets */
 	return s.len >= 2 && memchr(s.ptr, ':', s.len);
 }
 
+/* "" or ":" and up to five digits. */
+static bool port_part_valid(str s)
+{
+	if (!s.len)
+		return true;
+	return s.ptr[0] == ':' && (s.len == 1 || (s.len <= 6 && is_digits(str_sub(s, 1, 5))));
+}
+
+static bool is_host_char(unsigned char c) /* reg-name without sub-delims that no host name has */
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr("-._~%", c));
+}
+
 bool strict_authority_valid(str s)
 {
-	str host = s, port = STR_NULL;
+	size_t end;
 
 	if (s.len && s.ptr[0] == '[') {
-		size_t end = str_find(s, ']');
-
-		if (end == s.len || !ipv6_literal_valid(str_sub(s, 1, end - 1)))
-			return false;
-		port = str_sub(s, end + 1, s.len);
-		return !port.len || (port.ptr[0] == ':' && (port.len == 1 || (port.len <= 6 && is_digits(str_sub(port, 1, 5)))));
+		end = str_find(s, ']');
+		return end < s.len && ipv6_literal_valid(str_sub(s, 1, end - 1)) && port_part_valid(str_sub(s, end + 1, s.len));
 	}
-	if (str_cut(s, ':', &host, &port) && port.len && (port.len > 5 || !is_digits(port)))
-		return false;
-	for (size_t i = 0; i < host.len; i++) { /* reg-name without sub-delims that no host name has */
-		unsigned char c = (unsigned char)host.ptr[i];
-
-		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr("-._~%", c))))
+	end = str_find(s, ':');
+	for (size_t i = 0; i < end; i++)
+		if (!is_host_char((unsigned char)s.ptr[i]))
 			return false;
-	}
-	return host.len > 0 && host.len <= 255;
+	return end > 0 && end <= 255 && port_part_valid(str_sub(s, end, s.len));
 }
 
 static int check_method(const struct strict_request *q, struct err *reterr)
@@ -75,17 +80,34 @@ static int check_version(const struct strict_request *q, struct err *reterr) /* 
 	return v.ptr[5] == '1' ? 0 : REFUSE(505, "this port speaks HTTP/1.1 and HTTP/1.0 only");
 }
 
+static bool is_target(str t)
+{
+	for (size_t i = 0; i < t.len; i++) {
+		unsigned char c = (unsigned char)t.ptr[i];
+
+		if (c <= 0x20 || c >= 0x7f || c == '#' || c == '"' || c == '<' || c == '>')
+			return false;
+	}
+	return true;
+}
+
+/* "http://host/path" without its scheme; STR_NULL when it is no absolute http URI. */
+static str without_scheme(str t)
+{
+	if (t.len > 8 && str_eq_nocase(str_sub(t, 0, 7), STR("http://")))
+		return str_sub(t, 7, t.len);
+	if (t.len > 9 && str_eq_nocase(str_sub(t, 0, 8), STR("https://")))
+		return str_sub(t, 8, t.len);
+	return STR_NULL;
+}
+
 /* Forms of RFC 9112 3.2: origin and absolute; asterisk for OPTIONS; authority never (no tunnels here). */
 static int check_target(const struct strict_request *q, struct strict_result *ret, struct err *reterr)
 {
 	str t = q->target, rest;
 
-	for (size_t i = 0; i < t.len; i++) {
-		unsigned char c = (unsigned char)t.ptr[i];
-
-		if (c <= 0x20 || c >= 0x7f || c == '#' || c == '"' || c == '<' || c == '>')
-			return REFUSE(400, "the request target holds a byte that no URI may hold (RFC 3986 2)");
-	}
+	if (!is_target(t))
+		return REFUSE(400, "the request target holds a byte that no URI may hold (RFC 3986 2)");
 	if (str_eqz(q->method, "CONNECT"))
 		return REFUSE(501, "CONNECT is not served here");
 	if (str_eqz(t, "*") && str_eqz(q->method, "OPTIONS")) {
@@ -93,11 +115,8 @@ static int check_target(const struct strict_request *q, struct strict_result *re
 		return 0;
 	}
 	if (t.len && t.ptr[0] != '/') {
-		if (t.len > 8 && str_eq_nocase(str_sub(t, 0, 7), STR("http://")))
-			rest = str_sub(t, 7, t.len);
-		else if (t.len > 9 && str_eq_nocase(str_sub(t, 0, 8), STR("https://")))
-			rest = str_sub(t, 8, t.len);
-		else
+		rest = without_scheme(t);
+		if (!rest.ptr)
 			return REFUSE(400, "the request target is neither a path nor an absolute http URI (RFC 9112 3.2)");
 		ret->authority = str_sub(rest, 0, str_find(rest, '/'));
 		if (!strict_authority_valid(ret->authority))

@@ -6,209 +6,10 @@
 #include "base/fs.h"
 #include "base/map.h"
 #include "base/vec.h"
-#include "confine/confine.h"
-#include "pipeline/guard.h"
-#include "pipeline/local.h"
+#include "pipeline/local-internal.h"
 #include "pipeline/sandbox.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <unistd.h>
-
-struct local_job {
-	struct local      *l;
-	const struct plan_job *plan;
-	struct job        *job;
-	char               dir[1024];
-	pthread_t          thread;
-	bool               running, ended;
-	bool               dropped;    /* it will not run: superseded, or its matrix was stopped */
-	unsigned           arrival;    /* its turn for its concurrency group; 0: not there yet */
-	size_t             shown;      /* step whose output is being shown */
-	bool               shown_start;
-	int64_t            shown_bytes;
-	struct job_result  result;
-	struct err         err;
-	int                rc;
-	bool               done;       /* job_run() returned; under l->lock */
-	unsigned           slot;
-	struct doc_node   *outputs;
-};
-struct local_group {
-	struct plan_group plan; /* once expanded */
-	struct local_job *jobs;
-	size_t            n_jobs, n_ended; /* ended or dropped */
-	bool              expanded, wanted, over;
-	enum plan_result  result;
-};
-struct local {
-	const struct local_config *cfg;
-	const struct plan  *plan;
-	struct arena       *arena;
-	struct local_group *groups;
-	struct plan_state  *state;
-	unsigned            running, max, arrivals;
-	uint64_t            slots; /* bits in use */
-	struct guard_starter *starter;
-	bool                cancelled;
-	pthread_mutex_t     lock;
-	pthread_cond_t      cond;
-	uint64_t            changes;
-};
-
-static void on_change(void *ctx)
-{
-	struct local *l = ctx;
-
-	pthread_mutex_lock(&l->lock);
-	l->changes++;
-	pthread_cond_signal(&l->cond);
-	pthread_mutex_unlock(&l->lock);
-}
-
-static void *job_thread(void *arg)
-{
-	struct local_job *lj = arg;
-	int               rc = job_run(lj->job, &lj->err);
-
-	pthread_mutex_lock(&lj->l->lock);
-	lj->rc = rc;
-	lj->done = true;
-	lj->l->changes++;
-	pthread_cond_signal(&lj->l->cond);
-	pthread_mutex_unlock(&lj->l->lock);
-	return NULL;
-}
-
-static int start_job(struct local *l, struct local_job *lj, struct err *reterr)
-{
-	CLEANUP_BUF struct buf spec = BUF_INIT(8 << 20);
-	struct job_config      jc = { .exe = l->cfg->exe, .starter = l->starter, .source = l->cfg->source, .local = true,
-		                               .memory_bytes_max = confine_default_memory(l->max), .pids_max = SANDBOX_DEFAULT_PIDS, .changed = on_change, .changed_ctx = l };
-	const struct local_group *g = &l->groups[lj->plan->group];
-	struct plan_job_extra  x = { .job = STR("local"), .lease = STR("local"), .lease_ms = 30000, .attempt = 1, .job_total = g->n_jobs };
-	char                   id[80], etc[1100];
-	int                    r;
-
-	snprintf(id, sizeof(id), "local-%d-%zu-%zu", (int)getpid(), lj->plan->group, lj->plan->index);
-	x.job = str_z(id);
-	r = plan_job_spec(l->arena, l->plan, lj->plan, l->state, &x, &spec, reterr);
-	if (!r && snprintf(lj->dir, sizeof(lj->dir), "%s/%s", l->cfg->dir, id) >= (int)sizeof(lj->dir))
-		r = err_set(reterr, WEIR_ELIMIT, "the path of the jobs' folder is too long");
-	while (lj->slot < 63 && (l->slots >> lj->slot) & 1)
-		lj->slot++;
-	if (!r)
-		r = fs_join(etc, sizeof(etc), reterr, l->cfg->dir, "etc");
-	jc.etc = l->cfg->etc ? l->cfg->etc : etc;
-	jc.dir = lj->dir;
-	jc.slot = lj->slot;
-	if (!r)
-		r = job_open(&jc, buf_str(&spec), &lj->job, reterr);
-	if (!r && pthread_create(&lj->thread, NULL, job_thread, lj))
-		r = err_set(reterr, WEIR_ENOMEM, "cannot start a thread for a job");
-	if (r)
-		return r;
-	lj->running = true;
-	l->slots |= UINT64_C(1) << lj->slot;
-	l->running++;
-	if (l->cfg->job_started)
-		l->cfg->job_started(l->cfg->ctx, lj->plan);
-	return 0;
-}
-
-/* --- showing what happened --- */
-
-static int show_log(struct local *l, struct local_job *lj, struct err *reterr)
-{
-	char    tmp[32 << 10];
-	ssize_t n;
-
-	while ((n = job_read_log(lj->job, lj->shown, lj->shown_bytes, tmp, sizeof(tmp), reterr)) > 0) {
-		lj->shown_bytes += n;
-		if (l->cfg->log)
-			l->cfg->log(l->cfg->ctx, lj->plan, lj->shown, str_n(tmp, (size_t)n));
-	}
-	return (int)n;
-}
-
-static int show(struct local *l, struct local_job *lj, struct err *reterr)
-{
-	while (lj->shown < job_n_steps(lj->job)) {
-		struct job_view v;
-		int             r;
-
-		job_get_view(lj->job, lj->shown, &v);
-		if (v.state == JOB_QUEUED)
-			return 0;
-		if (!lj->shown_start && l->cfg->step_started)
-			l->cfg->step_started(l->cfg->ctx, lj->plan, lj->shown, &v);
-		lj->shown_start = true;
-		r = show_log(l, lj, reterr);
-		if (r || !v.ended)
-			return r;
-		if (l->cfg->step_ended)
-			l->cfg->step_ended(l->cfg->ctx, lj->plan, lj->shown, &v);
-		lj->shown++;
-		lj->shown_start = false;
-		lj->shown_bytes = 0;
-	}
-	return 0;
-}
-
-/* --- ends --- */
-
-static enum plan_result result_of(enum job_state s)
-{
-	return s == JOB_SUCCESS ? RESULT_SUCCESS : s == JOB_CANCELLED ? RESULT_CANCELLED : RESULT_FAILURE;
-}
-
-static int end_one(struct local *l, struct local_job *lj, struct err *reterr)
-{
-	CLEANUP_BUF struct buf outputs = BUF_INIT(4 << 20);
-	struct local_group    *g = &l->groups[lj->plan->group];
-	int                    r;
-
-	pthread_join(lj->thread, NULL);
-	lj->running = false;
-	lj->ended = true;
-	l->running--;
-	l->slots &= ~(UINT64_C(1) << lj->slot);
-	g->n_ended++;
-	r = show(l, lj, reterr);
-	if (!r && lj->rc) {
-		*reterr = lj->err;
-		r = lj->rc;
-	}
-	job_get_result(lj->job, &lj->result);
-	job_get_outputs(lj->job, &outputs);
-	if (!r)
-		r = doc_parse_json(l->arena, "outputs", buf_str(&outputs), &lj->outputs, reterr);
-	if (!r && l->cfg->job_ended)
-		l->cfg->job_ended(l->cfg->ctx, lj->plan, &lj->result);
-	if (!r && g->n_jobs > 1 && g->plan.fail_fast && lj->result.state == JOB_FAILURE && !lj->plan->continue_on_error)
-		for (size_t i = 0; i < g->n_jobs; i++)
-			if (g->jobs[i].running)
-				job_cancel(g->jobs[i].job, "fail-fast: another job of the matrix failed");
-	return r;
-}
-
-/* Removes the folders of ended jobs: after the next ones were started, which need not wait for that. */
-static int sweep(struct local *l, struct err *reterr)
-{
-	int r = 0;
-
-	for (size_t gi = 0; gi < l->plan->n_groups; gi++)
-		for (size_t i = 0; i < l->groups[gi].n_jobs; i++) {
-			struct local_job *lj = &l->groups[gi].jobs[i];
-
-			if (!lj->job || !lj->ended)
-				continue;
-			if (!r && !l->cfg->keep)
-				r = job_remove(lj->job, reterr);
-			lj->job = job_close(lj->job);
-		}
-	return r;
-}
 
 /* Outputs of a matrix: the later job's value wins where it is not empty, as at GitHub. */
 static void group_outputs(struct local *l, size_t gi)
@@ -234,6 +35,11 @@ static void group_outputs(struct local *l, size_t gi)
 	l->state[gi].outputs = expr_object(l->arena, pairs.v, pairs.n);
 	VEC_FINI(&pairs);
 	map_fini(&all);
+}
+
+static enum plan_result result_of(enum job_state s)
+{
+	return s == JOB_SUCCESS ? RESULT_SUCCESS : s == JOB_CANCELLED ? RESULT_CANCELLED : RESULT_FAILURE;
 }
 
 static int end_group(struct local *l, size_t gi, struct err *reterr)
@@ -328,7 +134,7 @@ static int try_job(struct local *l, struct local_job *lj, struct err *reterr)
 		arrive(l, lj);
 	if (lj->dropped || l->running >= l->max || (grouped && !may_enter(l, lj)))
 		return 0;
-	return start_job(l, lj, reterr);
+	return local_job_start(l, lj, reterr);
 }
 
 static int start_group(struct local *l, size_t gi, struct err *reterr)
@@ -428,7 +234,7 @@ static int collect(struct local *l, struct err *reterr)
 			pthread_mutex_lock(&l->lock);
 			done = lj->done;
 			pthread_mutex_unlock(&l->lock);
-			r = done ? end_one(l, lj, reterr) : show(l, lj, reterr);
+			r = done ? local_job_end(l, lj, reterr) : local_job_show(l, lj, reterr);
 		}
 	return r;
 }
@@ -473,8 +279,6 @@ static int loop(struct local *l, struct err *reterr)
 		r = collect(l, reterr);
 		if (!r)
 			r = turn(l, &over, reterr);
-		if (!r)
-			r = sweep(l, reterr);
 		if (!r && !l->cancelled && l->cfg->stop && l->cfg->stop(l->cfg->ctx))
 			cancel_all(l, "interrupted");
 		if (!r && !over && seen == l->changes)
@@ -488,8 +292,6 @@ static int loop(struct local *l, struct err *reterr)
 		if (collect(l, &ignored))
 			continue;
 	}
-	if (r && sweep(l, &(struct err){ 0 }))
-		return r; /* the first error is the one that counts */
 	return r;
 }
 
@@ -514,6 +316,14 @@ static int want(struct local *l, str id, struct err *reterr)
 	return err_set(reterr, WEIR_ENOENT, "the workflow has no job '%.*s'", STR_ARG(id));
 }
 
+static int make_etc(struct local *l, struct err *reterr)
+{
+	char base[1100];
+	int  r = fs_join(base, sizeof(base), reterr, l->cfg->dir, "etc");
+
+	return r ? r : sandbox_etc(l->cfg->etc ? l->cfg->etc : base, l->etc, sizeof(l->etc), reterr);
+}
+
 static enum plan_result overall(const struct local *l)
 {
 	enum plan_result all = RESULT_SKIPPED;
@@ -527,11 +337,40 @@ static enum plan_result overall(const struct local *l)
 	return all;
 }
 
+/* The loop, with the thread that removes folders beside it. The first error is the one that counts. */
+static int run_jobs(struct local *l, struct err *reterr)
+{
+	struct err e = { 0 };
+	int        r = local_remover_start(l, reterr), rr;
+
+	if (r)
+		return r;
+	r = loop(l, reterr);
+	rr = local_remover_end(l, &e);
+	if (rr && !r && reterr)
+		*reterr = e;
+	return r ? r : rr;
+}
+
+static int prepare(struct local *l, struct err *reterr)
+{
+	int r = l->cfg->only ? want(l, str_z(l->cfg->only), reterr) : 0;
+
+	for (size_t i = 0; !l->cfg->only && i < l->plan->n_groups; i++)
+		l->groups[i].wanted = true;
+	if (!r)
+		r = fs_mkdirs(l->cfg->dir, 0700, reterr);
+	fs_spread(l->cfg->dir);
+	if (!r)
+		r = make_etc(l, reterr);
+	return r ? r : guard_starter_new(&l->starter, reterr);
+}
+
 int local_run(struct arena *a, const struct plan *p, const struct local_config *cfg, enum plan_result *ret, struct err *reterr)
 {
 	long         cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	struct local l = { .cfg = cfg, .plan = p, .arena = a, .max = cfg->jobs_max ? cfg->jobs_max : cpus > 0 ? (unsigned)cpus : 1 };
-	int          r = 0;
+	struct local l = { .cfg = cfg, .plan = p, .arena = a, .max = cfg->jobs_max ? cfg->jobs_max : (cpus > 0 ? (unsigned)cpus : 1) + 2 };
+	int          r;
 
 	*ret = RESULT_SKIPPED;
 	if (!p->runs)
@@ -544,19 +383,13 @@ int local_run(struct arena *a, const struct plan *p, const struct local_config *
 		return arena_check(a, "plan", reterr);
 	pthread_mutex_init(&l.lock, NULL);
 	pthread_cond_init(&l.cond, NULL);
-	if (cfg->only)
-		r = want(&l, str_z(cfg->only), reterr);
-	for (size_t i = 0; !cfg->only && i < p->n_groups; i++)
-		l.groups[i].wanted = true;
+	pthread_cond_init(&l.to_remove, NULL);
+	r = prepare(&l, reterr);
 	if (!r)
-		r = fs_mkdirs(cfg->dir, 0700, reterr);
-	fs_spread(cfg->dir);
-	if (!r)
-		r = guard_starter_new(&l.starter, reterr);
-	if (!r)
-		r = loop(&l, reterr);
+		r = run_jobs(&l, reterr);
 	guard_starter_free(l.starter);
 	*ret = overall(&l);
+	pthread_cond_destroy(&l.to_remove);
 	pthread_cond_destroy(&l.cond);
 	pthread_mutex_destroy(&l.lock);
 	return r;

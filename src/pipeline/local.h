@@ -17,7 +17,7 @@ struct local_config {
 	const char *source; /* working tree */
 	const char *etc;    /* folder for copies of /etc that runs share (sandbox_etc()); NULL: below dir */
 	const char *only;   /* id of one job (and what it needs); NULL: all */
-	unsigned    jobs_max; /* at once; 0: one per processor */
+	unsigned    jobs_max; /* at once; 0: one per processor and two more, for those that wait for a disk or the kernel */
 	bool        keep;
 	/* What happens, called on local_run()'s thread. Any may be NULL. */
 	void (*job_started)(void *ctx, const struct plan_job *job);

@@ -156,8 +156,10 @@ void runner_job_work(struct slot *s, bool fresh)
 		pthread_join(s->job_thread, NULL);
 	}
 	deliver_fini(&d);
+	runner_place_move(s->r, -1); /* the next job need not wait for the disk */
 	if (rc != -WEIR_ECANCELED && job_remove(s->job, &e))
 		log_error("runner", "%s", e.msg);
+	runner_place_move(s->r, 1);
 	s->job = job_close(s->job);
 }
 

@@ -51,6 +51,8 @@ struct sandbox_proc {
 /* Copies what steps see as /etc into a folder below base, which is shared by all jobs for which the machine's /etc is the same; *ret: its path.
  * Atomic; several processes and threads may do it at once. Copies of another state of /etc, or of before the last boot, go a week after a job last began with them. */
 MUST_CHECK int sandbox_etc(const char *base, char *ret, size_t size, struct err *reterr);
+/* The same for one job: dir/etc. */
+MUST_CHECK int sandbox_etc_make(const char *dir, struct err *reterr);
 /* Makes job_dir with home, tmp (the slot's user's) and files (the runner's), etc unless it is shared, and the workspace home/work/PROJECT/PROJECT. Before the first step
  * only: afterwards the folders hold whatever the steps left there, and the runner must not write into them by path. */
 MUST_CHECK int sandbox_prepare(const char *job_dir, const char *project, unsigned slot, bool own_etc, struct err *reterr);

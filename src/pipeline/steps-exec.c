@@ -310,51 +310,81 @@ static bool is_superseded(const struct exec *x)
 	       str_eqz(doc_get_str(x->s->spec, "uses"), "weir/release@v1");
 }
 
+struct ending {
+	enum job_state state;
+	char           cause[600];
+};
+
+/* What the guard says of it. */
+static struct ending ending_of(const struct exec *x)
+{
+	struct ending e = { x->status.exit_status ? JOB_FAILURE : JOB_SUCCESS, "" };
+
+	switch (x->status.end) {
+	case GUARD_EXITED:
+		if (x->status.exit_status)
+			snprintf(e.cause, sizeof(e.cause), "exit %d", x->status.exit_status);
+		return e;
+	case GUARD_STOPPED:
+		e.state = JOB_CANCELLED;
+		snprintf(e.cause, sizeof(e.cause), "%.500s", x->j->cancel_cause[0] ? x->j->cancel_cause : "cancelled");
+		return e;
+	default:
+		e.state = JOB_FAILURE;
+		snprintf(e.cause, sizeof(e.cause), "%s: %s", x->status.end == GUARD_TIMEOUT ? "timeout" : x->status.end == GUARD_LOST ? "lost" : "sandbox",
+		         x->status.text);
+		return e;
+	}
+}
+
+/* A newer release took the place of this one: so ends the job, unless the step's failure would not end it either. */
+static void superseded(struct exec *x, struct ending *e)
+{
+	const struct kv *told = kvs_get(&x->s->outputs, STR("cause"));
+	str              why = told ? str_sub(told->value, 0, 300) : STR("superseded by a newer release");
+
+	snprintf(e->cause, sizeof(e->cause), "%.*s", STR_ARG(why));
+	e->state = JOB_CANCELLED;
+	x->superseded = true;
+	if (!x->continue_on_error)
+		job_cancel(x->j, e->cause);
+}
+
+/* What the step said back; something wrong in it is its failure. */
+static int hear(struct exec *x, struct ending *e, struct err *reterr)
+{
+	struct err back = { 0 };
+
+	if (!take_back(x, &back))
+		return 0;
+	if (e->state == JOB_SUCCESS)
+		e->state = JOB_FAILURE;
+	if (!e->cause[0])
+		snprintf(e->cause, sizeof(e->cause), "%.500s", back.msg);
+	return x->log.failed.code ? 0 : say(x, arena_printf(&x->arena, "::error::%s", back.msg), reterr);
+}
+
 static int outcome(struct exec *x, struct err *reterr)
 {
 	CLEANUP_BUF struct buf out = BUF_INIT(16 << 20);
-	char                   cause[600] = "";
-	enum job_state         state = x->status.exit_status ? JOB_FAILURE : JOB_SUCCESS;
-	struct err             back = { 0 };
+	struct ending          e = ending_of(x);
+	bool                   no_status = x->status.end == GUARD_LOST || x->status.end == GUARD_SANDBOX;
 	int                    r = head(x, reterr);
 
 	steplog_feed(&x->log, STR_NULL, true, &out);
 	if (!r)
 		r = out_write(x, &out, reterr);
+	if (!r)
+		r = hear(x, &e, reterr);
 	if (r)
 		return r;
-	if (x->status.end == GUARD_EXITED && x->status.exit_status)
-		snprintf(cause, sizeof(cause), "exit %d", x->status.exit_status);
-	else if (x->status.end == GUARD_STOPPED)
-		snprintf(cause, sizeof(cause), "%.500s", x->j->cancel_cause[0] ? x->j->cancel_cause : "cancelled");
-	else if (x->status.end != GUARD_EXITED)
-		snprintf(cause, sizeof(cause), "%s: %s", x->status.end == GUARD_TIMEOUT ? "timeout" : x->status.end == GUARD_LOST ? "lost" : "sandbox",
-		         x->status.text);
-	if (x->status.end == GUARD_STOPPED)
-		state = JOB_CANCELLED;
-	else if (x->status.end != GUARD_EXITED)
-		state = JOB_FAILURE;
-	if (take_back(x, &back)) {
-		state = state == JOB_SUCCESS ? JOB_FAILURE : state;
-		if (!cause[0])
-			snprintf(cause, sizeof(cause), "%.500s", back.msg);
-		r = x->log.failed.code ? 0 : say(x, arena_printf(&x->arena, "::error::%s", back.msg), reterr);
-	}
-	if (is_superseded(x)) {
-		const struct kv *told = kvs_get(&x->s->outputs, STR("cause"));
-		str              why = told ? str_sub(told->value, 0, 300) : STR("superseded by a newer release");
-
-		snprintf(cause, sizeof(cause), "%.*s", STR_ARG(why));
-		state = JOB_CANCELLED;
-		x->superseded = true;
-		if (!x->continue_on_error)
-			job_cancel(x->j, cause);
-	}
-	if (!r && x->status.end != GUARD_EXITED)
-		r = say(x, arena_printf(&x->arena, "weir: %s", cause), reterr);
+	if (is_superseded(x))
+		superseded(x, &e);
+	if (x->status.end != GUARD_EXITED)
+		r = say(x, arena_printf(&x->arena, "weir: %s", e.cause), reterr);
 	if (!r && x->status.log_cut)
 		r = say(x, "weir: a part of the step's output is missing", reterr);
-	return r ? r : finish(x, state, x->status.end == GUARD_LOST || x->status.end == GUARD_SANDBOX ? -1 : x->status.exit_status, cause, reterr);
+	return r ? r : finish(x, e.state, no_status ? -1 : x->status.exit_status, e.cause, reterr);
 }
 
 /* --- beginning --- */
@@ -415,8 +445,10 @@ static int open_out(struct exec *x, struct err *reterr)
 
 	if (step_dir(x->j, x->i, "", path))
 		return err_set(reterr, WEIR_ELIMIT, "the path of the job's folder is too long");
-	int r = fs_mkdirs(path, 0700, reterr);
+	int r = 0;
 
+	if (mkdir(path, 0700) && errno != EEXIST) /* the first one: `steps` is not there yet */
+		r = fs_mkdirs(path, 0700, reterr);
 	if (r)
 		return r;
 	(void)step_dir(x->j, x->i, "out", path);
@@ -497,7 +529,7 @@ static int begin(struct exec *x, double minutes, struct err *reterr)
 
 static int step_go(struct exec *x, struct err *reterr)
 {
-	bool       run, waits, adopted = x->s->view.state == JOB_RUNNING;
+	bool       run, waits, cancelled, adopted = x->s->view.state == JOB_RUNNING;
 	double     minutes;
 	struct err e = { 0 };
 	int        r = open_out(x, reterr);
@@ -505,7 +537,10 @@ static int step_go(struct exec *x, struct err *reterr)
 	if (r)
 		return r;
 	steplog_init(&x->log, &x->j->masks, false);
-	r = decide(x, &run, &minutes, &e);
+	do { /* whether it was decided before or after a cancel must be known: only a step that begins in spite of it is not stopped by it */
+		cancelled = job_is_cancelled(x->j);
+		r = decide(x, &run, &minutes, &e);
+	} while (cancelled != job_is_cancelled(x->j));
 	x->log.unsecure = unsecure_commands(&x->eval);
 	if (r)
 		return finish_error(x, &e, reterr);
@@ -517,8 +552,7 @@ static int step_go(struct exec *x, struct err *reterr)
 	waits = x->j->waiting && str_eqz(doc_get_str(x->s->spec, "uses"), "weir/release@v1");
 	if (waits)
 		x->j->waiting(x->j->changed_ctx, true);
-	/* a step that began after the cancel (always()) is not stopped by it */
-	r = watch(x, adopted || !job_is_cancelled(x->j), reterr);
+	r = watch(x, adopted || !cancelled, reterr);
 	if (waits)
 		x->j->waiting(x->j->changed_ctx, false);
 	if (!r && x->status.end == GUARD_TIMEOUT && !x->j->timed_out &&

@@ -195,7 +195,9 @@ int job_open(const struct job_config *cfg, str spec_json, struct job **ret, stru
 	j->result.state = JOB_RUNNING;
 	j->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = j->wake < 0 ? err_errno(reterr, errno, "cannot make an event") : 0;
-	if (!r && cfg->etc)
+	if (!r && cfg->etc_dir && !(j->etc = str_dup(str_z(cfg->etc_dir))))
+		r = err_set(reterr, WEIR_ENOMEM, "out of memory");
+	else if (!r && cfg->etc)
 		r = shared_etc(j, cfg->etc, reterr);
 	if (!r)
 		r = spec_load(j, spec_json, reterr);

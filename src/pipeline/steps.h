@@ -31,6 +31,7 @@ struct job_config {
 	unsigned    slot;    /* ignored when the folder remembers one */
 	uint64_t    memory_bytes_max, pids_max; /* per job, where cgroups allow; 0: none */
 	const char *etc;     /* folder for copies of /etc that jobs share (sandbox_etc()); NULL: each job has its own */
+	const char *etc_dir; /* or the copy itself, made by the caller for several jobs that begin at once */
 	const char *source;  /* working tree that checkout copies; NULL: clone from the spec's URL */
 	bool        local;   /* `weir run`: releases are skipped */
 	bool        leave_steps; /* keep the folders of finished steps' raw logs (tests) */

@@ -4,6 +4,9 @@
 
 #define CONF_SUITES(X)                \
 	X(act_run_only, "act-run-only")   \
+	X(cel_go, "cel-go")               \
+	X(cel_spec, "cel-spec")           \
+	X(cel_tree, "cel-tree")           \
 	X(expressions, "expressions")     \
 	X(fake_leaks, "fake-leaks")       \
 	X(flagd_evaluator, "flagd-evaluator") \

@@ -1,99 +1,15 @@
 #!/usr/bin/env python3
 """flags.py WEIR: flags as their clients see them. Sets of the store and of the repository, changes that are refused and conflicts that lose nothing,
 OFREP with its ETags, errors, CORS and event streams, answers about the past, and a SIGKILL after which all of it is still there."""
-import http.client
 import json
 import os
-import shutil
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import time
 
-WEIR = os.path.abspath(sys.argv[1])
-TOP = tempfile.mkdtemp(prefix="weir-test-flags-")
-DATA = os.path.join(TOP, "data")
-GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_AUTHOR_NAME": "Dev",
-       "GIT_AUTHOR_EMAIL": "dev@example.org", "GIT_COMMITTER_NAME": "Dev", "GIT_COMMITTER_EMAIL": "dev@example.org"}
-ENV = {**{n: v for n, v in os.environ.items() if not n.startswith("WEIR_")}, **GIT, "HOME": TOP}
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-PORT, HTTP = free_port(), free_port()
-ENV.update(WEIR_SERVER=f"http://127.0.0.1:{PORT}", WEIR_DATA=DATA, WEIR_TOKEN_FILE=os.path.join(DATA, "keys", "admin-token"))
-
-
-def expect(condition, what):
-    if not condition:
-        raise SystemExit(f"not so: {what}")
-
-
-class Server:
-    def __init__(self):
-        self.p = None
-
-    def start(self):
-        log = open(os.path.join(TOP, "serve.log"), "a", encoding="utf-8")
-        self.p = subprocess.Popen([WEIR, "serve", "--listen", f"127.0.0.1:{PORT}", "--http", f"127.0.0.1:{HTTP}", "--runner-slots", "0"], env=ENV,
-                                  cwd=TOP, stdout=subprocess.PIPE, stderr=log, text=True)
-        expect("serves" in self.p.stdout.readline(), "the server comes up: " + open(os.path.join(TOP, "serve.log"), encoding="utf-8").read())
-
-    def stop(self, how=signal.SIGTERM):
-        self.p.send_signal(how)
-        self.p.wait(60)
-
-
-SERVER = Server()
-TOKENS = {}
-
-
-def token(name="admin"):
-    return TOKENS.get(name) or open(ENV["WEIR_TOKEN_FILE"], encoding="utf-8").read().strip()
-
-
-def call(method, path, body=None, who="admin", headers=None, raw=None):
-    """(status, parsed JSON or text, headers)"""
-    c = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30)
-    h = {"Content-Type": "application/json"} if body is not None or raw is not None else {}
-    if who:
-        h["Authorization"] = f"Bearer {token(who)}"
-    h.update(headers or {})
-    c.request(method, path, raw if raw is not None else json.dumps(body) if body is not None else None, h)
-    r = c.getresponse()
-    text = r.read().decode()
-    c.close()
-    got = dict((k.lower(), v) for k, v in r.getheaders())
-    return r.status, json.loads(text) if text and "json" in got.get("content-type", "") else text, got
-
-
-def weir(*argv, want=0, given=None):
-    r = subprocess.run([WEIR, *argv], env=ENV, cwd=TOP, capture_output=True, text=True, timeout=60, input=given)
-    expect(r.returncode == want, f"weir {' '.join(argv)}: exit code {r.returncode}, not {want}\n{r.stdout}{r.stderr}")
-    return r.stdout + r.stderr
-
-
-def git(*argv, want=0, cwd=TOP):
-    r = subprocess.run(["git", *argv], env=ENV, cwd=cwd, capture_output=True, text=True, timeout=120)
-    expect((r.returncode == 0) == (want == 0), f"git {' '.join(argv)}: {r.stdout}{r.stderr}")
-    return r.stdout + r.stderr
-
-
-def wait(fn, what, seconds=20):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        got = fn()
-        if got:
-            return got
-        time.sleep(0.05)
-    raise SystemExit(f"not so within {seconds} s: {what}")
-
+sys.dont_write_bytecode = True
+from served import PORT, SERVER, TOKENS, TOP, call, end, expect, git, token, wait, weir  # noqa: E402
 
 SET = "/api/v1/projects/shop/flag-sets/production"
 ON_OFF = {"on": True, "off": False}
@@ -338,10 +254,7 @@ def main():
         after_death(uri)
         print("flags: all as it should be")
     finally:
-        SERVER.stop()
-        subprocess.run([WEIR, "down"], env=ENV, cwd=TOP, capture_output=True, timeout=60, check=False)
-        if not os.environ.get("WEIR_STORY_KEEP"):
-            shutil.rmtree(TOP, ignore_errors=True)
+        end()
 
 
 main()

@@ -98,6 +98,8 @@ def test_a_wrong_start_is_told(w):
     refused(w, "--data", other, "--listen", "nonsense", status=2, says="--listen: 'nonsense' is not HOST:PORT")
     refused(w, "--data", other, "--listen", "192.0.2.1:8420", status=2, says="setting listen: this machine cannot listen on 192.0.2.1:8420")
     refused(w, "--data", other, "--service-ports", "5-1", status=2, says="service-ports: '5-1' is not a range")
+    for name in ("keep-versions", "keep-logs-days"):
+        refused(w, "--data", other, f"--{name}", "0", status=2, says="keep-versions and keep-logs-days must be 1 or more")
     refused(w, "--data", other, "--log-level", "loud", status=2, says="log-level: 'loud' is not one of debug, info, warn, error")
     refused(w, "--data", other, "--database", "mysql://x", status=2, says="must begin with sqlite: or postgresql:")
     expect(not processes(other), "nothing of it is left")

@@ -42,12 +42,38 @@ static void test_texts(void **s UNUSED)
 	assert_str(arena_str(&a, STR("hello")), "hello");
 }
 
+static void note_end(void *thing)
+{
+	static char seen[8];
+	static size_t n;
+
+	if (!thing) { /* the end of the test asks */
+		assert_string_equal(seen, "cba");
+		return;
+	}
+	seen[n++] = *(const char *)thing;
+}
+
+static void test_ends(void **s UNUSED)
+{
+	CLEANUP_ARENA struct arena a = ARENA_INIT(1 << 20), small = ARENA_INIT(8);
+	const char                *names = "abc";
+
+	for (int i = 0; i < 3; i++)
+		assert_true(arena_at_end(&a, note_end, (void *)(uintptr_t)(names + i)));
+	assert_false(arena_at_end(&small, note_end, &a));
+	arena_fini(&a);
+	arena_fini(&a); /* nothing ends twice */
+	note_end(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_alloc_is_zeroed_and_aligned),
 		cmocka_unit_test(test_limit_sticks),
 		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

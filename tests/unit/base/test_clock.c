@@ -15,6 +15,31 @@ static void test_rfc3339_round_trip(void **s UNUSED)
 	assert_false(clock_parse_rfc3339(STR("2026-02-20T00:00:00"), &t));
 	assert_false(clock_parse_rfc3339(STR("2026-02-20T00:00:00Zx"), &t));
 	assert_false(clock_parse_rfc3339(STR("2026-02-20T00:00:00.Z"), &t));
+	assert_true(clock_parse_rfc3339(STR("2026-02-20t01:02:03.123456789-23:59"), &t));
+	assert_string_equal(clock_rfc3339(t, out), "2026-02-21T01:01:03.123456Z");
+	assert_true(clock_parse_rfc3339(STR("2026-02-20 23:59:60z"), &t)); /* a leap second */
+	static const char *const bad[] = { "",
+		                               "1969-12-31T23:59:59Z",
+		                               "2026-00-01T00:00:00Z",
+		                               "2026-13-01T00:00:00Z",
+		                               "2026-01-00T00:00:00Z",
+		                               "2026-01-32T00:00:00Z",
+		                               "2026-1-01T00:00:00Z",
+		                               "2026-01-01X00:00:00Z",
+		                               "2026-01-01T00:60:00Z",
+		                               "2026-01-01T00:00:61Z",
+		                               "2026-01-01T00:00Z",
+		                               "2026-01-01T00:00:00.1234567890Z",
+		                               "2026-01-01T00:00:00+24:00",
+		                               "2026-01-01T00:00:00+00:60",
+		                               "2026-01-01T00:00:00+0000",
+		                               "2026-01-01T00:00:00-",
+		                               "2026-01-01T00:00:00 Z",
+		                               "2026-01-01T-1:00:00Z" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		if (clock_parse_rfc3339(str_z(bad[i]), &t))
+			fail_msg("%s is taken for a time", bad[i]);
 }
 
 static void test_durations(void **s UNUSED)

@@ -218,13 +218,18 @@ def test_doctor():
     expect("refused port of API" in r.stdout, r.stdout)
 
 
+A_FILE = os.path.join(TOP, "flags.json")
+
+
 def arguments(command):
     """As many as the command needs at least: the words of its synopsis that stand outside of brackets and are no options' values."""
     words = command["args"].split()
-    return ["ABCDEFGH" for i, w in enumerate(words) if w[0] not in "[-" and (i == 0 or words[i - 1].lstrip("[")[0:1] != "-")]
+    return ["shop/beta" if w in ("SET", "PROJECT/NAME") else A_FILE if w == "FILE" else "ABCDEFGH" for i, w in enumerate(words) if w[0] not in "[-" and (i == 0 or words[i - 1].lstrip("[")[0:1] != "-")]
 
 
 def test_errors_without_a_server():
+    with open(A_FILE, "w", encoding="utf-8") as f:
+        f.write('{"flags": {}}')
     for c in TABLE:
         name = c["name"]
         if name in ALONE and name != "new":

@@ -1,12 +1,9 @@
 /* test_jobq.c - the job queue on both engines. */
-#include "lib/test.h"
-#include "base/fs.h"
+#include "engines.h"
 #include "db/jobq.h"
-#include "lib/pg.h"
 
 #include <pthread.h>
 
-static char       dir[256], url[512];
 static struct db *db;
 
 #define SEC USEC_PER_SEC
@@ -256,23 +253,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_order_and_labels), T(test_renew_and_lost), T(test_retry_until_dead), T(test_reap), T(test_bad_input), T(test_many_workers),
 	};
-	struct pg_test pg;
-	struct err     e = { 0 };
-	int            rc, pg_rc;
 
-	if (fs_temp_dir("weir-test-jobq", dir, sizeof(dir), &e))
-		return 1;
-	(void)snprintf(url, sizeof(url), "sqlite:%s/weir.db", dir);
-	rc = cmocka_run_group_tests_name("SQLite", tests, NULL, NULL);
-	pg_rc = pg_test_start(&pg, &e);
-	if (pg_rc == 0) {
-		(void)snprintf(url, sizeof(url), "%s", pg.url);
-		rc += cmocka_run_group_tests_name("PostgreSQL", tests, NULL, NULL);
-		pg_test_stop(&pg);
-	} else {
-		printf("skipped: %s\n", e.msg);
-		rc += pg_rc < 0;
-	}
-	(void)!fs_remove_tree(dir, &e);
-	return rc;
+	run_on_both_engines(tests);
 }

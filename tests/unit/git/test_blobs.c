@@ -57,6 +57,26 @@ static void test_a_push(void **s)
 	assert_int_equal(seen.len, 0);
 }
 
+/* Dates are what the pusher writes: a child that claims to be older than its parent must not hide what the parent brings. */
+static void test_dates_hide_nothing(void **s)
+{
+	struct fixture        *f = *s;
+	struct err             e = { 0 };
+	CLEANUP_BUF struct buf seen = BUF_INIT(1 << 20);
+	char                   head[GIT_ID_SIZE], base[GIT_ID_SIZE];
+
+	test_sh(f->dir, "git init -q -b main w; cd w; echo a >a; git add .; ci base; git tag base; mkdir d; echo leak >leak; echo two >d/two; git add .; ci parent; "
+	                "git checkout -q -b side; git rm -qr leak d; echo s >s; git add .; T=1600000000; ci 'older than its parent'; T=1700001000; "
+	                "git checkout -q main; git rm -qr leak d; echo m >m; git add .; ci main; "
+	                "GIT_AUTHOR_DATE='1700002000 +0000' GIT_COMMITTER_DATE='1700002000 +0000' git merge -q -m both side");
+	open_push(f, head, base);
+	assert_ok(git_new_blobs(f->repo, base, head, list, &seen, &e), &e);
+	assert_true(str_contains(buf_str(&seen), STR("leak 5\n")));
+	assert_true(str_contains(buf_str(&seen), STR("d/two 4\n")));
+	assert_true(str_contains(buf_str(&seen), STR("s 2\n")) && str_contains(buf_str(&seen), STR("m 2\n")));
+	assert_false(str_contains(buf_str(&seen), STR("a 2\n")));
+}
+
 static void test_merges_bring_only_their_own(void **s)
 {
 	struct fixture        *f = *s;
@@ -150,6 +170,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_push, git_fixture_setup, git_fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_dates_hide_nothing, git_fixture_setup, git_fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_merges_bring_only_their_own, git_fixture_setup, git_fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_all_history_is_what_git_lists, git_fixture_setup, git_fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_commit_and_path_are_the_first, git_fixture_setup, git_fixture_teardown),

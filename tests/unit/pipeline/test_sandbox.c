@@ -147,11 +147,40 @@ static void test_files(void **state)
 }
 
 /* One copy for all jobs for which /etc is the same; a step sees it read-only. */
+/* Another state of the machine's /etc is another copy; seen in a mount namespace of its own. 77: not possible here. */
+static int etc_changes(const char *base, const char *first)
+{
+	static const char *const changed[] = { "/etc/hosts", "/etc/alternatives" };
+	char                     again[400], other[300];
+	struct err               err;
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return 77;
+	snprintf(other, sizeof(other), "%s/other", base);
+	for (size_t i = 0; i < ARRAY_SIZE(changed); i++) {
+		bool is_dir = fs_is_dir(changed[i]);
+
+		if (is_dir ? fs_mkdirs(other, 0755, &err) : fs_write_quick(other, STR("127.0.0.1 here\n"), 0644, &err))
+			return 1;
+		if (!fs_exists(changed[i]) || mount(other, changed[i], NULL, MS_BIND, NULL))
+			return 77;
+		if (sandbox_etc(base, again, sizeof(again), &err) || strcmp(again, first) == 0)
+			return 2;
+		if (umount(changed[i]) || (is_dir ? rmdir(other) : unlink(other)))
+			return 3;
+		if (sandbox_etc(base, again, sizeof(again), &err) || strcmp(again, first) != 0)
+			return 4;
+	}
+	return 0;
+}
+
 static void test_shared_etc(void **state)
 {
 	struct steps s;
 	struct err   err;
 	char         base[300], first[400], again[400];
+	int          status;
+	pid_t        pid;
 
 	(void)state;
 	SKIP_WITHOUT_SANDBOX();
@@ -161,6 +190,12 @@ static void test_shared_etc(void **state)
 	assert_ok(sandbox_etc(base, again, sizeof(again), &err), &err);
 	assert_string_equal(first, again);
 	assert_err(sandbox_etc(base, again, 10, &err), WEIR_ELIMIT);
+	pid = fork();
+	if (!pid)
+		_exit(etc_changes(base, first));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 77)
+		assert_int_equal(status, 0);
 	s.etc = first;
 	assert_int_equal(steps_sh(&s, "grep -q ^runner: /etc/passwd && ! echo x > /etc/passwd && ! touch /etc/x && test ! -e /etc/shadow && id -un"), 0);
 	assert_true(str_has_suffix(buf_str(&s.out), STR("runner\n")));
@@ -223,11 +258,13 @@ static void test_limits(void **state)
 {
 	struct steps           s;
 	CLEANUP_BUF struct buf head = BUF_INIT(1000);
+	char                   cgroup[64];
 
 	(void)state;
 	SKIP_WITHOUT_SANDBOX();
 	steps_open(&s);
-	s.cgroup = "test-limits";
+	snprintf(cgroup, sizeof(cgroup), "test-limits-%d", (int)getpid()); /* groups are the machine's: another run of this test has its own */
+	s.cgroup = cgroup;
 	s.memory = 64 << 20;
 	s.pids = 40;
 	assert_int_equal(steps_sh(&s, "true"), 0);
@@ -243,6 +280,58 @@ static void test_limits(void **state)
 	assert_int_not_equal(steps_sh(&s, "set -e; for i in $(seq 100); do sleep 100 & done; echo all"), 0);
 	assert_false(str_contains(buf_str(&s.out), STR("all")));
 	steps_close(&s);
+}
+
+/* In a process and mount namespace of its own, with the one hierarchy of cgroups v2 where programs look for it. 0: as it should be, 77: not possible
+ * here, else the number of what was wrong. */
+static int with_cgroup2(void)
+{
+	char        name[64], dir[160], limits[160], text[4096] = "";
+	const char *has_memory;
+	struct buf  controllers = BUF_INIT(4096), mine = BUF_INIT(4096);
+	pid_t       pid;
+	int         status;
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL))
+		return 77;
+	snprintf(name, sizeof(name), "test-v2-%d", (int)getpid());
+	snprintf(dir, sizeof(dir), "/sys/fs/cgroup/weir/%s", name);
+	if (fs_read("/sys/fs/cgroup/cgroup.controllers", &controllers, NULL))
+		return 1;
+	has_memory = strstr(buf_z(&controllers), "memory");
+	confine_cgroup_make(name, 64 << 20, 40, limits, sizeof(limits));
+	if (!strstr(limits, "(cgroups: v2)") || !fs_is_dir(dir))
+		return 2;
+	/* a limit is said when it holds, and not when this machine has the controller in another hierarchy */
+	if ((strstr(limits, "memory 64 MiB") != NULL) != (has_memory != NULL))
+		return 3;
+	pid = fork();
+	if (!pid) {
+		confine_cgroup_enter(name);
+		snprintf(text, sizeof(text), "/weir/%s\n", name);
+		_exit(fs_read("/proc/self/cgroup", &mine, NULL) || !strstr(buf_z(&mine), text));
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		return 4;
+	confine_cgroup_make(name, 64 << 20, 40, limits, sizeof(limits)); /* left by a crash: taken over */
+	return !confine_cgroup_remove(name) || fs_exists(dir) ? 5 : 0;
+}
+
+static void test_cgroup2(void **state)
+{
+	pid_t pid;
+	int   status;
+
+	(void)state;
+	pid = fork();
+	if (!pid)
+		_exit(with_cgroup2());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+		print_message("skipped: no cgroup2 can be mounted here\n");
+		skip();
+	}
+	assert_int_equal(status, 0);
 }
 
 static void test_no_limits_are_said(void **state)
@@ -303,7 +392,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_calls),      cmocka_unit_test(test_outside_processes),
 		cmocka_unit_test(test_files),      cmocka_unit_test(test_shared_etc), cmocka_unit_test(test_who_and_where),
 		cmocka_unit_test(test_environment), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_no_limits_are_said), cmocka_unit_test(test_secret_dir),
+		cmocka_unit_test(test_cgroup2), cmocka_unit_test(test_no_limits_are_said), cmocka_unit_test(test_secret_dir),
 		cmocka_unit_test(test_refused),
 	};
 

@@ -331,6 +331,38 @@ static void test_whole_maps(void **state)
 	jobs_close(&j);
 }
 
+/* A cancel that comes when the step is decided and not yet watched stops it all the same. */
+static void cancel_at_begin(void *ctx)
+{
+	struct jobs    *j = ctx;
+	struct job_view v = { 0 };
+
+	if (j->job)
+		job_get_view(j->job, 0, &v);
+	if (v.state == JOB_RUNNING && !v.log_bytes)
+		job_cancel(j->job, "at its beginning");
+}
+
+static void test_cancel_between(void **state)
+{
+	struct jobs            j = { .log = BUF_INIT(8 << 20) };
+	struct job_config      cfg = { .dir = j.job_dir, .exe = j.exe, .changed = cancel_at_begin, .changed_ctx = &j };
+	CLEANUP_BUF struct buf spec = BUF_INIT(1 << 20);
+	struct err             err;
+
+	(void)state;
+	SKIP_WITHOUT_SANDBOX();
+	assert_ok(fs_temp_dir("weir-job-", j.dir, sizeof(j.dir), &err), &err);
+	snprintf(j.job_dir, sizeof(j.job_dir), "%s/J1", j.dir);
+	assert_ok(fs_self_exe(j.exe, sizeof(j.exe), &err), &err);
+	spec_of(&spec, "\"timeout_ms\":60000,", "{\"uses\":\"run\",\"run\":\"exec sleep 1000\"},{\"uses\":\"run\",\"if\":\"always()\",\"run\":\"echo last\"}");
+	assert_ok(job_open(&cfg, buf_str(&spec), &j.job, &err), &err);
+	assert_int_equal(run_it(&j), JOB_CANCELLED);
+	state_is(&j, 0, JOB_CANCELLED);
+	log_has(&j, 1, "last");
+	jobs_close(&j);
+}
+
 /* What is left to always() steps begins with the cancellation and is shared by them. */
 static void test_cancel_timeout(void **state)
 {
@@ -573,7 +605,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shells),        cmocka_unit_test(test_environment), cmocka_unit_test(test_conditions),
 		cmocka_unit_test(test_hostile_files), cmocka_unit_test(test_command_files_are_emptied), cmocka_unit_test(test_hash_files),  cmocka_unit_test(test_cancel),
-		cmocka_unit_test(test_whole_maps), cmocka_unit_test(test_cancel_timeout),
+		cmocka_unit_test(test_whole_maps), cmocka_unit_test(test_cancel_timeout), cmocka_unit_test(test_cancel_between),
 		cmocka_unit_test(test_timeouts),      cmocka_unit_test(test_killed_runner), cmocka_unit_test(test_detach),
 		cmocka_unit_test(test_checkout_copy), cmocka_unit_test(test_release_token), cmocka_unit_test(test_release_superseded), cmocka_unit_test(test_bad_specs),
 	};

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""clients.py WEIR CACHE: clients of flags as they are published (npm, PyPI, versions pinned) against a real server. A client that cannot be had here is a
+skip that says so; when none can be had the whole is one (exit code 77)."""
+import os
+import subprocess
+import sys
+import threading
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "scenario"))
+sys.dont_write_bytecode = True
+from served import PORT, SERVER, call, end, expect, weir  # noqa: E402
+
+CACHE = os.path.abspath(sys.argv[2])
+URL = f"http://127.0.0.1:{PORT}"
+SET = "/api/v1/projects/shop/flag-sets/production"
+PYPI = ["openfeature-sdk==0.10.0", "openfeature-provider-ofrep==0.3.0"]
+
+
+def flags():
+    on_off = {"on": True, "off": False}
+    return {
+        "banner": {"state": "ENABLED", "variants": {"red": "#f00", "blue": "#00f"}, "defaultVariant": "red",
+                   "targeting": {"if": [{"ends_with": [{"var": "email"}, "@example.org"]}, "blue", None]}},
+        "new-cart": {"state": "ENABLED", "variants": on_off, "defaultVariant": "off"},
+        "killed": {"state": "DISABLED", "variants": on_off, "defaultVariant": "off"},
+        "limit": {"state": "ENABLED", "variants": {"low": 1, "high": 2.5}, "defaultVariant": "high"},
+        "layout": {"state": "ENABLED", "variants": {"wide": {"columns": [1, 2], "dark": True}}, "defaultVariant": "wide"},
+        "broken": {"state": "ENABLED", "variants": on_off, "targeting": {"cat": ["o", "dd"]}},
+    }
+
+
+def change(base, body):
+    status, answer, _ = call("POST", SET + "/changes", {"base": base, **body})
+    expect(status == 200, f"{status} {answer}")
+
+
+def quiet(*argv, cwd=HERE):
+    return subprocess.run(argv, cwd=cwd, capture_output=True, timeout=170, check=False).returncode == 0
+
+
+def javascript(token):
+    folder = os.path.join(CACHE, "npm")
+    os.makedirs(folder, exist_ok=True)
+    for name in ("package.json", "package-lock.json", "sdk.mjs"):
+        with open(os.path.join(HERE, name), "rb") as f, open(os.path.join(folder, name), "wb") as out:
+            out.write(f.read())
+    if not os.path.exists(os.path.join(folder, "node_modules", "eventsource")) and not quiet("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder):
+        return "npm cannot fetch the OpenFeature packages"
+    with subprocess.Popen(["node", "sdk.mjs", URL, token], cwd=folder, stdout=subprocess.PIPE, text=True) as p:
+        watch = threading.Timer(90, p.kill)
+        watch.start()
+        first = p.stdout.readline()
+        if first == "ready\n":
+            cart = flags()["new-cart"]
+            change(1, {"flags": {"new-cart": {**cart, "defaultVariant": "on"}}})
+        rest = first + p.stdout.read()
+        watch.cancel()
+        expect(p.wait() == 0, f"the JavaScript SDKs: {rest}")
+    change(2, {"flags": {"new-cart": flags()["new-cart"]}})
+    print(rest.splitlines()[-1])
+    return None
+
+
+def python(token):
+    folder = os.path.join(CACHE, "venv")
+    interpreter = os.path.join(folder, "bin", "python")
+    if not os.path.exists(interpreter) or not quiet(interpreter, "-c", "import openfeature.contrib.provider.ofrep"):
+        if not quiet("python3", "-m", "venv", folder) or not quiet(interpreter, "-m", "pip", "install", "-q", *PYPI):
+            return "pip cannot fetch the OpenFeature packages"
+    r = subprocess.run([interpreter, os.path.join(HERE, "sdk.py"), URL, token], capture_output=True, text=True, timeout=60, check=False)
+    expect(r.returncode == 0, f"the Python SDK: {r.stdout}{r.stderr}")
+    print(r.stdout.strip())
+    return None
+
+
+def main():
+    SERVER.start()
+    try:
+        weir("project", "create", "shop")
+        weir("flag", "create", "shop/production")
+        change(0, {"flags": flags()})
+        token = weir("token", "create", "app", "--scope", "flags", "--project", "shop").split()[0]
+        skipped = [why for why in (javascript(token), python(token)) if why]
+        for why in skipped:
+            print("skipped:", why)
+        sys.exit(77 if len(skipped) == 2 else 0)
+    finally:
+        end()
+
+
+main()
