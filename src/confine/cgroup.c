@@ -2,11 +2,12 @@
  *
  * v2: a group beside the runner's own, when the memory and pids controllers are handed on to it. v1: a group in each of the two
  * hierarchies. Neither, or no right to write: no limits, and the log's head says so. Groups are made per job, entered by each step, and
- * removed at the job's end; a crash leaves empty groups that the next use of the name takes over. Called by the guard. */
+ * removed at the job's end; what a crash leaves is taken over by the next use of the name, or swept away by the next runner. Called by the guard. */
 #include "base/base.h"
 #include "base/fs.h"
 #include "confine/confine.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -67,9 +68,12 @@ static bool group_make(const char *dir)
 static void hand_on_v2(void)
 {
 	/* only where the root group or a delegated one lets us; failing is an answer too */
-	(void)put(CG, "cgroup.subtree_control", "+memory +pids");
-	if (!mkdir(CG "/weir", 0755) || errno == EEXIST)
-		(void)put(CG "/weir", "cgroup.subtree_control", "+memory +pids");
+	(void)put(CG, "cgroup.subtree_control", "+memory"); /* one by one: where one is missing the other still holds */
+	(void)put(CG, "cgroup.subtree_control", "+pids");
+	if (mkdir(CG "/weir", 0755) && errno != EEXIST)
+		return;
+	(void)put(CG "/weir", "cgroup.subtree_control", "+memory");
+	(void)put(CG "/weir", "cgroup.subtree_control", "+pids");
 }
 
 static bool limit_memory(const char *dir, bool v2, uint64_t bytes)
@@ -185,4 +189,29 @@ bool confine_cgroup_remove(const char *name)
 		if (group_dir(controllers[i], name, dir, sizeof(dir)))
 			gone = (!rmdir(dir) || errno == ENOENT) && gone;
 	return gone;
+}
+
+/* The kernel removes only groups without processes, so a group that is in use stays whatever its age. */
+static void sweep(const char *controller, time_t made_before)
+{
+	char           path[512], dir[512];
+	struct dirent *d;
+	struct stat    st;
+	DIR           *all;
+
+	if (!group_dir(controller, "x", path, sizeof(path)))
+		return;
+	*strrchr(path, '/') = 0;
+	all = opendir(path);
+	while (all && (d = readdir(all)))
+		if (d->d_type == DT_DIR && d->d_name[0] != '.' && group_dir(controller, d->d_name, dir, sizeof(dir)) && !stat(dir, &st) && st.st_mtime < made_before)
+			(void)rmdir(dir);
+	if (all)
+		closedir(all);
+}
+
+void confine_cgroup_sweep(time_t made_before)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++)
+		sweep(controllers[i], made_before);
 }

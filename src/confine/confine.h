@@ -7,6 +7,8 @@
 #include "base/base.h"
 #include "base/err.h"
 
+#include <time.h>
+
 /* Writes the filter as BPF to a new memory file, as bubblewrap's --seccomp reads it. */
 MUST_CHECK int confine_seccomp(int *ret_fd, struct err *reterr);
 /* Makes the filter once for all later calls of this process and those it forks; before there are threads. */
@@ -29,6 +31,8 @@ struct confine_met { /* how often a group met its limits since it was made */
 void confine_cgroup_met(const char *name, struct confine_met *ret);
 void confine_cgroup_enter(const char *name);  /* the calling process; also between vfork and exec */
 bool confine_cgroup_remove(const char *name); /* after all its processes ended; false: some are still there */
+/* Removes groups that nobody removed (a crash) and that have no process in them. made_before: leaves younger ones, which may be entered soon. */
+void confine_cgroup_sweep(time_t made_before);
 
 /* What a job may use when nothing else was said: three quarters of the machine's memory by the number of jobs at once. */
 uint64_t confine_default_memory(unsigned jobs);

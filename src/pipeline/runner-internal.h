@@ -11,7 +11,7 @@
 
 #include <pthread.h>
 
-enum { BACKOFF_MIN_MS = 1000, BACKOFF_MAX_MS = 30000, SLOTS_MAX = 60, WAITING_MAX = 30 };
+enum { BACKOFF_MIN_MS = 1000, BACKOFF_MAX_MS = 30000, SLOTS_MAX = 60, WAITING_MAX = 30, SWEEP_AFTER_S = 3600 };
 
 struct slot {
 	struct runner      *r;

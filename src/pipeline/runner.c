@@ -184,6 +184,7 @@ static int configure(struct runner *r, const struct runner_config *c, struct err
 
 	r->n_places = c->slots < 1 ? 1 : c->slots > SLOTS_MAX ? SLOTS_MAX : c->slots;
 	r->n_slots = r->n_places + WAITING_MAX > SLOTS_MAX ? SLOTS_MAX : r->n_places + WAITING_MAX;
+	confine_cgroup_sweep((time_t)(clock_wall_now() / USEC_PER_SEC) - SWEEP_AFTER_S);
 	r->memory = c->memory_bytes_max ? c->memory_bytes_max : confine_default_memory(r->n_places);
 	r->pids = c->pids_max ? c->pids_max : SANDBOX_DEFAULT_PIDS;
 	r->url = str_dup(str_z(c->server_url));

@@ -334,6 +334,53 @@ static void test_cgroup2(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* A group of an hour ago that nobody is in goes; one with a process, and a young one, stay. */
+static void test_sweep(void **state)
+{
+	static const char    base[] = "/sys/fs/cgroup/pids/weir";
+	const struct timespec old[2] = { { 1000, 0 }, { 1000, 0 } };
+	char                 names[3][64], path[3][160], limits[160];
+	pid_t                pid;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		snprintf(names[i], sizeof(names[i]), "weir-test-sweep-%d-%d", (int)getpid(), i);
+		snprintf(path[i], sizeof(path[i]), "%s/%s", base, names[i]);
+		confine_cgroup_make(names[i], 64 << 20, 40, limits, sizeof(limits));
+	}
+	if (!fs_is_dir(path[0])) {
+		print_message("skipped: no pids hierarchy of cgroups v1 can be written here\n");
+		skip();
+	}
+	pid = fork();
+	if (!pid) {
+		confine_cgroup_enter(names[1]);
+		pause();
+		_exit(0);
+	}
+	for (struct buf procs = BUF_INIT(4096); !procs.len; usleep(1000)) { /* until it is in */
+		char file[200];
+
+		snprintf(file, sizeof(file), "%s/cgroup.procs", path[1]);
+		assert_int_equal(fs_read(file, &procs, NULL), 0);
+		if (procs.len) {
+			buf_fini(&procs);
+			break;
+		}
+	}
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(utimensat(AT_FDCWD, path[i], old, 0), 0);
+	confine_cgroup_sweep(2000);
+	assert_false(fs_exists(path[0]));
+	assert_true(fs_exists(path[1]));
+	assert_true(fs_exists(path[2]));
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	for (int i = 0; i < 3; i++)
+		for (int tries = 0; !confine_cgroup_remove(names[i]) && tries < 200; tries++)
+			usleep(10000);
+}
+
 static void test_no_limits_are_said(void **state)
 {
 	char limits[160];
@@ -392,7 +439,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_calls),      cmocka_unit_test(test_outside_processes),
 		cmocka_unit_test(test_files),      cmocka_unit_test(test_shared_etc), cmocka_unit_test(test_who_and_where),
 		cmocka_unit_test(test_environment), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_cgroup2), cmocka_unit_test(test_no_limits_are_said), cmocka_unit_test(test_secret_dir),
+		cmocka_unit_test(test_cgroup2), cmocka_unit_test(test_sweep), cmocka_unit_test(test_no_limits_are_said), cmocka_unit_test(test_secret_dir),
 		cmocka_unit_test(test_refused),
 	};
 
