@@ -176,7 +176,7 @@ static void check_ref(struct check *k, const char *op, const struct doc_node *n)
 /* --- all operators --- */
 
 enum { ANY = 1000 };
-static const struct operator {
+static const struct rule_op {
 	const char *name;
 	unsigned    min, max; /* arguments */
 	bool        bare;     /* one argument may stand without its list */
@@ -222,7 +222,7 @@ static const struct operator {
 	{ "$ref", 0, 0, false, check_ref },
 };
 
-static const struct operator *find_operator(str name)
+static const struct rule_op *find_operator(str name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(operators); i++)
 		if (str_eqz(name, operators[i].name))
@@ -242,7 +242,7 @@ static void unknown_operator(struct check *k, const struct doc_pair *p)
 				 near ? near : "", near ? "'?)" : "");
 }
 
-static void check_count(struct check *k, const struct operator *o, const struct doc_node *n)
+static void check_count(struct check *k, const struct rule_op *o, const struct doc_node *n)
 {
 	if (n->kind != DOC_SEQ) {
 		if (!o->bare)
@@ -265,7 +265,7 @@ static void check_count(struct check *k, const struct operator *o, const struct 
 /* A map is an operator with its arguments; every other value stands for itself. */
 static void value(struct check *k, const struct doc_node *n)
 {
-	const struct operator *o;
+	const struct rule_op *o;
 
 	if (n->kind != DOC_MAP)
 		return;
