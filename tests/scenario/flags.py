@@ -6,11 +6,12 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 
 sys.dont_write_bytecode = True
-from served import DATA, DATABASE, PORT, SERVER, TOKENS, TOP, Server, call, end, expect, free_port, git, token, wait, weir  # noqa: E402
+from served import DATA, DATABASE, ENV, PORT, SERVER, TOKENS, TOP, WEIR, Server, call, end, expect, free_port, git, token, wait, weir  # noqa: E402
 
 SET = "/api/v1/projects/shop/flag-sets/production"
 ON_OFF = {"on": True, "off": False}
@@ -284,6 +285,7 @@ def two_servers():
         wait(lambda: any(s.get("environment") == "mended" for s in call("GET", "/api/v1/flag-sets", port=port)[1]["flag_sets"]), "it is tried again")
     finally:
         other.stop()
+        subprocess.run([WEIR, "down"], env={**ENV, "WEIR_DATA": f"{DATA}-{port}"}, cwd=TOP, capture_output=True, timeout=60, check=False)
 
 
 def main():
