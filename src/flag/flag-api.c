@@ -274,6 +274,20 @@ static void read_change_flags(struct doc_check *k, const struct doc_node *flags,
 	c->n = v ? doc_len(flags) : 0;
 }
 
+/* As strictly as in a file. */
+static void read_change_head(struct doc_check *k, const struct doc_node *body, struct flag_change *c)
+{
+	const struct doc_node *evaluators = doc_get(body, "evaluators"), *metadata = doc_get(body, "metadata");
+	struct flag_set_def    head = { 0 };
+
+	c->with_head = evaluators || metadata;
+	if (c->with_head && !(evaluators && metadata))
+		doc_error(k, body, "evaluators and metadata are changed together: give both ({} for none)");
+	flag_head_read(k, evaluators, metadata, &head);
+	c->evaluators = doc_len(evaluators) ? json_of(k->arena, evaluators) : STR("");
+	c->metadata = doc_len(metadata) ? json_of(k->arena, metadata) : STR("");
+}
+
 static int read_change(struct http_req *req, struct flag_change *c, struct err *reterr)
 {
 	static const char *const known[] = { "base", "flags", "evaluators", "metadata", "comment", NULL };
@@ -287,11 +301,7 @@ static int read_change(struct http_req *req, struct flag_change *c, struct err *
 	if (doc_is_map(&k, body, "the body", known)) {
 		c->base = doc_want_int(&k, doc_need(&k, body, "base"), "base", 0, INT64_MAX);
 		read_change_flags(&k, doc_get(body, "flags"), c);
-		c->with_head = doc_get(body, "evaluators") || doc_get(body, "metadata");
-		if (c->with_head && !(doc_get(body, "evaluators") && doc_get(body, "metadata")))
-			doc_error(&k, body, "evaluators and metadata are changed together: give both ({} for none)");
-		c->evaluators = doc_len(doc_get(body, "evaluators")) ? json_of(k.arena, doc_get(body, "evaluators")) : STR("");
-		c->metadata = doc_len(doc_get(body, "metadata")) ? json_of(k.arena, doc_get(body, "metadata")) : STR("");
+		read_change_head(&k, body, c);
 		if (doc_get(body, "comment"))
 			c->comment = doc_want_str(&k, doc_get(body, "comment"), "comment");
 		if (c->comment.len > LIMIT_FLAG_COMMENT_BYTES)

@@ -328,6 +328,16 @@ static void check_twice(struct doc_check *c, const struct flag_set_def *s)
 
 const char *const flag_bucketings[] = { "v1", "v2", "v3", NULL };
 
+void flag_head_read(struct doc_check *c, const struct doc_node *evaluators, const struct doc_node *metadata, struct flag_set_def *ret)
+{
+	read_metadata(c, metadata, "metadata", &ret->metadata);
+	if (ret->metadata && doc_get(ret->metadata, "flagSetId"))
+		(void)doc_want_str(c, doc_get(ret->metadata, "flagSetId"), "flagSetId");
+	if (ret->metadata && doc_get(ret->metadata, "bucketing"))
+		(void)doc_want_enum(c, doc_get(ret->metadata, "bucketing"), "bucketing", flag_bucketings);
+	read_evaluators(c, evaluators, ret);
+}
+
 void flag_set_def_read(struct doc_check *c, const struct doc_node *root, struct flag_set_def *ret)
 {
 	static const char *const keys[] = { "$schema", "flags", "$evaluators", "metadata", NULL };
@@ -337,12 +347,7 @@ void flag_set_def_read(struct doc_check *c, const struct doc_node *root, struct 
 		return;
 	if (doc_get(root, "$schema"))
 		(void)doc_want_str(c, doc_get(root, "$schema"), "$schema");
-	read_metadata(c, doc_get(root, "metadata"), "metadata", &ret->metadata);
-	if (ret->metadata && doc_get(ret->metadata, "flagSetId"))
-		(void)doc_want_str(c, doc_get(ret->metadata, "flagSetId"), "flagSetId");
-	if (ret->metadata && doc_get(ret->metadata, "bucketing"))
-		(void)doc_want_enum(c, doc_get(ret->metadata, "bucketing"), "bucketing", flag_bucketings);
-	read_evaluators(c, doc_get(root, "$evaluators"), ret);
+	flag_head_read(c, doc_get(root, "$evaluators"), doc_get(root, "metadata"), ret);
 	read_flags(c, doc_need(c, root, "flags"), ret);
 	for (size_t i = 0; i < ret->n_flags; i++)
 		flag_rule_check(c, ret->flags[i].targeting, ret->evaluators);

@@ -60,6 +60,8 @@ bool flag_key_ok(str key);
 void flag_def_read(struct doc_check *c, str key, uint32_t line, uint32_t col, const struct doc_node *n, struct flag_def *ret);
 /* What a set's metadata.bucketing may be: the generation of "fractional"; v2 when it is not said. NULL-ended. */
 extern const char *const flag_bucketings[];
+/* What the flags of a set share: evaluators and metadata, each may be NULL. Fills these of ret. */
+void flag_head_read(struct doc_check *c, const struct doc_node *evaluators, const struct doc_node *metadata, struct flag_set_def *ret);
 /* Reads a whole document. What flags need of each other (prerequisites) is looked at in the compiled set, flag_set_check(). */
 void flag_set_def_read(struct doc_check *c, const struct doc_node *root, struct flag_set_def *ret);
 /* The shape of a targeting rule or evaluator as flagd's schema has it: known operators, number and kinds of arguments, weights. `evaluators`: map

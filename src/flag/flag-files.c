@@ -10,8 +10,19 @@
 #include "base/map.h"
 #include "flag/room.h"
 
+#include <ctype.h>
+
 #define FLAGS_DIR ".weir/flags"
 enum { FILE_ARENA_MAX = 512 << 20 };
+
+/* What the routes' :set can name: a set that no address reaches could be neither read nor asked for, and its name stands in headers and tables. */
+static bool is_name(str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!isalnum((unsigned char)s.ptr[i]) && s.ptr[i] != '.' && s.ptr[i] != '_' && s.ptr[i] != '-')
+			return false;
+	return s.len > 0 && s.len <= LIMIT_NAME_BYTES && s.ptr[0] != '.' && s.ptr[0] != '-';
+}
 
 /* "production" of ".weir/flags/production.json"; STR_NULL: another path. */
 static str set_name(str path)
@@ -21,7 +32,7 @@ static str set_name(str path)
 	if (!str_has_prefix(path, STR(FLAGS_DIR "/")) || !str_has_suffix(path, STR(".json")))
 		return STR_NULL;
 	name = str_sub(path, strlen(FLAGS_DIR "/"), path.len - strlen(FLAGS_DIR "/") - strlen(".json"));
-	return name.len && name.len <= LIMIT_NAME_BYTES && !str_contains(name, STR("/")) ? name : STR_NULL;
+	return is_name(name) ? name : STR_NULL;
 }
 
 /* --- reading a file --- */
@@ -153,7 +164,8 @@ static int look_at(const struct looking *l, str path, str text, struct err *rete
 
 	snprintf(file, sizeof(file), "%.*s", STR_ARG(path));
 	if (!name.ptr)
-		return report(l, path, 1, 1, "flags are read from " FLAGS_DIR "/NAME.json, where NAME has no further folder", reterr);
+		return report(l, path, 1, 1, "flags are read from " FLAGS_DIR "/NAME.json, where NAME has at most 64 letters, digits, '.', '_' and '-' and begins with none of '.' and '-'",
+					  reterr);
 	if (is_in_store(l, name))
 		return report(l, path, 1, 1, "this flag set is kept in the store; a set is kept in one place only", reterr);
 	doc_check_init(&c, &a, file);
@@ -324,7 +336,7 @@ static int take_file(void *ctx, str path, unsigned mode UNUSED, const char *blob
 /* Sets whose file the commit does not have any more lose their flags. */
 static int drop_gone(struct turn *t, struct err *reterr)
 {
-	struct arena CLEANUP_ARENA a = ARENA_INIT(1 << 20);
+	struct arena CLEANUP_ARENA a = ARENA_INIT(FILE_ARENA_MAX);
 	const struct flag_table   *table = flag_read_begin(t->r->tables);
 	str                       *gone = ARENA_ARRAY(&a, table->n + 1, str);
 	size_t                     n = 0;

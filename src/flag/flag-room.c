@@ -9,7 +9,10 @@
 #include "base/log.h"
 #include "flag/room.h"
 
-enum { LOAD_ARENA_MAX = 1 << 30 };
+#include <errno.h>
+#include <time.h>
+
+enum { LOAD_ARENA_MAX = 1 << 30, FOLLOW_AGAIN_S = 2 };
 
 /* --- taking over what is stored --- */
 
@@ -103,13 +106,30 @@ static int list_tx(struct db_tx *tx, void *arg, struct err *reterr)
 	return flag_store_list(tx, &l->arena, &l->sets, &l->n, reterr);
 }
 
+static bool is_present(struct flag_room *r, const struct stored_set *s)
+{
+	const struct flag_entry *e = flag_table_find(flag_read_begin(r->tables), s->id);
+	bool                     ret = e && flag_set_head(e->set)->revision == s->revision;
+
+	flag_read_end(r->tables);
+	return ret;
+}
+
+/* A set that fails does not keep the others from being taken over; the first error is returned. */
 static int reload_all(struct flag_room *r, struct err *reterr)
 {
 	struct listing l = { .arena = ARENA_INIT(LOAD_ARENA_MAX) };
 	int            rc = db_read(r->cfg.db, list_tx, &l, reterr);
 
-	for (size_t i = 0; !rc && i < l.n; i++)
-		rc = flag_reload(r, l.sets[i].id, reterr);
+	for (size_t i = 0; i < l.n; i++) {
+		struct err e = { 0 };
+		int        one = is_present(r, &l.sets[i]) ? 0 : flag_reload(r, l.sets[i].id, &e);
+
+		if (one && !rc) {
+			*reterr = e;
+			rc = one;
+		}
+	}
 	arena_fini(&l.arena);
 	return rc;
 }
@@ -146,20 +166,21 @@ static int check_whole(const struct flag_set *next, const struct flag_change *c,
 /* Each new text is a flag, strictly. */
 static int check_texts(const struct flag_change *c, struct err *reterr)
 {
-	int rc = 0;
+	struct arena CLEANUP_ARENA common = ARENA_INIT(256 << 20);
+	struct doc_node           *evaluators = NULL;
+	int                        rc = c->evaluators.len ? doc_parse_json(&common, "$evaluators", c->evaluators, &evaluators, reterr) : 0;
 
 	for (size_t i = 0; !rc && i < c->n; i++) {
 		struct arena CLEANUP_ARENA a = ARENA_INIT(64 << 20);
 		struct doc_check           k;
-		struct doc_node           *n, *evaluators = NULL;
+		struct doc_node           *n;
 		struct flag_def            d;
 		char                       name[LIMIT_FLAG_KEY_BYTES + 16];
 
 		if (!c->texts[i].json.len)
 			continue;
 		snprintf(name, sizeof(name), "flag %.*s", STR_ARG(str_sub(c->texts[i].key, 0, LIMIT_FLAG_KEY_BYTES)));
-		if ((rc = doc_parse_json(&a, name, c->texts[i].json, &n, reterr)) ||
-			(c->evaluators.len && (rc = doc_parse_json(&a, "$evaluators", c->evaluators, &evaluators, reterr))))
+		if ((rc = doc_parse_json(&a, name, c->texts[i].json, &n, reterr)))
 			return rc;
 		doc_check_init(&k, &a, name);
 		flag_def_read(&k, c->texts[i].key, 1, 1, n, &d);
@@ -269,22 +290,39 @@ static void notified(void *ctx)
 	pthread_mutex_unlock(&r->news_lock);
 }
 
+/* Waits for news, or until what failed is tried again. With news_lock. */
+static void follow_wait(struct flag_room *r, bool failed)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += FOLLOW_AGAIN_S;
+	while (!r->stop && !r->has_news)
+		if (!failed)
+			pthread_cond_wait(&r->news, &r->news_lock);
+		else if (pthread_cond_timedwait(&r->news, &r->news_lock, &until) == ETIMEDOUT)
+			return;
+}
+
+/* No further notification comes for what could not be taken over: it is tried again until it can. */
 static void *follow(void *arg)
 {
 	struct flag_room *r = arg;
+	bool              failed = false, told = false;
 
 	pthread_mutex_lock(&r->news_lock);
-	while (!r->stop) {
+	for (;;) {
 		struct err err = { 0 };
 
-		if (!r->has_news) {
-			pthread_cond_wait(&r->news, &r->news_lock);
-			continue;
-		}
+		follow_wait(r, failed);
+		if (r->stop)
+			break;
 		r->has_news = false;
 		pthread_mutex_unlock(&r->news_lock);
-		if (reload_all(r, &err))
-			log_error("flag", "cannot take over what another server changed, the last good sets are served: %s", err.msg);
+		failed = reload_all(r, &err) != 0;
+		if (failed && !told)
+			log_error("flag", "cannot take over what another server changed, the last good sets are served; again every %d s: %s", FOLLOW_AGAIN_S, err.msg);
+		told = failed;
 		pthread_mutex_lock(&r->news_lock);
 	}
 	pthread_mutex_unlock(&r->news_lock);
@@ -293,8 +331,9 @@ static void *follow(void *arg)
 
 int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err *reterr)
 {
-	struct flag_room *r = calloc(1, sizeof(*r));
-	int               rc;
+	struct flag_room  *r = calloc(1, sizeof(*r));
+	pthread_condattr_t attr;
+	int                rc;
 
 	*ret = NULL;
 	if (!r)
@@ -302,7 +341,10 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 	r->cfg = *cfg;
 	pthread_mutex_init(&r->writer, NULL);
 	pthread_mutex_init(&r->news_lock, NULL);
-	pthread_cond_init(&r->news, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->news, &attr);
+	pthread_condattr_destroy(&attr);
 	r->tables = flag_tables_new();
 	if (!r->tables)
 		rc = err_set(reterr, WEIR_ENOMEM, "flags");

@@ -56,12 +56,26 @@ static bool selector_ok(str selector)
 	return !str_cut(selector, '=', &left, &right) || str_eqz(left, "flagSetId") || str_eqz(left, "source");
 }
 
+/* An id names its own set, whatever flagSetId the authors of other projects write into theirs. */
+static const struct flag_entry *choose_by_id(const struct flag_table *t, const struct http_identity *who, str selector)
+{
+	const struct flag_entry *e;
+	str                      left, right;
+
+	if (!str_cut(selector, '=', &left, &right))
+		right = selector;
+	e = flag_table_find(t, right);
+	return e && may_see(who, e) ? e : NULL;
+}
+
 /* The one set that the request means; NULL when there is none. *ret_several: there are more, and nothing says which. */
 static const struct flag_entry *choose(const struct flag_table *t, const struct http_identity *who, str selector, bool *ret_several)
 {
-	const struct flag_entry *found = NULL;
+	const struct flag_entry *found = choose_by_id(t, who, selector);
 
 	*ret_several = false;
+	if (found)
+		return found;
 	for (size_t i = 0; i < t->n; i++) {
 		const struct flag_entry *e = t->entries[i];
 

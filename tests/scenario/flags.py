@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""flags.py WEIR: flags as their clients see them. Sets of the store and of the repository, changes that are refused and conflicts that lose nothing,
+"""flags.py WEIR [postgresql]: flags as their clients see them. Sets of the store and of the repository, changes that are refused and conflicts that lose nothing,
 OFREP with its ETags, errors, CORS and event streams, answers about the past, and a SIGKILL after which all of it is still there."""
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 
 sys.dont_write_bytecode = True
-from served import PORT, SERVER, TOKENS, TOP, call, end, expect, git, token, wait, weir  # noqa: E402
+from served import DATA, DATABASE, ENV, PORT, SERVER, TOKENS, TOP, WEIR, Server, call, end, expect, free_port, git, token, wait, weir  # noqa: E402
 
 SET = "/api/v1/projects/shop/flag-sets/production"
 ON_OFF = {"on": True, "off": False}
@@ -56,6 +58,10 @@ def sets_and_changes():
     expect("revision 2" in msg, f"the second author of one flag is refused: {msg}")
     expect(change({"other": need}, base=1) == 3, "the author of another flag is not")
     expect(call("GET", SET)[1]["flags"]["new-cart"]["state"] == "DISABLED", "nothing was lost")
+    for head, said in ((("x", {}), "$evaluators must be a map"), (({}, 3), "metadata must be a map"), (({}, {"bucketing": "v9"}), "bucketing"),
+                       (({}, {"flagSetId": 3}), "flagSetId"), (({}, {"a": {"b": 1}}), "'a' must be"), (({"e": {"iff": [True]}}, {}), "'if'")):
+        status, answer, _ = call("POST", SET + "/changes", {"base": 3, "evaluators": head[0], "metadata": head[1]})
+        expect(status == 400 and said in answer["error"]["message"], f"evaluators and metadata {head}: {status} {answer}")
     expect(change({"other": None}) == 4 and "other" not in call("GET", SET)[1]["flags"], "a flag is removed")
     expect("other" in call("GET", SET + "?revision=3")[1]["flags"], "and its past is there")
     keys = [r["keys"] for r in call("GET", SET + "/revisions")[1]["revisions"]]
@@ -115,6 +121,13 @@ def several_sets():
     for selector in ("flagSetId=shop/production", "source=production", "production"):
         expect(single("banner", {}, headers={"Flagd-Selector": selector})[0] == 200, selector)
     expect(single("banner", {}, headers={"Flagd-Selector": "flagSetId=shop/staging"})[0] == 404, "the other one is empty")
+    weir("project", "create", "ledger")
+    weir("flag", "create", "ledger/evil")
+    claim = {"base": 0, "evaluators": {}, "metadata": {"flagSetId": "shop/production"}}
+    expect(call("POST", "/api/v1/projects/ledger/flag-sets/evil/changes", claim)[0] == 200, "another project's set claims this one's id")
+    for selector in ("flagSetId=shop/production", "shop/production"):
+        expect(single("banner", {}, headers={"Flagd-Selector": selector})[1].get("variant") == "red", f"and does not stand in its way: {selector}")
+    expect(single("banner", {}, who="elsewhere", headers={"Flagd-Selector": "flagSetId=shop/production"})[0] == 404, "nor shows it to its project")
     expect(single("banner", {}, headers={"Flagd-Selector": "colour=red"})[1]["errorCode"] == "GENERAL", "a selector that is none")
 
 
@@ -215,6 +228,10 @@ def repository():
     told = push({}, want=1, name="production")
     expect("kept in the store" in told, f"a set is in one place only: {told}")
     git("reset", "-q", "--hard", "HEAD~1", cwd=work)
+    for name in ("a b", ".hidden", "-x", "x" * 65, 'q"?', "\udcff"):
+        told = push({}, want=1, name=name)
+        expect("NAME has at most 64 letters" in told, f"a set that no address could name is refused: {name!r}: {told}")
+        git("reset", "-q", "--hard", "HEAD~1", cwd=work)
     expect(call("PUT", SET.replace("production", "beta"), {})[0] == 409, "nor is it made a second time in the store")
     push({"one": {"state": "ENABLED", "variants": ON_OFF, "defaultVariant": "off"}})
     wait(lambda: seen("two")[0] == 404 and seen("one")[1]["value"] is False, "a push changes and removes flags")
@@ -241,6 +258,36 @@ def after_death(uri):
     expect("flag.changed" in log and "127.0.0.1" in log, "changes are in the log with their address")
 
 
+def two_servers():
+    """Two servers on one PostgreSQL: what one changes the other serves, also beside a set that it cannot take over, and that one as soon as it can."""
+    other, port = Server(), free_port()
+    for part in ("keys", "repos"):
+        shutil.copytree(os.path.join(DATA, part), os.path.join(f"{DATA}-{port}", part))
+    other.start(listen=port)
+
+    def says(key, at, name="production"):
+        return call("POST", f"/ofrep/v1/evaluate/flags/{key}", {"context": {}}, headers={"Flagd-Selector": f"flagSetId=shop/{name}"}, port=at)[0] == 200
+
+    flag = {"state": "ENABLED", "variants": ON_OFF, "defaultVariant": "on"}
+    try:
+        change({"first": flag})
+        wait(lambda: says("first", port), "the other server serves a change")
+        expect(call("POST", SET + "/changes", {"base": 99999, "flags": {"second": flag}}, port=port)[0] == 400, "both know of one history")
+        base = call("GET", SET + "/revisions", port=port)[1]["revisions"][0]["revision"]
+        expect(call("POST", SET + "/changes", {"base": base, "flags": {"second": flag}}, port=port)[0] == 200, "the other one changes")
+        wait(lambda: says("second", PORT), "and this one serves it")
+        expect(call("PUT", SET.replace("production", "a-first"), {})[0] == 201, "a set is made")
+        wait(lambda: any(s["id"] == "shop/a-first" for s in call("GET", "/api/v1/flag-sets", port=port)[1]["flag_sets"]), "a set of the other server")
+        DATABASE.ask("UPDATE flag_set SET evaluators = '{', revision = 1 WHERE id = 'shop/a-first'")
+        change({"third": flag})
+        wait(lambda: says("third", port), "a set that cannot be loaded does not keep the others from being taken over")
+        DATABASE.ask("UPDATE flag_set SET evaluators = '', environment = 'mended' WHERE id = 'shop/a-first'")
+        wait(lambda: any(s.get("environment") == "mended" for s in call("GET", "/api/v1/flag-sets", port=port)[1]["flag_sets"]), "it is tried again")
+    finally:
+        other.stop()
+        subprocess.run([WEIR, "down"], env={**ENV, "WEIR_DATA": f"{DATA}-{port}"}, cwd=TOP, capture_output=True, timeout=60, check=False)
+
+
 def main():
     SERVER.start()
     try:
@@ -252,6 +299,8 @@ def main():
         past()
         repository()
         after_death(uri)
+        if DATABASE:
+            two_servers()
         print("flags: all as it should be")
     finally:
         end()

@@ -1,4 +1,5 @@
-"""served.py: one `weir serve` of the program in argv[1], without runners, on free ports and in a temporary folder, and the ways to talk to it."""
+"""served.py: one `weir serve` of the program in argv[1], without runners, on free ports and in a temporary folder, and the ways to talk to it.
+With "postgresql" as argv[2] its database is a private PostgreSQL; exit code 77: that is not installed."""
 import http.client
 import json
 import os
@@ -25,6 +26,15 @@ def free_port():
 
 
 PORT, HTTP = free_port(), free_port()
+DATABASE = None
+if sys.argv[2:] == ["postgresql"]:
+    import postgres
+    try:
+        DATABASE = postgres.Postgres()
+    except postgres.Missing as e:
+        print(f"skipped: {e}")
+        sys.exit(77)
+    ENV["WEIR_DATABASE"] = DATABASE.url
 ENV.update(WEIR_SERVER=f"http://127.0.0.1:{PORT}", WEIR_DATA=DATA, WEIR_TOKEN_FILE=os.path.join(DATA, "keys", "admin-token"))
 
 
@@ -37,9 +47,11 @@ class Server:
     def __init__(self):
         self.p = None
 
-    def start(self):
+    def start(self, listen=None):
+        """listen: the port of a second server on the same database, with a folder of its own."""
+        env, ports = (ENV, (PORT, HTTP)) if listen is None else ({**ENV, "WEIR_DATA": f"{DATA}-{listen}"}, (listen, free_port()))
         log = open(os.path.join(TOP, "serve.log"), "a", encoding="utf-8")
-        self.p = subprocess.Popen([WEIR, "serve", "--listen", f"127.0.0.1:{PORT}", "--http", f"127.0.0.1:{HTTP}", "--runner-slots", "0"], env=ENV,
+        self.p = subprocess.Popen([WEIR, "serve", "--listen", f"127.0.0.1:{ports[0]}", "--http", f"127.0.0.1:{ports[1]}", "--runner-slots", "0"], env=env,
                                   cwd=TOP, stdout=subprocess.PIPE, stderr=log, text=True)
         expect("serves" in self.p.stdout.readline(), "the server comes up: " + open(os.path.join(TOP, "serve.log"), encoding="utf-8").read())
 
@@ -56,9 +68,9 @@ def token(name="admin"):
     return TOKENS.get(name) or open(ENV["WEIR_TOKEN_FILE"], encoding="utf-8").read().strip()
 
 
-def call(method, path, body=None, who="admin", headers=None, raw=None):
+def call(method, path, body=None, who="admin", headers=None, raw=None, port=PORT):
     """(status, parsed JSON or text, headers)"""
-    c = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30)
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     h = {"Content-Type": "application/json"} if body is not None or raw is not None else {}
     if who:
         h["Authorization"] = f"Bearer {token(who)}"
@@ -78,7 +90,7 @@ def weir(*argv, want=0, given=None):
 
 
 def git(*argv, want=0, cwd=TOP):
-    r = subprocess.run(["git", *argv], env=ENV, cwd=cwd, capture_output=True, text=True, timeout=120)
+    r = subprocess.run(["git", *argv], env=ENV, cwd=cwd, capture_output=True, text=True, errors="replace", timeout=120)
     expect((r.returncode == 0) == (want == 0), f"git {' '.join(argv)}: {r.stdout}{r.stderr}")
     return r.stdout + r.stderr
 
@@ -97,5 +109,7 @@ def end():
     """Ends the server and what it started, and removes the folder."""
     SERVER.stop()
     subprocess.run([WEIR, "down"], env=ENV, cwd=TOP, capture_output=True, timeout=60, check=False)
+    if DATABASE:
+        DATABASE.stop()
     if not os.environ.get("WEIR_STORY_KEEP"):
         shutil.rmtree(TOP, ignore_errors=True)
