@@ -103,8 +103,8 @@ static int put_set(struct http_req *req, void *ctx, struct err *reterr)
 	c.set = (struct stored_set){ .id = set_id(req), .project = http_param(req, "project"), .name = http_param(req, "set"), .environment = STR("") };
 	if (doc_is_map(&k, body, "the body", known) && doc_get(body, "environment"))
 		c.set.environment = doc_want_str(&k, doc_get(body, "environment"), "environment");
-	if (c.set.environment.len > LIMIT_NAME_BYTES)
-		doc_error(&k, doc_get(body, "environment"), "environment has at most %d bytes", LIMIT_NAME_BYTES);
+	if (c.set.environment.len > LIMIT_NAME_BYTES || (c.set.environment.len && !flag_key_ok(c.set.environment)))
+		doc_error(&k, doc_get(body, "environment"), "environment has at most %d bytes without control characters", LIMIT_NAME_BYTES);
 	c.set.changed_at = clock_wall(r->cfg.clock);
 	actor_of(req, by);
 	if (!(rc = doc_check_result(&k, reterr)) && !(rc = r->cfg.source.open(r->cfg.source.ctx, c.set.project, &repo, reterr)))
@@ -304,8 +304,8 @@ static int read_change(struct http_req *req, struct flag_change *c, struct err *
 		read_change_head(&k, body, c);
 		if (doc_get(body, "comment"))
 			c->comment = doc_want_str(&k, doc_get(body, "comment"), "comment");
-		if (c->comment.len > LIMIT_FLAG_COMMENT_BYTES)
-			doc_error(&k, doc_get(body, "comment"), "comment has at most %d bytes", LIMIT_FLAG_COMMENT_BYTES);
+		if (c->comment.len > LIMIT_FLAG_COMMENT_BYTES || str_contains(c->comment, str_n("", 1)))
+			doc_error(&k, doc_get(body, "comment"), "comment has at most %d bytes, none of them NUL", LIMIT_FLAG_COMMENT_BYTES);
 		if (!c->n && !c->with_head)
 			doc_error(&k, body, "nothing to change: give flags, or evaluators and metadata");
 	}

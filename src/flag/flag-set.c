@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "flag/flag-set.h"
 
+#include <math.h>
 #include <stdatomic.h>
 
 enum {
@@ -179,7 +180,7 @@ static void copy_prerequisites(struct arena *a, const struct flag_def *d, struct
 	f->n_prerequisites = d->n_prerequisites;
 }
 
-static bool is_whole(const struct doc_node *n) { return n->kind == DOC_INT || (n->kind == DOC_REAL && n->d == (double)(int64_t)n->d); }
+static bool is_whole(const struct doc_node *n) { return n->kind == DOC_INT || (n->kind == DOC_REAL && n->d == trunc(n->d)); }
 
 static void copy_variants(struct arena *a, const struct flag_def *d, struct flag *f)
 {

@@ -52,6 +52,8 @@ def sets_and_changes():
     msg = change({"p": {**need, "weir": {"prerequisites": [{"flag": "q", "variants": ["on"]}]}},
                   "q": {**need, "weir": {"prerequisites": [{"flag": "p", "variants": ["on"]}]}}}, want=422)
     expect("cycle" in msg and "p -> q -> p" in msg, f"a cycle is shown: {msg}")
+    expect("NUL" in change({"a": BANNER}, want=400, comment="a\0b"), "a NUL in a comment")
+    expect("control" in call("PUT", SET.replace("production", "other"), {"environment": "a\nb"})[1]["error"]["message"], "a line end in an environment")
     # two authors: of one flag the second is refused, of two flags both go in
     expect(change({"new-cart": {"state": "DISABLED", "variants": ON_OFF, "defaultVariant": "off"}}, base=1) == 2, "the first author")
     msg = change({"new-cart": {"state": "ENABLED", "variants": ON_OFF, "defaultVariant": "on"}}, base=1, want=409)
