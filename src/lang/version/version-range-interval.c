@@ -15,19 +15,24 @@ static int floating(struct range_parser *p, str text, size_t at, struct clause *
 {
 	struct partial v;
 	bool pre = str_has_suffix(text, STR("-*"));
-	str label;
 	int r;
 
 	if (!partial_parse(text, &v) || v.n > 4 || (v.wild && !str_eqz(v.rest, "-*") && v.rest.len) || (!v.wild && !pre))
 		return range_fail(p, at, "not a floating version: write 1.*, 1.2.* or 1.2.3-*");
-	label = v.wild ? STR("-0") : STR("-0");
 	c->final_only = v.wild && !pre;
 	if (v.wild && !v.n)
 		return 0;
-	r = range_version(p, at, str_z(arena_printf(p->arena, "%.*s%s", STR_ARG(partial_text(p->arena, &v, v.n, 3, 0)), pre ? label.ptr : "")),
+	r = range_version(p, at, str_z(arena_printf(p->arena, "%.*s%s", STR_ARG(partial_text(p->arena, &v, v.n, 3, 0)), pre ? "-0" : "")),
 					  &c->lo);
 	c->hi_open = c->hi_final = v.wild;
 	return r ? r : range_version(p, at, partial_text(p->arena, &v, v.n, 3, v.wild), &c->hi);
+}
+
+static bool is_whole(str text)
+{
+	struct partial v;
+
+	return partial_parse(text, &v) && !v.wild && (!v.rest.len || v.rest.ptr[0] == '-' || v.rest.ptr[0] == '+');
 }
 
 static int bare(struct range_parser *p)
@@ -45,9 +50,7 @@ static int bare(struct range_parser *p)
 	} else if (p->system == VERSION_SYSTEM_MAVEN) {
 		r = range_version(p, at, text, &p->range->soft);
 	} else {
-		struct partial v;
-
-		if (!partial_parse(text, &v) || v.wild)
+		if (!is_whole(text))
 			return range_fail(p, at, "not a version: write numbers with dots between them, as in 1.2.3");
 		r = range_version(p, at, text, &c.lo);
 	}
@@ -56,8 +59,6 @@ static int bare(struct range_parser *p)
 
 static int side(struct range_parser *p, str text, size_t at, bool low, const struct version **ret)
 {
-	struct partial v;
-
 	if (!text.len) {
 		if (p->system == VERSION_SYSTEM_GO)
 			return range_fail(p, at, "a version is missing: write both, as in [v1.2.0, v1.2.9]");
@@ -70,7 +71,7 @@ static int side(struct range_parser *p, str text, size_t at, bool low, const str
 		*ret = c.lo;
 		return r;
 	}
-	if (p->system != VERSION_SYSTEM_MAVEN && (!partial_parse(text, &v) || v.wild))
+	if (p->system != VERSION_SYSTEM_MAVEN && !is_whole(text))
 		return range_fail(p, at, "not a version: write numbers with dots between them, as in 1.2.3");
 	return range_version(p, at, text, ret);
 }

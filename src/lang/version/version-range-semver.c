@@ -20,10 +20,12 @@ bool partial_parse(str s, struct partial *ret)
 		} else {
 			return false;
 		}
-		if (!s.len || s.ptr[0] != '.')
+		if (s.len < 2 || s.ptr[0] != '.' || (!is_digit(s.ptr[1]) && !strchr("xX*", s.ptr[1])))
 			break;
 		s = str_sub(s, 1, s.len);
 	}
+	if (str_eqz(s, "."))
+		return false;
 	ret->rest = s;
 	if (s.len && s.ptr[0] == '-')
 		str_cut(str_sub(s, 1, s.len), '+', &ret->pre, &s);

@@ -255,6 +255,8 @@ static int clause(struct range_parser *p)
 	range_blanks(p);
 	at = p->at;
 	token = range_token(p);
+	if (p->system == VERSION_SYSTEM_DEBIAN && op == OP_BARE && at < p->end && strchr("<>", p->text.ptr[at]))
+		return range_fail(p, at, "< and > are not understood: write <<, <=, >= or >>");
 	if (!token.len)
 		return range_fail(p, at, "a version is missing: write one%s", op == OP_BARE ? ", as in >= 1.2" : " behind the operator");
 	if (op == OP_BARE && !is_one_of(p->system, BARE_VERSION))
