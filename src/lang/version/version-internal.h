@@ -16,6 +16,12 @@ struct version {
 	bool any;                   /* PACKAGIST: holds a "#" */
 	struct maven_token *tokens; /* MAVEN only */
 	size_t n_tokens;
+	/* For ranges. The key's first bytes: the numbers alone (SEMVER, NUGET, PUB, PYPI, RUBYGEMS); what counts where the bound has
+	 * no +local (PYPI) or no -release (RPM). */
+	size_t release_bytes, public_bytes;
+	bool pre, post, local; /* local: has a +local (PYPI) or -release (RPM) */
+	str text;
+	const struct version *padded; /* PACKAGIST: as Composer normalizes it, with four numbers; NULL: no such form */
 };
 
 /* Bytes that compare as numbers of any size do. Leading zeros do not count. */
@@ -31,16 +37,19 @@ str take_digits(str *s);
 str take_letters(str *s);
 str cut_zeros(str digits); /* without leading zeros */
 
-void key_semver(struct buf *key, str s, enum version_order order); /* also NUGET, PUB */
-void key_pypi(struct buf *key, str s);
+/* These fill the range's facts of v too. */
+void key_semver(struct buf *key, str s, struct version *v); /* also NUGET, PUB */
+void key_pypi(struct buf *key, str s, struct version *v);
 void key_debian(struct buf *key, str s);
-void key_rpm(struct buf *key, str s);
+void key_rpm(struct buf *key, str s, struct version *v);
 void key_alpine(struct buf *key, str s);
-void key_rubygems(struct buf *key, str s);
+void key_rubygems(struct buf *key, str s, struct version *v);
 bool key_packagist(struct buf *key, str s); /* true: has a "#", compare with: */
 int packagist_compare_any(str a, str b);
 void key_dotted(struct buf *key, str s, const char *separators); /* CRAN, Hackage */
 MUST_CHECK int maven_parse(struct arena *a, str s, struct version *v, struct err *reterr);
 int maven_compare(const struct version *a, const struct version *b);
+/* Fills v->padded. */
+MUST_CHECK int packagist_pad(struct arena *a, struct version *v, struct err *reterr);
 
 #endif

@@ -28,7 +28,7 @@ static bool is_zero(str part)
 	return is_digit(part.ptr[0]) && !cut_zeros(part).len;
 }
 
-void key_rubygems(struct buf *key, str s)
+void key_rubygems(struct buf *key, str s, struct version *v)
 {
 	/* A 0 is like an end; whether it is above or below one is said by the first part behind it that is none. */
 	enum { TEXT = 0x01, ZERO_LOW = 0x02, END = 0x03, ZERO_HIGH = 0x04, NUMBER = 0x05 };
@@ -53,11 +53,16 @@ void key_rubygems(struct buf *key, str s)
 			buf_addc(key, NUMBER);
 			key_number(key, p.v[i]);
 		} else {
+			if (!v->pre)
+				v->release_bytes = key->len;
+			v->pre = true;
 			from = i + 1;
 			buf_addc(key, TEXT);
 			key_text(key, p.v[i]);
 		}
 	}
+	if (!v->pre)
+		v->release_bytes = key->len;
 	buf_addc(key, END);
 }
 

@@ -192,10 +192,14 @@ static void key_local(struct buf *key, str local)
 	buf_addc(key, 0x01);
 }
 
-static void key_pep440(struct buf *key, const struct pep440 *v)
+static void key_pep440(struct buf *key, const struct pep440 *v, struct version *ret)
 {
 	key_number(key, v->epoch);
 	key_release(key, v->release);
+	ret->release_bytes = key->len;
+	ret->pre = v->pre || v->dev;
+	ret->post = v->post;
+	ret->local = v->local.len > 0;
 	if (v->pre) {
 		buf_addc(key, v->pre == 'a' ? 0x02 : v->pre == 'b' ? 0x03 : 0x04);
 		key_number(key, v->pre_number);
@@ -208,6 +212,7 @@ static void key_pep440(struct buf *key, const struct pep440 *v)
 	buf_addc(key, v->dev ? 0x01 : 0x02);
 	if (v->dev)
 		key_number(key, v->dev_number);
+	ret->public_bytes = key->len;
 	key_local(key, v->local);
 }
 
@@ -259,13 +264,13 @@ static void key_legacy(struct buf *key, str s)
 	key_text(key, STR("*final"));
 }
 
-void key_pypi(struct buf *key, str s)
+void key_pypi(struct buf *key, str s, struct version *ret)
 {
 	struct pep440 v = { .pre = 0 };
 
 	if (parse(s, &v)) {
 		buf_addc(key, 0x02);
-		key_pep440(key, &v);
+		key_pep440(key, &v, ret);
 	} else {
 		buf_addc(key, 0x01);
 		key_legacy(key, s);

@@ -54,21 +54,23 @@ static void key_parts(struct buf *key, str s, bool lower)
 	buf_addc(key, TAG_END);
 }
 
-void key_semver(struct buf *key, str s, enum version_order order)
+void key_semver(struct buf *key, str s, struct version *v)
 {
 	str pre, build;
 
 	if (s.ptr[0] == 'v' || s.ptr[0] == 'V')
 		s = str_sub(s, 1, s.len);
 	key_numbers(key, &s);
+	v->release_bytes = key->len;
 	str_cut(s, '+', &pre, &build);
+	v->pre = pre.len > 0;
 	if (pre.len) {
 		buf_addc(key, TAG_PRE);
-		key_parts(key, pre.ptr[0] == '-' ? str_sub(pre, 1, pre.len) : pre, order == VERSION_NUGET);
+		key_parts(key, pre.ptr[0] == '-' ? str_sub(pre, 1, pre.len) : pre, v->order == VERSION_NUGET);
 	} else {
 		buf_addc(key, TAG_FINAL);
 	}
-	if (order == VERSION_PUB)
+	if (v->order == VERSION_PUB)
 		key_parts(key, build, false);
 }
 

@@ -73,13 +73,14 @@ static void key_rpm_part(struct buf *key, str s)
 	buf_addc(key, END);
 }
 
-void key_rpm(struct buf *key, str s)
+void key_rpm(struct buf *key, str s, struct version *v)
 {
 	str version, release;
 
 	key_epoch(key, &s);
-	str_cut(s, '-', &version, &release);
+	v->local = str_cut(s, '-', &version, &release);
 	key_rpm_part(key, version);
+	v->public_bytes = key->len;
 	key_rpm_part(key, release);
 }
 

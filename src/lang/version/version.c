@@ -122,18 +122,18 @@ void key_text_lower(struct buf *key, str s)
 	buf_addc(key, 0);
 }
 
-static void make_key(struct buf *key, enum version_order order, str s, bool *ret_any)
+static void make_key(struct buf *key, str s, struct version *v)
 {
-	switch (order) {
-	case VERSION_PYPI: key_pypi(key, s); return;
+	switch (v->order) {
+	case VERSION_PYPI: key_pypi(key, s, v); return;
 	case VERSION_DEBIAN: key_debian(key, s); return;
-	case VERSION_RPM: key_rpm(key, s); return;
+	case VERSION_RPM: key_rpm(key, s, v); return;
 	case VERSION_ALPINE: key_alpine(key, s); return;
-	case VERSION_RUBYGEMS: key_rubygems(key, s); return;
-	case VERSION_PACKAGIST: *ret_any = key_packagist(key, s); return;
+	case VERSION_RUBYGEMS: key_rubygems(key, s, v); return;
+	case VERSION_PACKAGIST: v->any = key_packagist(key, s); return;
 	case VERSION_CRAN: key_dotted(key, s, ".-"); return;
 	case VERSION_HACKAGE: key_dotted(key, s, "."); return;
-	default: key_semver(key, s, order);
+	default: key_semver(key, s, v);
 	}
 }
 
@@ -151,13 +151,16 @@ int version_parse(struct arena *a, enum version_order order, str text, struct ve
 	if (!v)
 		return arena_check(a, "version", reterr);
 	v->order = order;
+	v->text = arena_str(a, text);
 	if (order == VERSION_MAVEN) {
 		r = maven_parse(a, text, v, reterr);
 	} else {
-		make_key(&key, order, text, &v->any);
+		make_key(&key, text, v);
 		r = buf_check(&key, "version", reterr);
 		v->key = arena_str(a, buf_str(&key));
 	}
+	if (!r && order == VERSION_PACKAGIST)
+		r = packagist_pad(a, v, reterr);
 	if (!r)
 		r = arena_check(a, "version", reterr);
 	if (!r)
