@@ -53,6 +53,8 @@ struct http_query_param {
 	const char *const   *words;    /* QUERY_WORD: what it may be; ends with NULL */
 	const char          *doc;      /* for OpenAPI */
 };
+/* For routes whose handler reads http_raw_query() itself: whatever the query holds is let through. */
+extern const struct http_query_param http_any_query[];
 
 struct http_route {
 	const char     *method; /* "GET" */

@@ -5,6 +5,8 @@
 #include "base/base.h"
 #include "net/router.h"
 
+const struct http_query_param http_any_query[] = { { .name = NULL } };
+
 static size_t list_len(const struct http_query_param *list)
 {
 	size_t n = 0;
@@ -122,6 +124,8 @@ int router_query(struct route_match *m, str raw_query, struct arena *a, struct e
 	int r = 0;
 
 	m->n_query = 0;
+	if (m->entry->route->query == http_any_query)
+		return 0;
 	for (bool more = raw_query.len > 0; more && !r;) {
 		more = str_cut(raw_query, '&', &pair, &raw_query);
 		r = take_pair(m, pair, a, reterr);

@@ -52,8 +52,8 @@ static int note(struct http_req *r, void *ctx UNUSED, struct err *e UNUSED)
 }
 
 static const struct http_route routes[] = {
-	{ "GET", "/*rest", HTTP_FAST, SCOPE_NONE, 1 << 16, note, "", NULL, NULL },
-	{ "POST", "/*rest", HTTP_FAST, SCOPE_NONE, 1 << 16, note, "", NULL, NULL },
+	{ "GET", "/*rest", HTTP_FAST, SCOPE_NONE, 1 << 16, note, "", NULL, NULL, http_any_query },
+	{ "POST", "/*rest", HTTP_FAST, SCOPE_NONE, 1 << 16, note, "", NULL, NULL, http_any_query },
 };
 
 static bool rig_start(struct err *e)

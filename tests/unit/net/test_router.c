@@ -148,6 +148,8 @@ static void check_query(const struct http_query_param *list, const char *raw, co
 static void test_query(void **s UNUSED)
 {
 	check_query(some_query, "", "");
+	check_query(http_any_query, "x=1&x=2&%zz", ""); /* the handler's business */
+	check_query(NULL, "x=1", "!unknown query name 'x': this address takes no query");
 	check_query(some_query, "limit=200&path=a%2Fb+c&size=large", "limit=200 path=a/b c size=large");
 	check_query(some_query, "path", "path=");
 	check_query(some_query, "p%61th=x=y", "path=x=y");
