@@ -188,10 +188,19 @@ static void copy_variants(struct arena *a, const struct flag_def *d, struct flag
 	struct jw              w;
 
 	for (size_t i = 0; v && i < d->n_variants; i++) {
+		size_t value_at;
+		str    text;
+
 		json.len = 0;
+		buf_addz(&json, "\"variant\":\"");
+		buf_add_json(&json, d->variants[i].name);
+		buf_addz(&json, "\",\"value\":");
+		value_at = json.len;
 		jw_init(&w, &json);
 		jw_node(&w, d->variants[i].value);
-		v[i] = (struct flag_variant){ arena_str(a, d->variants[i].name), arena_str(a, buf_str(&json)), is_whole(d->variants[i].value) };
+		text = arena_str(a, buf_str(&json));
+		v[i] = (struct flag_variant){ .name = arena_str(a, d->variants[i].name), .json = str_sub(text, value_at, text.len), .answer = text,
+									  .whole = is_whole(d->variants[i].value) };
 	}
 	f->variants = v;
 	f->n_variants = v ? d->n_variants : 0;
@@ -224,6 +233,18 @@ static void compile_def(struct flag_shard *s, const struct flag_def *d, struct f
 	compile_rule(s, d->targeting, f);
 }
 
+/* f's key as a JSON text; the key itself is a part of it where nothing had to be escaped. */
+static void set_key(struct arena *a, str key, struct flag *f)
+{
+	struct buf CLEANUP_BUF json = BUF_INIT(6 * LIMIT_FLAG_KEY_BYTES + 2);
+
+	buf_addc(&json, '"');
+	buf_add_json(&json, key);
+	buf_addc(&json, '"');
+	f->key_json = arena_str(a, buf_str(&json));
+	f->key = f->key_json.len == key.len + 2 ? str_sub(f->key_json, 1, key.len) : arena_str(a, key);
+}
+
 /* A definition that is none makes a broken flag, not a failure: it was checked when it was written, and others must go on. */
 static void compile_flag(struct flag_shard *s, str key, uint64_t hash, str text, struct arena *scratch, struct flag *f)
 {
@@ -232,7 +253,8 @@ static void compile_flag(struct flag_shard *s, str key, uint64_t hash, str text,
 	struct flag_def  d;
 	struct err       err = { 0 };
 
-	*f = (struct flag){ .key = arena_str(&s->arena, key), .hash = hash, .text = arena_str(&s->arena, text), .default_variant = -1 };
+	*f = (struct flag){ .hash = hash, .text = arena_str(&s->arena, text), .default_variant = -1 };
+	set_key(&s->arena, key, f);
 	if (doc_parse_json(scratch, "flag", f->text, &n, &err)) {
 		f->broken = arena_dupz(&s->arena, err.msg);
 		return;
