@@ -188,19 +188,25 @@ static void copy_variants(struct arena *a, const struct flag_def *d, struct flag
 	struct jw              w;
 
 	for (size_t i = 0; v && i < d->n_variants; i++) {
-		size_t value_at;
-		str    text;
+		str    name = d->variants[i].name, text;
+		size_t name_at, name_len, value_at;
 
 		json.len = 0;
 		buf_addz(&json, "\"variant\":\"");
-		buf_add_json(&json, d->variants[i].name);
+		name_at = json.len;
+		buf_add_json(&json, name);
+		name_len = json.len - name_at;
 		buf_addz(&json, "\",\"value\":");
 		value_at = json.len;
 		jw_init(&w, &json);
 		jw_node(&w, d->variants[i].value);
 		text = arena_str(a, buf_str(&json));
-		v[i] = (struct flag_variant){ .name = arena_str(a, d->variants[i].name), .json = str_sub(text, value_at, text.len), .answer = text,
-									  .whole = is_whole(d->variants[i].value) };
+		v[i] = (struct flag_variant){
+			.name = name_len == name.len ? str_sub(text, name_at, name_len) : arena_str(a, name), /* a part of the text where nothing had to be escaped */
+			.json = str_sub(text, value_at, text.len),
+			.answer = text,
+			.whole = is_whole(d->variants[i].value),
+		};
 	}
 	f->variants = v;
 	f->n_variants = v ? d->n_variants : 0;
@@ -486,6 +492,8 @@ int flag_set_build(const struct flag_set *before, const struct flag_set_head *he
 	if (!rc) {
 		k = gather(share ? NULL : before, texts, n, v);
 		rc = sort_into_bins(v, k, s->n_shards, &b, reterr);
+		free(v); /* at once: of a million flags these are 48 MB */
+		v = NULL;
 	}
 	if (!rc)
 		rc = fill(s, share ? before : NULL, &b, reterr);
