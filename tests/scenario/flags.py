@@ -84,7 +84,8 @@ def ofrep():
     key, odd = 'say "hi"', 'say "hi"\\n'
     change({key: {"state": "ENABLED", "variants": {odd: odd}, "defaultVariant": odd}})
     told = {"key": key, "reason": "STATIC", "variant": odd, "value": odd}
-    expect(single("say%20%22hi%22", {})[1] == told and told in bulk({})[1]["flags"], f"texts that JSON must escape: {single("say%20%22hi%22", {})} {bulk({})[1]}")
+    alone, together = single("say%20%22hi%22", {})[1], bulk({})[1]
+    expect(alone == told and told in together["flags"], f"texts that JSON must escape: {alone} {together}")
     change({key: None})
     status, answer, _ = single("nothing", {})
     expect(status == 404 and answer["errorCode"] == "FLAG_NOT_FOUND" and answer["key"] == "nothing", f"{status} {answer}")
