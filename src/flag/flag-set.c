@@ -189,10 +189,25 @@ static void copy_variants(struct arena *a, const struct flag_def *d, struct flag
 	struct jw              w;
 
 	for (size_t i = 0; v && i < d->n_variants; i++) {
+		str    name = d->variants[i].name, text;
+		size_t name_at, name_len, value_at;
+
 		json.len = 0;
+		buf_addz(&json, "\"variant\":\"");
+		name_at = json.len;
+		buf_add_json(&json, name);
+		name_len = json.len - name_at;
+		buf_addz(&json, "\",\"value\":");
+		value_at = json.len;
 		jw_init(&w, &json);
 		jw_node(&w, d->variants[i].value);
-		v[i] = (struct flag_variant){ arena_str(a, d->variants[i].name), arena_str(a, buf_str(&json)), is_whole(d->variants[i].value) };
+		text = arena_str(a, buf_str(&json));
+		v[i] = (struct flag_variant){
+			.name = name_len == name.len ? str_sub(text, name_at, name_len) : arena_str(a, name), /* a part of the text where nothing had to be escaped */
+			.json = str_sub(text, value_at, text.len),
+			.answer = text,
+			.whole = is_whole(d->variants[i].value),
+		};
 	}
 	f->variants = v;
 	f->n_variants = v ? d->n_variants : 0;
@@ -225,6 +240,18 @@ static void compile_def(struct flag_shard *s, const struct flag_def *d, struct f
 	compile_rule(s, d->targeting, f);
 }
 
+/* f's key as a JSON text; the key itself is a part of it where nothing had to be escaped. */
+static void set_key(struct arena *a, str key, struct flag *f)
+{
+	struct buf CLEANUP_BUF json = BUF_INIT(6 * LIMIT_FLAG_KEY_BYTES + 2);
+
+	buf_addc(&json, '"');
+	buf_add_json(&json, key);
+	buf_addc(&json, '"');
+	f->key_json = arena_str(a, buf_str(&json));
+	f->key = f->key_json.len == key.len + 2 ? str_sub(f->key_json, 1, key.len) : arena_str(a, key);
+}
+
 /* A definition that is none makes a broken flag, not a failure: it was checked when it was written, and others must go on. */
 static void compile_flag(struct flag_shard *s, str key, uint64_t hash, str text, struct arena *scratch, struct flag *f)
 {
@@ -233,7 +260,8 @@ static void compile_flag(struct flag_shard *s, str key, uint64_t hash, str text,
 	struct flag_def  d;
 	struct err       err = { 0 };
 
-	*f = (struct flag){ .key = arena_str(&s->arena, key), .hash = hash, .text = arena_str(&s->arena, text), .default_variant = -1 };
+	*f = (struct flag){ .hash = hash, .text = arena_str(&s->arena, text), .default_variant = -1 };
+	set_key(&s->arena, key, f);
 	if (doc_parse_json(scratch, "flag", f->text, &n, &err)) {
 		f->broken = arena_dupz(&s->arena, err.msg);
 		return;
@@ -465,6 +493,8 @@ int flag_set_build(const struct flag_set *before, const struct flag_set_head *he
 	if (!rc) {
 		k = gather(share ? NULL : before, texts, n, v);
 		rc = sort_into_bins(v, k, s->n_shards, &b, reterr);
+		free(v); /* at once: of a million flags these are 48 MB */
+		v = NULL;
 	}
 	if (!rc)
 		rc = fill(s, share ? before : NULL, &b, reterr);

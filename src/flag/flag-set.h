@@ -12,6 +12,7 @@
 struct flag_variant {
 	str  name;
 	str  json; /* the value, without white space */
+	str  answer; /* "variant":NAME,"value":VALUE as answers say it */
 	bool whole; /* a number without a fraction */
 };
 struct flag_prerequisite {
@@ -21,6 +22,7 @@ struct flag_prerequisite {
 };
 struct flag {
 	str                             key;
+	str                             key_json; /* as a JSON text */
 	uint64_t                        hash;
 	str                             text;  /* its definition, as it was given */
 	bool                            enabled;

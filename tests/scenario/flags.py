@@ -89,6 +89,12 @@ def ofrep():
     expect((status, answer) == (200, {"key": "banner", "reason": "TARGETING_MATCH", "variant": "blue", "value": "#00f", "metadata": {"ticket": "SHOP-1"}}), f"{answer}")
     expect(single("banner", {"email": "x@example.com"})[1]["reason"] == "DEFAULT", "no match: the default")
     expect(single("new-cart", {})[1] == {"key": "new-cart", "reason": "DISABLED"}, "switched off: the caller's default")
+    key, odd = 'say "hi"', 'say "hi"\\n'
+    change({key: {"state": "ENABLED", "variants": {odd: odd}, "defaultVariant": odd}})
+    told = {"key": key, "reason": "STATIC", "variant": odd, "value": odd}
+    alone, together = single("say%20%22hi%22", {})[1], bulk({})[1]
+    expect(alone == told and told in together["flags"], f"texts that JSON must escape: {alone} {together}")
+    change({key: None})
     status, answer, _ = single("nothing", {})
     expect(status == 404 and answer["errorCode"] == "FLAG_NOT_FOUND" and answer["key"] == "nothing", f"{status} {answer}")
     for raw, code in ((b"{", "PARSE_ERROR"), (b"[]", "INVALID_CONTEXT"), (b'{"context":3}', "INVALID_CONTEXT"), (b'{"context":{"a":"\xff"}}', "PARSE_ERROR"),
@@ -104,7 +110,7 @@ def ofrep():
     expect(bulk({"targetingKey": "u2", "email": "x@example.org"}, If_None_Match=etag)[0] == 200, "another context is not")
     expect(bulk({"email": "x@example.org", "targetingKey": "u1"}, If_None_Match=etag, path="/ofrep/v1/evaluate/flags?flagConfigEtag=shop%2Fproduction%3A99")[0] == 200,
            "who heard of another configuration gets an answer")
-    expect(bulk({"email": "x@example.org", "targetingKey": "u1"}, If_None_Match=etag, path="/ofrep/v1/evaluate/flags?flagConfigEtag=shop%2Fproduction%3A4")[0] == 304,
+    expect(bulk({"email": "x@example.org", "targetingKey": "u1"}, If_None_Match=etag, path="/ofrep/v1/evaluate/flags?flagConfigEtag=shop%2Fproduction%3A6")[0] == 304,
            "who heard of the present one may be told that nothing changed")
     change({"new-cart": {"state": "ENABLED", "variants": ON_OFF, "defaultVariant": "on"}})
     expect(bulk({"targetingKey": "u1", "email": "x@example.org"}, If_None_Match=etag)[0] == 200, "nor is another revision")
