@@ -161,6 +161,47 @@ static void test_limits(void **state)
 			   WEIR_ELIMIT);
 }
 
+/* A huge literal and a huge name are texts like others; the arena and the output say where it ends. */
+static void test_huge(void **state)
+{
+	struct fixture *f = *state;
+	struct buf text CLEANUP_BUF = BUF_INIT(8 << 20);
+
+	for (int i = 0; i < 100000; i++)
+		buf_addz(&text, "0123456789");
+	check(f, buf_z(&text), "{}", buf_z(&text)); /* 1,000,000 bytes, just below the output's max */
+	buf_addz(&text, "{{a}}");
+	for (int i = 0; i < 100000; i++)
+		buf_addz(&text, "0123456789");
+	check_error(f, buf_z(&text), "{\"a\":1}", WEIR_ELIMIT, "rendered text");
+	buf_clear(&text);
+	buf_addz(&text, "{{");
+	for (int i = 0; i < 100000; i++)
+		buf_addz(&text, "name.");
+	buf_addz(&text, "x}}");
+	check(f, buf_z(&text), "{}", "");
+}
+
+/* The same template and data give the same bytes, also when the template was parsed again and others were rendered between. */
+static void test_deterministic(void **state)
+{
+	static const char *const parts[] = { "{{a}}", "{{{b}}}", "{{#l}}[{{.}}]{{/l}}", "{{^n}}none{{/n}}", "{{#o}}{{x}}{{y}}{{/o}}", "text\n", "  {{>p}}\n", "{{!c}}", "{{&b}}" };
+	static const char json[] = "{\"a\":\"<&>\",\"b\":\"\\\"'\",\"l\":[1,2.5,\"x\"],\"n\":[],\"o\":{\"x\":true,\"y\":null}}";
+	struct fixture *f = *state;
+	unsigned seed = 7;
+
+	for (int round = 0; round < 300; round++) {
+		struct buf text CLEANUP_BUF = BUF_INIT(4096), first CLEANUP_BUF = BUF_INIT(1 << 16);
+
+		for (int i = 0; i < 6; i++)
+			buf_addz(&text, parts[(seed = seed * 1103515245u + 12345u) / 65536u % ARRAY_SIZE(parts)]);
+		assert_ok(render(f, buf_z(&text), json), &f->err);
+		buf_add_str(&first, buf_str(&f->out));
+		assert_ok(render(f, "{{#l}}{{a}}{{/l}}", json), &f->err);
+		check(f, buf_z(&text), json, buf_z(&first));
+	}
+}
+
 static void test_indentation(void **state)
 {
 	struct fixture *f = *state;
@@ -216,6 +257,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_escape, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_huge, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deterministic, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_indentation, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_inheritance, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lambda, setup, teardown),
