@@ -259,6 +259,8 @@ static int clause(struct range_parser *p)
 		return range_fail(p, at, "< and > are not understood: write <<, <=, >= or >>");
 	if (!token.len)
 		return range_fail(p, at, "a version is missing: write one%s", op == OP_BARE ? ", as in >= 1.2" : " behind the operator");
+	if (strchr("~^!", token.ptr[0])) /* printed without the blank before it, it would be another operator */
+		return range_fail(p, at, "a version begins with no %c: write one operator and a version", token.ptr[0]);
 	if (op == OP_BARE && !is_one_of(p->system, BARE_VERSION))
 		return range_fail(p, start, "a version without an operator: write one before it, as in >= %.*s", (int)(token.len > 40 ? 40 : token.len),
 						  token.ptr);

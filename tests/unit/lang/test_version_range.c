@@ -175,6 +175,7 @@ static void test_errors(void **state)
 		{ S(NPM), "^1.2 latest", "npm range, column 6: not a version" },
 		{ S(NPM), "1 | 2", "npm range, column 3: '|' is not understood here: write ||" },
 		{ S(NPM), ">=", "npm range, column 3: a version is missing" },
+		{ S(ALPINE), "= ~1.2", "column 3: a version begins with no ~" },
 		{ S(NPM), "1.2.3 - ", "column 7: not a version" },
 		{ S(CARGO), "1.2,", "Cargo range, column 5: a version is missing" },
 		{ S(CARGO), "1 2", "column 3: not understood: write ','" },
