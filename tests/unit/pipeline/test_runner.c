@@ -288,7 +288,7 @@ static bool seen(bool (*what)(void))
 {
 	bool ok = false;
 
-	for (int i = 0; i < 3000 && !ok; i++) {
+	for (int i = 0; i < 9000 && !ok; i++) {
 		pthread_mutex_lock(&srv.lock);
 		ok = what();
 		pthread_mutex_unlock(&srv.lock);
