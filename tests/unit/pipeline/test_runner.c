@@ -284,6 +284,7 @@ static void runner_down(pid_t pid, int sig)
 	assert_ok(proc_wait_timeout(pid, 30000, &status, &err), &err);
 }
 
+/* Longer than the longest wait between two tries of a runner. */
 static bool seen(bool (*what)(void))
 {
 	bool ok = false;
