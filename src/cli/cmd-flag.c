@@ -103,13 +103,24 @@ static int run_create(struct cli *c, struct err *reterr)
 
 /* --- definitions --- */
 
+static void print_about(struct cli *c, const struct doc_node *weir)
+{
+	static const char *const keys[] = { "owner", "purpose", "expires" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (doc_get_str(weir, keys[i]).len)
+			cli_printf(c, "  %s %.*s", keys[i], STR_ARG(doc_get_str(weir, keys[i])));
+}
+
 static void print_flag(struct cli *c, str key, const struct doc_node *f)
 {
 	bool on = str_eqz(doc_get_str(f, "state"), "ENABLED");
 	str  otherwise = doc_get_str(f, "defaultVariant");
 
-	cli_printf(c, "%s%-36.*s%s %s%-4s%s %s%.*s\n", cli_color(c, "bold"), STR_ARG(key), cli_color(c, ""), cli_color(c, on ? "green" : "red"), on ? "on" : "off",
+	cli_printf(c, "%s%-36.*s%s %s%-4s%s %s%.*s", cli_color(c, "bold"), STR_ARG(key), cli_color(c, ""), cli_color(c, on ? "green" : "red"), on ? "on" : "off",
 	           cli_color(c, ""), doc_len(doc_get(f, "targeting")) ? "by rule, else " : "", STR_ARG(otherwise.len ? otherwise : STR("the caller's default")));
+	print_about(c, doc_get(f, "weir"));
+	cli_printf(c, "\n");
 }
 
 static int run_list(struct cli *c, struct err *reterr)
