@@ -268,7 +268,7 @@ static size_t UNUSED fx_events(enum event_type type)
 
 /* --- load --- */
 
-enum { LOAD_THREADS = 8 };
+enum { LOAD_THREADS = 8, LOAD_TOLD = 20 /* failed requests that are printed */ };
 struct load {
 	const char *host;
 	uint16_t    port;
@@ -288,6 +288,12 @@ static void *load_main(void *arg)
 		int  status = helper_get(l->port, l->host, "/", answer, sizeof(answer));
 
 		pthread_mutex_lock(&l->lock);
+		if ((status == 0 || status >= 500) && l->failed + l->none < LOAD_TOLD) {
+			char at[CLOCK_RFC3339_SIZE];
+
+			clock_rfc3339(clock_wall_now(), at);
+			print_message("%s load: a request failed, status %d: %.300s\n", at, status, answer);
+		}
 		if (status == 0)
 			l->none++;
 		else if (status >= 500)

@@ -46,7 +46,7 @@ static const char *yaml(const char *env, const char *limits)
 /* Text of the log of the release's instance. */
 static bool log_has(const char *id, const char *what)
 {
-	struct buf CLEANUP_BUF out = BUF_INIT(1 << 20);
+	struct buf CLEANUP_BUF out = BUF_INIT(16 << 20);
 	char                   dir[200];
 	const char            *argv[] = { "sh", "-c", "cat \"$0\"/shop.production.*/*", dir, NULL };
 	struct proc_run        run = { .argv = argv, .out = &out, .timeout_ms = 20000 };
@@ -88,9 +88,11 @@ static void test_within_its_limits_it_goes_on(void **s UNUSED)
 	struct load load;
 	char        id[ID_SIZE];
 
-	assert_int_equal(fx_release(yaml("VERSION: modest", "memory: 64MiB, processes: 3000"), "production", id), 201);
+	/* app.py has a thread for every connection, and HAProxy makes one for every request of these clients: at hundreds per second on a busy machine
+	 * its threads wait for each other by the thousand and are no longer modest. */
+	assert_int_equal(fx_release(yaml("VERSION: modest", "memory: 256MiB, processes: 3000"), "production", id), 201);
 	WAIT_FOR(fx_state_is(id, "canary"));
-	load_start(&load, "shop.localhost", 5000, release_http_port(fx.room));
+	load_start(&load, "shop.localhost", 20000, release_http_port(fx.room));
 	WAIT_FOR(fx_over(id));
 	load_stop(&load);
 	assert_true(fx_state_is(id, "finished"));
