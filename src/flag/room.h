@@ -21,6 +21,7 @@ struct flag_room {
 	struct sse_hub     *hub;      /* NULL before flag_start() */
 	struct db_listener *listener;
 	unsigned char       ticket_key[crypto_auth_hmacsha256_KEYBYTES];
+	_Atomic uint64_t    chance;   /* see flag_chance() */
 	pthread_mutex_t     writer;   /* held while sets are built and swapped in */
 	pthread_t           follower; /* takes over what other servers changed */
 	bool                follower_started;
@@ -37,7 +38,7 @@ struct stored_set { /* in the arena of who asked */
 	str              id, project, name, environment;
 	enum flag_source source;
 	int64_t          revision;
-	str              evaluators, metadata; /* JSON; empty: none */
+	str              evaluators, metadata, segments; /* JSON; empty: none */
 	int64_t          changed_at;
 };
 MUST_CHECK int flag_store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr); /* -WEIR_EEXIST */
@@ -59,6 +60,8 @@ struct flag_change {
 	size_t                  n;
 	bool                    with_head; /* evaluators and metadata are set, too */
 	str                     evaluators, metadata;
+	bool                    with_segments; /* segments are set, too */
+	str                     segments;
 	str                     by, address, comment;
 	usec_t                  now;
 };
@@ -81,6 +84,8 @@ MUST_CHECK int flag_reload(struct flag_room *r, str id, struct err *reterr);
 /* Checks a change against the present set, stores it, swaps it in. Refused ones leave everything as it was. */
 MUST_CHECK int flag_apply(struct flag_room *r, const struct flag_change *c, int64_t *ret_revision, struct err *reterr);
 
+/* A number for flag_context.random: another one at each call. Any thread, no lock. */
+uint64_t flag_chance(struct flag_room *r);
 /* Lets its holder hear that a set changed (a browser's event source can send no token); the same after a restart. */
 void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE]);
 

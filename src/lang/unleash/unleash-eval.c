@@ -162,6 +162,7 @@ static bool strategy_holds(struct evaluation *e, size_t i)
 	if (!ok && !step.why)
 		step.why = "one of its constraints does not hold";
 	step.holds = ok && kind_holds(e, s, &step) && !e->failed;
+	e->missed = e->missed || (ok && !step.holds && step.bucket);
 	trace(e, &step);
 	return step.holds;
 }
@@ -281,8 +282,10 @@ static void decide(struct evaluation *e, struct unleash_result *ret)
 			ret->split = is_rollout(s->kind) && s->percent < 100;
 		}
 	ret->enabled = ret->why == UNLEASH_STRATEGY || ret->why == UNLEASH_NO_STRATEGIES;
-	if (!ret->enabled)
+	if (!ret->enabled) {
+		ret->split = e->missed;
 		return;
+	}
 	if (s && s->variants.n)
 		choose_variant(e, &s->variants, s->group.len ? s->group : f->name, ret);
 	else

@@ -160,6 +160,7 @@ struct evaluation {
 	int                           strategy; /* that is looked at */
 	bool                          failed;   /* a limit was met */
 	bool                          by_chance;
+	bool                          missed;   /* a rollout left the context out */
 };
 bool constraint_holds(struct evaluation *e, const struct constraint *c);
 bool evaluation_charge(struct evaluation *e, uint64_t steps);
