@@ -365,6 +365,9 @@ int flag_start(struct flag_room *r, struct http_server *http, struct err *reterr
 	int rc = sse_hub_new(http, ofrep_pull, r, LIMIT_FLAG_STREAMS, &r->hub, reterr);
 
 	if (!rc)
+		rc = http_server_errors(http, "/ofrep/", ofrep_error, reterr);
+
+	if (!rc)
 		rc = db_listen(r->cfg.db, FLAG_CHANNEL, notified, r, &r->listener, reterr);
 	if (!rc && pthread_create(&r->follower, NULL, follow, r))
 		rc = err_set(reterr, WEIR_EINTERNAL, "flags: cannot start a thread");

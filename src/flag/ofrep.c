@@ -28,6 +28,21 @@ static int refuse(struct http_req *req, int status, str key, enum flag_error err
 	return 0;
 }
 
+/* What net itself refuses (malformed, without credentials, too often, too large), and what handlers of event streams return. */
+void ofrep_error(struct http_req *req, int status, const char *code UNUSED, str message)
+{
+	str       key = http_param(req, "key");
+	struct jw w;
+
+	http_json(req, &w);
+	jw_obj(&w);
+	if (key.ptr)
+		jw_kstr(&w, "key", key);
+	jw_kstrz(&w, "errorCode", flag_error_name(status == 413 ? FLAG_PARSE_ERROR : FLAG_GENERAL));
+	jw_kstr(&w, "errorDetails", message);
+	jw_end(&w);
+}
+
 /* --- which set --- */
 
 static bool may_see(const struct http_identity *who, const struct flag_entry *e)
@@ -420,7 +435,7 @@ static const struct http_route routes[] = {
 	{ .method = "POST", .path = "/ofrep/v1/evaluate/flags", .kind = HTTP_FAST, .scope = SCOPE_FLAGS, .body_max = BODY_MAX, .fn = post_bulk,
 	  .doc = "What all flags of a set say for a context (OFREP bulk evaluation).", .body_doc = context_schema, .answer_doc = bulk_schema, .query = bulk_query,
 	  .cors = true },
-	{ .method = "POST", .path = "/ofrep/v1/evaluate/flags/*key", .kind = HTTP_FAST, .scope = SCOPE_FLAGS, .body_max = BODY_MAX, .fn = post_single,
+	{ .method = "POST", .path = "/ofrep/v1/evaluate/flags/*key", .kind = HTTP_FAST, .scope = SCOPE_FLAGS, .body_max = BODY_MAX, .fn = post_single, .any_tail = true,
 	  .doc = "What one flag says for a context (OFREP single evaluation).", .body_doc = context_schema, .answer_doc = single_schema, .cors = true },
 	{ .method = "GET", .path = "/ofrep/v1/events/:project/:set", .kind = HTTP_SSE, .scope = SCOPE_NONE, .fn = get_events,
 	  .doc = "Event stream of a flag set: says when to evaluate again. Needs a ticket or a token.", .query = events_query, .cors = true },

@@ -85,6 +85,7 @@ MUST_CHECK int flag_apply(struct flag_room *r, const struct flag_change *c, int6
 void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE]);
 
 /* --- ofrep.c --- */
+void ofrep_error(struct http_req *req, int status, const char *code, str message);
 /* The position of an event stream is the revision of its set. */
 MUST_CHECK int ofrep_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room, struct err *reterr);
 
