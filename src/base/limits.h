@@ -92,6 +92,7 @@
 #define LIMIT_FLAG_CHAIN_STEPS   10000       /* looked at to find the longest such row: many flags that share theirs */
 #define LIMIT_FLAG_COMMENT_BYTES 1000        /* why flags were changed */
 #define LIMIT_FLAG_STREAMS       20000       /* clients that wait for news of flags */
+#define LIMIT_FLAG_TICKET_DAYS   7           /* how long the address of an event stream lets its holder in */
 #define LIMIT_FLAG_SCRATCH_BYTES (1 << 20)   /* values that one evaluation makes */
 #define LIMIT_FLAG_STEPS         100000      /* nodes of rules that one evaluation looks at, those of the flags that it needs counted in: some milliseconds */
 #define LIMIT_FLAG_LOOK_STEPS    20          /* what a look at a prerequisite counts */

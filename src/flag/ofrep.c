@@ -243,12 +243,16 @@ static void config_etag(const struct flag_entry *e, char *out, size_t size)
 	snprintf(out, size, "%s:%lld", e->id, (long long)flag_set_head(e->set)->revision);
 }
 
-static void etag_of(const struct flag_entry *e, const struct doc_node *context, str body, char out[SHA256_HEX + 2])
+/* Over the ticket, too: who is told that nothing changed keeps the address of the stream, which must not be over one day. */
+static void etag_of(const struct ask *q, const struct doc_node *context, str body, char out[SHA256_HEX + 2])
 {
+	const struct flag_entry *e = q->entry;
+	char                   ticket[FLAG_TICKET_SIZE];
 	struct buf CLEANUP_BUF text = BUF_INIT(4 * BODY_MAX);
 	char                   hex[SHA256_HEX];
 
-	buf_addf(&text, "%s %lld ", e->id, (long long)flag_set_head(e->set)->revision);
+	flag_ticket(q->room, str_z(e->id), ticket);
+	buf_addf(&text, "%s %lld %s ", e->id, (long long)flag_set_head(e->set)->revision, ticket);
 	if (body.ptr)
 		buf_add_str(&text, body);
 	else if (context)
@@ -296,7 +300,8 @@ static void write_streams(struct jw *w, struct ask *q)
 	jw_key(w, "endpoint");
 	jw_obj(w);
 	jw_key(w, "requestUri");
-	jw_fmt(w, "/ofrep/v1/events/%s?ticket=%s", q->entry->id, ticket);
+	/* With the revision, so that a change between this answer and the stream's begin is told at once. */
+	jw_fmt(w, "/ofrep/v1/events/%s?last_event_id=%lld&ticket=%s", q->entry->id, (long long)flag_set_head(q->entry->set)->revision, ticket);
 	jw_end(w);
 	jw_kint(w, "inactivityDelaySec", INACTIVITY_S);
 	jw_end(w);
@@ -334,11 +339,11 @@ static void bulk(struct ask *q)
 	bool by_answer = q->entry && flag_set_timed(q->entry->set), unchanged = q->entry && may_be_unchanged(q);
 
 	if (q->entry && !by_answer)
-		etag_of(q->entry, q->context_node, STR_NULL, etag);
+		etag_of(q, q->context_node, STR_NULL, etag);
 	if (!*etag || !unchanged || !etag_matches(q->req, etag)) {
 		answer_bulk(q);
 		if (by_answer)
-			etag_of(q->entry, NULL, buf_str(http_out(q->req)), etag);
+			etag_of(q, NULL, buf_str(http_out(q->req)), etag);
 	}
 	if (!*etag)
 		return;
@@ -368,20 +373,19 @@ static int get_events(struct http_req *req, void *ctx, struct err *reterr)
 {
 	struct flag_room        *r = ctx;
 	str                      project = http_param(req, "project"), name = http_param(req, "set"), ticket = http_query(req, "ticket");
-	char                     id[FLAG_ID_SIZE], good[FLAG_TICKET_SIZE];
+	char                     id[FLAG_ID_SIZE];
 	const struct flag_entry *e;
 	bool                     may;
 
 	snprintf(id, sizeof(id), "%.*s/%.*s", STR_ARG(project), STR_ARG(name));
-	flag_ticket(r, str_z(id), good);
-	may = ticket.len == FLAG_TICKET_SIZE - 1 && mem_equal_const_time(ticket.ptr, good, ticket.len);
+	may = flag_ticket_ok(r, str_z(id), ticket);
 	if (!may && !(http_may(req, SCOPE_FLAGS) && (!http_who(req)->project[0] || str_eqz(project, http_who(req)->project))))
 		return err_set(reterr, WEIR_EAUTH, "the stream of a flag set needs its ticket (eventStreams of a bulk evaluation) or a token");
 	e = flag_table_find(flag_read_begin(r->tables), str_z(id));
 	flag_read_end(r->tables);
 	if (!e)
 		return err_set(reterr, WEIR_ENOENT, "there is no flag set '%s'", id);
-	return sse_attach(req, r->hub, (str[]){ str_z(id) }, 1, reterr);
+	return sse_attach(req, r->hub, (str[]){ str_z(id), may ? ticket : STR("") }, 2, reterr);
 }
 
 int ofrep_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room, struct err *reterr UNUSED)
@@ -404,6 +408,8 @@ int ofrep_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room,
 		jw_kint(&w, "lastModified", e->changed_at / USEC_PER_SEC);
 		jw_end(&w);
 		sse_message(out, revision, "message", buf_str(&data));
+		/* Who came in by a ticket that is over by now gets a new one with what it fetches. */
+		*ret_end = c->params[1].len && !flag_ticket_ok(r, c->params[0], c->params[1]);
 	}
 	c->position = revision;
 	flag_read_end(r->tables);

@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 
 #define FLAG_CHANNEL "flag"
-enum { FLAG_TICKET_SIZE = 33, FLAG_ID_SIZE = 2 * (LIMIT_NAME_BYTES + 1), ACTOR_MAX = LIMIT_ACTOR_BYTES + 1 };
+enum { FLAG_TICKET_SIZE = 38, /* day and digest */ FLAG_ID_SIZE = 2 * (LIMIT_NAME_BYTES + 1), ACTOR_MAX = LIMIT_ACTOR_BYTES + 1 };
 
 struct flag_room {
 	struct flag_config  cfg;
@@ -81,8 +81,10 @@ MUST_CHECK int flag_reload(struct flag_room *r, str id, struct err *reterr);
 /* Checks a change against the present set, stores it, swaps it in. Refused ones leave everything as it was. */
 MUST_CHECK int flag_apply(struct flag_room *r, const struct flag_change *c, int64_t *ret_revision, struct err *reterr);
 
-/* Lets its holder hear that a set changed (a browser's event source can send no token); the same after a restart. */
+/* Lets its holder hear that a set changed (a browser's event source can send no token). The same all day and after a restart; good for
+ * LIMIT_FLAG_TICKET_DAYS, so that a new one has been handed out long before. */
 void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE]);
+bool flag_ticket_ok(const struct flag_room *r, str id, str ticket);
 
 /* --- ofrep.c --- */
 void ofrep_error(struct http_req *req, int status, const char *code, str message);
