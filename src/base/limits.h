@@ -87,6 +87,7 @@
 #define LIMIT_FLAG_BYTES         (256 << 10) /* one flag's definition: segments with some 10,000 ids fit in */
 #define LIMIT_FLAG_HEAD_BYTES    (4 << 20)   /* evaluators and metadata of one set */
 #define LIMIT_FLAGS              2000000     /* flags of one set */
+#define LIMIT_FLAG_SETS          100         /* of one project: some for each environment; each is in memory, and clients are shown into one of them */
 #define LIMIT_FLAG_PREREQUISITES 20          /* direct ones of one flag */
 #define LIMIT_FLAG_CHAIN         16          /* flags in a row that need each other: evaluation recurses */
 #define LIMIT_FLAG_CHAIN_STEPS   10000       /* looked at to find the longest such row: many flags that share theirs */

@@ -48,8 +48,15 @@ static void read_set(struct db_rows *rows, struct arena *a, struct stored_set *r
 
 int flag_store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr)
 {
-	return db_exec(tx, reterr, "INSERT INTO flag_set (" SET_COLUMNS ") VALUES ($1, $2, $3, $4, $5, 0, '', '', $6)", "sssszi", s->id, s->project, s->name,
-				   s->environment, source_name(s->source), s->changed_at);
+	int64_t n;
+	int     rc = db_exec(tx, reterr, "INSERT INTO flag_set (" SET_COLUMNS ") VALUES ($1, $2, $3, $4, $5, 0, '', '', $6)", "sssszi", s->id, s->project, s->name,
+						 s->environment, source_name(s->source), s->changed_at);
+
+	if (!rc)
+		rc = db_get_int(tx, reterr, &n, NULL, "SELECT COUNT(*) FROM flag_set WHERE project = $1", "s", s->project);
+	if (!rc && n > LIMIT_FLAG_SETS)
+		return err_set(reterr, WEIR_ELIMIT, "project '%.*s' has %d flag sets, which is the limit", STR_ARG(str_sub(s->project, 0, LIMIT_NAME_BYTES)), LIMIT_FLAG_SETS);
+	return rc;
 }
 
 int flag_store_find(struct db_tx *tx, struct arena *a, str id, struct stored_set *ret, struct err *reterr)

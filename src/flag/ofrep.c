@@ -83,23 +83,38 @@ static const struct flag_entry *choose_by_id(const struct flag_table *t, const s
 	return e && may_see(who, e) ? e : NULL;
 }
 
+/* The entries among which the request chooses: those of the token's project, or those that the selector names. */
+static struct flag_entry *const *candidates(const struct flag_table *t, const struct http_identity *who, str selector, size_t *ret_n)
+{
+	str left, right;
+
+	if (who->project[0])
+		return flag_table_of_project(t, who->project, ret_n);
+	if (!selector.len) {
+		*ret_n = t->n < 2 ? t->n : 2; /* two are enough to say that there are several */
+		return t->entries;
+	}
+	if (!str_cut(selector, '=', &left, &right))
+		return flag_table_of_name(t, selector, ret_n);
+	return str_eqz(left, "flagSetId") ? flag_table_of_set_id(t, right, ret_n) : flag_table_of_name(t, right, ret_n);
+}
+
 /* The one set that the request means; NULL when there is none. *ret_several: there are more, and nothing says which. */
 static const struct flag_entry *choose(const struct flag_table *t, const struct http_identity *who, str selector, bool *ret_several)
 {
-	const struct flag_entry *found = choose_by_id(t, who, selector);
+	const struct flag_entry  *found = choose_by_id(t, who, selector);
+	struct flag_entry *const *v;
+	size_t                    n;
 
 	*ret_several = false;
 	if (found)
 		return found;
-	for (size_t i = 0; i < t->n; i++) {
-		const struct flag_entry *e = t->entries[i];
-
-		if (!may_see(who, e) || (selector.len && !selects(selector, e)))
+	v = candidates(t, who, selector, &n);
+	for (size_t i = 0; i < n && !*ret_several; i++) {
+		if (selector.len && !selects(selector, v[i]))
 			continue;
-		if (found)
-			*ret_several = true;
-		else
-			found = e;
+		*ret_several = found != NULL;
+		found = found ? found : v[i];
 	}
 	return found;
 }

@@ -40,7 +40,7 @@ struct stored_set { /* in the arena of who asked */
 	str              evaluators, metadata; /* JSON; empty: none */
 	int64_t          changed_at;
 };
-MUST_CHECK int flag_store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr); /* -WEIR_EEXIST */
+MUST_CHECK int flag_store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr); /* -WEIR_EEXIST, -WEIR_ELIMIT */
 MUST_CHECK int flag_store_find(struct db_tx *tx, struct arena *a, str id, struct stored_set *ret, struct err *reterr); /* -WEIR_ENOENT */
 MUST_CHECK int flag_store_list(struct db_tx *tx, struct arena *a, struct stored_set **ret, size_t *ret_n, struct err *reterr);
 /* Texts of a set that changed after revision `after` (removed ones with an empty text); after 0: all that there are. */

@@ -59,6 +59,18 @@ def forms():
     is_ofrep(call("POST", "/ofrep/v1/evaluate/flags?x=1", {"context": {}}, "app"), 400, "unknown query name")
 
 
+def sets_of_a_project():
+    weir("project", "create", "many")
+    many = "/api/v1/projects/many/flag-sets/s"
+    for i in range(100):
+        expect(call("PUT", f"{many}{i}", {})[0] == 201, f"set {i}")
+    status, answer, _ = call("PUT", f"{many}100", {})
+    expect(status == 413 and "100 flag sets" in answer["error"]["message"], f"one more: {status} {answer}")
+    expect(call("PUT", f"{many}7", {})[0] == 409, "one that is there is there")
+    weir("project", "create", "few")
+    expect(call("PUT", "/api/v1/projects/few/flag-sets/s", {})[0] == 201, "another project's are counted apart")
+
+
 def too_often():
     """The limit is a token's own; it is told in each protocol's form, with the time to wait."""
     SERVER.stop()
@@ -90,6 +102,7 @@ def main():
             TOKENS[name] = call("POST", "/api/v1/tokens", {"name": name, "scope": "flags", "project": "shop"})[1]["token"]
         odd_keys()
         forms()
+        sets_of_a_project()
         too_often()
         print("flags-limits: all as it should be")
     finally:
