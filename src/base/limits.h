@@ -46,6 +46,8 @@
 #define LIMIT_DB_READERS         8           /* read connections of one handle */
 #define LIMIT_DB_WRITERS         8           /* write connections of one PostgreSQL handle */
 #define LIMIT_DB_CACHED          200         /* prepared statements kept per connection */
+#define LIMIT_DB_LIST_ROWS       2000        /* rows of one @rows@: more are hardly faster */
+#define LIMIT_DB_LIST_BYTES      (1 << 20)   /* texts of one @rows@ before another statement begins; one row may be larger */
 #define LIMIT_JOBQ_ITEM_BYTES    (4 << 20)   /* one job of a queue with its payload */
 #define LIMIT_TREE_DEPTH         200         /* folders in folders of a git tree: readers recurse */
 #define LIMIT_PATH_BYTES         4096        /* path of a file inside a repository, as PATH_MAX */
