@@ -267,6 +267,18 @@ static void test_chance(void **state)
 	assert_true(n > 500 && n < 700);
 }
 
+/* A variant that takes all the weight is chosen without chance. */
+static void test_no_chance(void **state)
+{
+	struct fixture               *f = *state;
+	const struct unleash_feature *u = compile(f, "{\"strategies\":[],\"variants\":[{\"name\":\"none\",\"weight\":0},{\"name\":\"a\",\"weight\":5,\"stickiness\":\"random\"}]}", NULL);
+
+	assert_false(unleash_varies(u));
+	assert_true(is_on(f, u, "{}"));
+	assert_str(f->r.variant->name, "a");
+	assert_false(f->r.by_chance);
+}
+
 static void test_overrides(void **state)
 {
 	struct fixture               *f = *state;
@@ -367,6 +379,7 @@ static void test_limits(void **state)
 	struct buf                    text = BUF_INIT(8 << 20);
 	const struct unleash_feature *u;
 	struct unleash_feature       *ret;
+	uint64_t                      left;
 
 	buf_addz(&text, "{\"strategies\":[{\"name\":\"default\",\"constraints\":[{\"contextName\":\"x\",\"operator\":\"STR_CONTAINS\",\"inverted\":true,\"values\":[\"q\"");
 	for (int i = 0; i < 1000; i++)
@@ -376,6 +389,11 @@ static void test_limits(void **state)
 	set_context(f, "{\"x\":\"abc\"}");
 	assert_ok(unleash_evaluate(u, &f->env, &f->r, &f->err), &f->err);
 	assert_true(f->r.enabled);
+	left = 1500;
+	f->env.steps_left = &left; /* shared by two evaluations */
+	assert_ok(unleash_evaluate(u, &f->env, &f->r, &f->err), &f->err);
+	assert_err(unleash_evaluate(u, &f->env, &f->r, &f->err), WEIR_ELIMIT);
+	f->env.steps_left = NULL;
 	f->env.steps_max = 500;
 	assert_err(unleash_evaluate(u, &f->env, &f->r, &f->err), WEIR_ELIMIT);
 	assert_false(f->r.enabled); /* what was cut short is not turned round by "inverted" */
@@ -430,7 +448,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_chance, setup, teardown),        cmocka_unit_test_setup_teardown(test_overrides, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_parents, setup, teardown),       cmocka_unit_test_setup_teardown(test_context, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_feature, setup, teardown),       cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_scratch, setup, teardown),       cmocka_unit_test_setup_teardown(test_trace, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_scratch, setup, teardown),       cmocka_unit_test_setup_teardown(test_no_chance, setup, teardown),
+		      cmocka_unit_test_setup_teardown(test_trace, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
