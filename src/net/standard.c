@@ -16,7 +16,11 @@ static int readyz(struct http_req *r, void *ctx, struct err *reterr)
 
 	if (ops->ready && ops->ready(ops->ctx, &why))
 		return err_set(reterr, WEIR_EUNAVAIL, "not ready: %s", why.msg);
-	return healthz(r, ctx, reterr);
+	if (!ops->state)
+		return healthz(r, ctx, reterr);
+	http_type(r, "text/plain; charset=utf-8");
+	ops->state(ops->ctx, http_out(r));
+	return 0;
 }
 
 static int metrics(struct http_req *r, void *ctx, struct err *reterr UNUSED)
