@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "flag/flag-copy.h"
 #include "flag/room.h"
 
 #include <errno.h>
@@ -38,7 +39,7 @@ static int load_tx(struct db_tx *tx, void *arg, struct err *reterr)
 }
 
 /* The caller holds `writer`, so the entry stays. */
-static struct flag_set *present_set(struct flag_room *r, str id)
+struct flag_set *flag_present_set(struct flag_room *r, str id)
 {
 	const struct flag_entry *e = flag_table_find(flag_read_begin(r->tables), id);
 	struct flag_set         *s = e ? flag_set_ref(e->set) : NULL;
@@ -47,7 +48,7 @@ static struct flag_set *present_set(struct flag_room *r, str id)
 	return s;
 }
 
-static int swap_in(struct flag_room *r, const struct stored_set *s, struct flag_set *set, struct err *reterr)
+int flag_swap_in(struct flag_room *r, const struct stored_set *s, struct flag_set *set, struct err *reterr)
 {
 	char              id[FLAG_ID_SIZE], project[LIMIT_NAME_BYTES + 1], name[LIMIT_NAME_BYTES + 1], environment[LIMIT_NAME_BYTES + 1];
 	struct flag_entry like = { .id = id, .project = project, .name = name, .environment = environment, .source = s->source, .changed_at = s->changed_at };
@@ -64,7 +65,7 @@ static int swap_in(struct flag_room *r, const struct stored_set *s, struct flag_
 
 static int reload_locked(struct flag_room *r, str id, struct err *reterr)
 {
-	struct flag_set *before = present_set(r, id), *set = NULL;
+	struct flag_set *before = flag_present_set(r, id), *set = NULL;
 	struct load      l = { .id = id, .after = before ? flag_set_head(before)->revision : 0, .arena = ARENA_INIT(LOAD_ARENA_MAX) };
 	int              rc = db_read(r->cfg.db, load_tx, &l, reterr);
 
@@ -73,11 +74,19 @@ static int reload_locked(struct flag_room *r, str id, struct err *reterr)
 
 		rc = flag_set_build(before, &head, l.texts, l.n, &set, reterr);
 		if (!rc)
-			rc = swap_in(r, &l.set, set, reterr);
+			rc = flag_swap_in(r, &l.set, set, reterr);
 	}
 	arena_fini(&l.arena);
 	flag_set_unref(before);
 	return rc;
+}
+
+void flag_tell(struct flag_room *r)
+{
+	if (r->hub)
+		sse_kick(r->hub);
+	if (r->copy_hub)
+		sse_kick(r->copy_hub);
 }
 
 int flag_reload(struct flag_room *r, str id, struct err *reterr)
@@ -87,8 +96,8 @@ int flag_reload(struct flag_room *r, str id, struct err *reterr)
 	pthread_mutex_lock(&r->writer);
 	rc = reload_locked(r, id, reterr);
 	pthread_mutex_unlock(&r->writer);
-	if (!rc && r->hub)
-		sse_kick(r->hub);
+	if (!rc)
+		flag_tell(r);
 	return rc;
 }
 
@@ -205,7 +214,7 @@ static int apply_tx(struct db_tx *tx, void *arg, struct err *reterr)
 
 static int apply_locked(struct flag_room *r, struct flag_change *c, int64_t *ret_revision, struct err *reterr)
 {
-	struct flag_set *before = present_set(r, c->id), *next = NULL;
+	struct flag_set *before = flag_present_set(r, c->id), *next = NULL;
 	struct apply     a = { .r = r, .c = c };
 	int              rc;
 
@@ -244,8 +253,8 @@ int flag_apply(struct flag_room *r, const struct flag_change *change, int64_t *r
 	if (!rc)
 		rc = apply_locked(r, &c, ret_revision, reterr);
 	pthread_mutex_unlock(&r->writer);
-	if (!rc && r->hub)
-		sse_kick(r->hub);
+	if (!rc)
+		flag_tell(r);
 	return rc;
 }
 
@@ -329,15 +338,13 @@ static void *follow(void *arg)
 	return NULL;
 }
 
-int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err *reterr)
+static struct flag_room *room_new(const struct flag_config *cfg)
 {
 	struct flag_room  *r = calloc(1, sizeof(*r));
 	pthread_condattr_t attr;
-	int                rc;
 
-	*ret = NULL;
 	if (!r)
-		return err_set(reterr, WEIR_ENOMEM, "flags");
+		return NULL;
 	r->cfg = *cfg;
 	pthread_mutex_init(&r->writer, NULL);
 	pthread_mutex_init(&r->news_lock, NULL);
@@ -346,10 +353,27 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 	pthread_cond_init(&r->news, &attr);
 	pthread_condattr_destroy(&attr);
 	r->tables = flag_tables_new();
-	if (!r->tables)
-		rc = err_set(reterr, WEIR_ENOMEM, "flags");
-	else
-		rc = db_migrate(cfg->db, "flag", flag_migrations, flag_n_migrations, reterr);
+	return r->tables ? r : flag_close(r);
+}
+
+int flag_open_copies(const struct clock *clock, const unsigned char ticket_key[crypto_auth_hmacsha256_KEYBYTES], struct flag_room **ret, struct err *reterr)
+{
+	*ret = room_new(&(struct flag_config){ .clock = clock });
+	if (!*ret)
+		return err_set(reterr, WEIR_ENOMEM, "flags");
+	memcpy((*ret)->ticket_key, ticket_key, sizeof((*ret)->ticket_key));
+	return 0;
+}
+
+int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err *reterr)
+{
+	struct flag_room *r = room_new(cfg);
+	int               rc;
+
+	*ret = NULL;
+	if (!r)
+		return err_set(reterr, WEIR_ENOMEM, "flags");
+	rc = db_migrate(cfg->db, "flag", flag_migrations, flag_n_migrations, reterr);
 	if (!rc)
 		rc = db_write(cfg->db, ticket_key_tx, r, reterr);
 	if (!rc)
@@ -364,6 +388,9 @@ int flag_start(struct flag_room *r, struct http_server *http, struct err *reterr
 {
 	int rc = sse_hub_new(http, ofrep_pull, r, LIMIT_FLAG_STREAMS, &r->hub, reterr);
 
+	if (rc || !r->cfg.db)
+		return rc;
+	rc = sse_hub_new(http, flag_copy_pull, r, LIMIT_FLAG_EDGES, &r->copy_hub, reterr);
 	if (!rc)
 		rc = db_listen(r->cfg.db, FLAG_CHANNEL, notified, r, &r->listener, reterr);
 	if (!rc && pthread_create(&r->follower, NULL, follow, r))
@@ -385,6 +412,7 @@ struct flag_room *flag_close(struct flag_room *r)
 		pthread_join(r->follower, NULL);
 	}
 	r->hub = sse_hub_free(r->hub);
+	r->copy_hub = sse_hub_free(r->copy_hub);
 	flag_tables_free(r->tables);
 	pthread_cond_destroy(&r->news);
 	pthread_mutex_destroy(&r->news_lock);

@@ -15,10 +15,11 @@
 #define FLAG_CHANNEL "flag"
 enum { FLAG_TICKET_SIZE = 33, FLAG_ID_SIZE = 2 * (LIMIT_NAME_BYTES + 1), ACTOR_MAX = LIMIT_ACTOR_BYTES + 1 };
 
-struct flag_room {
+struct flag_room { /* of copies (flag-copy.h): cfg has no database; what evaluates looks at tables, hub, clock and ticket_key alone */
 	struct flag_config  cfg;
 	struct flag_tables *tables;
 	struct sse_hub     *hub;      /* NULL before flag_start() */
+	struct sse_hub     *copy_hub; /* edges that copy; NULL before flag_start(), and in a room of copies */
 	struct db_listener *listener;
 	unsigned char       ticket_key[crypto_auth_hmacsha256_KEYBYTES];
 	pthread_mutex_t     writer;   /* held while sets are built and swapped in */
@@ -81,11 +82,19 @@ MUST_CHECK int flag_reload(struct flag_room *r, str id, struct err *reterr);
 /* Checks a change against the present set, stores it, swaps it in. Refused ones leave everything as it was. */
 MUST_CHECK int flag_apply(struct flag_room *r, const struct flag_change *c, int64_t *ret_revision, struct err *reterr);
 
+/* For flag-copy.c: the present set with a reference of its own, or NULL; puts a set in place, taking it over. The caller holds `writer`. */
+struct flag_set *flag_present_set(struct flag_room *r, str id);
+MUST_CHECK int flag_swap_in(struct flag_room *r, const struct stored_set *s, struct flag_set *set, struct err *reterr);
+void flag_tell(struct flag_room *r); /* event streams look whether there is news for them */
+
 /* Lets its holder hear that a set changed (a browser's event source can send no token); the same after a restart. */
 void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE]);
 
 /* --- ofrep.c --- */
 /* The position of an event stream is the revision of its set. */
 MUST_CHECK int ofrep_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room, struct err *reterr);
+
+/* --- flag-copy-api.c --- */
+MUST_CHECK int flag_copy_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room, struct err *reterr);
 
 #endif
