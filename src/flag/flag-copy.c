@@ -128,8 +128,7 @@ int flag_copy_write(const struct flag_copy *head, const struct flag_set *set, in
 
 /* --- reading --- */
 
-/* Ids become file names and paths. */
-static bool name_ok(str s)
+bool flag_copy_name_ok(str s)
 {
 	for (size_t i = 0; i < s.len; i++)
 		if (!((s.ptr[i] >= 'a' && s.ptr[i] <= 'z') || (s.ptr[i] >= 'A' && s.ptr[i] <= 'Z') || (s.ptr[i] >= '0' && s.ptr[i] <= '9') ||
@@ -161,7 +160,7 @@ static int read_head(struct arena *a, const char *file, str line, struct flag_co
 		ret->changed_at = doc_want_int(&c, doc_need(&c, n, "changed_at"), "changed_at", 0, INT64_MAX);
 		*ret_n = doc_want_int(&c, doc_need(&c, n, "flags"), "flags", 0, LIMIT_FLAGS);
 		id = arena_printf(a, "%.*s/%.*s", STR_ARG(ret->project), STR_ARG(ret->name));
-		if (id && (!name_ok(ret->project) || !name_ok(ret->name) || !str_eqz(ret->id, id) || ret->environment.len > LIMIT_NAME_BYTES))
+		if (id && (!flag_copy_name_ok(ret->project) || !flag_copy_name_ok(ret->name) || !str_eqz(ret->id, id) || ret->environment.len > LIMIT_NAME_BYTES))
 			doc_error(&c, n, "the names of the set are none, or do not fit its id");
 	}
 	rc = doc_check_result(&c, reterr);

@@ -25,6 +25,8 @@ MUST_CHECK int flag_copy_write(const struct flag_copy *head, const struct flag_s
 							   struct err *reterr);
 /* Reads a whole text; the result points into it and into a. file: its name for messages. -WEIR_EPARSE when it is damaged or no copy. Pure. */
 MUST_CHECK int flag_copy_read(struct arena *a, const char *file, str text, struct flag_copy *ret, struct err *reterr);
+/* A project's or set's name as it may stand in file names and paths. Pure. */
+bool flag_copy_name_ok(str s);
 /* The last line of such texts: appends it, or takes it off. False: it is not there, or says that the text is damaged. Pure. */
 void flag_copy_seal(struct buf *text);
 bool flag_copy_unseal(str text, str *ret_body);
