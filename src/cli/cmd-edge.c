@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 static int config_fill(struct cli *c, struct edge_config *cfg, char *host, size_t size, struct err *reterr)
 {
@@ -54,6 +55,17 @@ static void tell_serving(struct cli *c, const struct edge_config *cfg, const cha
 	cli_printf(c, "%s\n", buf_z(&text));
 }
 
+/* Each event stream is a descriptor; many systems allow 1,024 until a program asks for what it may have. */
+static void allow_descriptors(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static int run_edge(struct cli *c, struct err *reterr)
 {
 	struct edge_config cfg = { 0 };
@@ -68,6 +80,7 @@ static int run_edge(struct cli *c, struct err *reterr)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	allow_descriptors();
 	r = edge_start(&cfg, &edge, reterr);
 	if (r)
 		return r;

@@ -108,6 +108,13 @@ static void say_metrics(void *ctx, struct buf *out)
 
 /* --- routes of its own --- */
 
+static int no_api(struct http_req *req UNUSED, void *ctx, struct err *reterr)
+{
+	struct edge *e = ctx;
+
+	return err_set(reterr, WEIR_ENOENT, "this is an edge, which answers clients of flags alone: ask %s", e->cfg->server);
+}
+
 static int refuse_write(struct http_req *req, void *ctx, struct err *reterr)
 {
 	struct edge *e = ctx;
@@ -116,14 +123,16 @@ static int refuse_write(struct http_req *req, void *ctx, struct err *reterr)
 	return err_set(reterr, WEIR_EMETHOD, "this is an edge, which changes nothing: send changes to %s", e->cfg->server);
 }
 
-#define WRITE(m) { .method = m, .path = "/api/v1/*rest", .kind = HTTP_FAST, .scope = SCOPE_NONE, .body_max = WRITE_BODY_MAX, .fn = refuse_write, \
-				   .doc = "Refused: an edge changes nothing.", .query = http_any_query }
-static const struct http_route own_routes[] = { WRITE("POST"), WRITE("PUT"), WRITE("PATCH"), WRITE("DELETE") };
+#define API(m, f) { .method = m, .path = "/api/v1/*rest", .kind = HTTP_FAST, .scope = SCOPE_NONE, .body_max = WRITE_BODY_MAX, .fn = f, .query = http_any_query, \
+					.doc = "Refused: an edge has no API and changes nothing." }
+static const struct http_route own_routes[] = {
+	API("GET", no_api), API("POST", refuse_write), API("PUT", refuse_write), API("PATCH", refuse_write), API("DELETE", refuse_write),
+};
 
 static int add_routes(struct edge *e, struct err *reterr)
 {
 	size_t                   n;
-	const struct http_route *list = standard_routes(&n);
+	const struct http_route *list = standard_probes(&n);
 	int                      rc = http_server_routes(e->http, list, n, &e->standard, reterr);
 
 	list = flag_ofrep_routes(&n);

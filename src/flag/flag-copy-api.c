@@ -101,7 +101,7 @@ static int get_copy(struct http_req *req, void *ctx, struct err *reterr)
 	c.metadata = flag_set_head(set)->metadata;
 	snprintf(etag, sizeof(etag), "\"%lld\"", (long long)c.revision);
 	if (!seen_already(req, etag)) {
-		http_type(req, "application/x-ndjson");
+		http_type(req, "text/plain; charset=utf-8");
 		rc = flag_copy_write(&c, set, put_piece, req, reterr);
 	}
 	flag_set_unref(set);

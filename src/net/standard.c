@@ -49,6 +49,12 @@ static const struct http_route routes[] = {
 	{ "GET", "/api/v1/openapi.json", HTTP_FAST, SCOPE_NONE, 0, openapi, "This description.", NULL, "{\"type\":\"object\"}" },
 };
 
+const struct http_route *standard_probes(size_t *ret_n)
+{
+	*ret_n = ARRAY_SIZE(routes) - 1; /* OpenAPI is the last one */
+	return routes;
+}
+
 const struct http_route *standard_routes(size_t *ret_n)
 {
 	*ret_n = ARRAY_SIZE(routes);

@@ -16,5 +16,6 @@ struct standard_ops {
 };
 /* The routes' ctx is a struct standard_ops that lives as long as the server. */
 const struct http_route *standard_routes(size_t *ret_n);
+const struct http_route *standard_probes(size_t *ret_n); /* those but OpenAPI */
 
 #endif
