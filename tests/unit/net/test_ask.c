@@ -196,10 +196,12 @@ static void test_client(void **state)
 	assert_string_equal(call.etag_out, "\"e\"");
 	assert_int_equal(call.retry_after_s, 0);
 	call.path = "/api/later";
+	call.out = &f->out;
 	assert_err(http_call_ok(c, &call, &e), WEIR_EUNAVAIL);
 	assert_string_equal(call.etag_out, "");
 	assert_int_equal(call.retry_after_s, 17);
 	call.path = "/api/events";
+	call.out = NULL;
 	call.timeout_ms = -1;
 	call.sink = heard;
 	call.stall_ms = 1000;
