@@ -275,7 +275,7 @@ int flag_copy_take(struct flag_room *r, const struct flag_copy *c, bool *ret_new
 	rc = take_locked(r, c, ret_news, reterr);
 	pthread_mutex_unlock(&r->writer);
 	if (!rc && *ret_news)
-		flag_tell(r);
+		flag_kick(r);
 	return rc;
 }
 
@@ -289,7 +289,7 @@ int flag_copy_drop(struct flag_room *r, str id, struct err *reterr)
 	if (flag_copy_revision(r, id) >= 0)
 		rc = flag_tables_put(r->tables, z, NULL, reterr);
 	pthread_mutex_unlock(&r->writer);
-	flag_tell(r);
+	flag_kick(r);
 	return rc;
 }
 

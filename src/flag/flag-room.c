@@ -81,7 +81,7 @@ static int reload_locked(struct flag_room *r, str id, struct err *reterr)
 	return rc;
 }
 
-void flag_tell(struct flag_room *r)
+void flag_kick(struct flag_room *r)
 {
 	if (r->hub)
 		sse_kick(r->hub);
@@ -97,7 +97,7 @@ int flag_reload(struct flag_room *r, str id, struct err *reterr)
 	rc = reload_locked(r, id, reterr);
 	pthread_mutex_unlock(&r->writer);
 	if (!rc)
-		flag_tell(r);
+		flag_kick(r);
 	return rc;
 }
 
@@ -254,7 +254,7 @@ int flag_apply(struct flag_room *r, const struct flag_change *change, int64_t *r
 		rc = apply_locked(r, &c, ret_revision, reterr);
 	pthread_mutex_unlock(&r->writer);
 	if (!rc)
-		flag_tell(r);
+		flag_kick(r);
 	return rc;
 }
 

@@ -85,7 +85,8 @@ MUST_CHECK int flag_apply(struct flag_room *r, const struct flag_change *c, int6
 /* For flag-copy.c: the present set with a reference of its own, or NULL; puts a set in place, taking it over. The caller holds `writer`. */
 struct flag_set *flag_present_set(struct flag_room *r, str id);
 MUST_CHECK int flag_swap_in(struct flag_room *r, const struct stored_set *s, struct flag_set *set, struct err *reterr);
-void flag_tell(struct flag_room *r); /* event streams look whether there is news for them */
+/* Tells all streams that a set may have changed. */
+void flag_kick(struct flag_room *r);
 
 /* Lets its holder hear that a set changed (a browser's event source can send no token); the same after a restart. */
 void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE]);
