@@ -198,6 +198,7 @@ static int open_http(struct edge *e, struct err *reterr)
 		.connections_max = CONNECTIONS_MAX,
 		.connections_per_ip_max = CONNECTIONS_MAX,
 		.clock = &clock_real,
+		.flags_per_second = e->cfg->flags_per_second,
 		.authenticate = edge_tokens_know,
 		.authenticate_slow = edge_tokens_ask,
 		.auth_ctx = e->tokens,

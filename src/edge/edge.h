@@ -16,6 +16,7 @@ struct edge_config { /* texts live as long as the edge */
 	const char *listen_host;
 	uint16_t    listen_port; /* 0: any free one (written to DATA/edge/listen) */
 	unsigned    http_threads, http_workers;
+	unsigned    flags_per_second; /* of one token, see struct http_config; 0: no limit */
 };
 
 struct edge;
