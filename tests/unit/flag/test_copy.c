@@ -178,7 +178,8 @@ static void test_differences(void **state UNUSED)
 		struct buf CLEANUP_BUF before = BUF_INIT(1 << 20), after = BUF_INIT(1 << 20);
 		struct flag_text       t[20];
 		struct flag_copy       head = { .id = STR("shop/production"), .project = STR("shop"), .name = STR("production"), .environment = STR("live"),
-			                            .source = FLAG_IN_REPOSITORY, .revision = revision, .changed_at = 12345, .metadata = STR("{\"flagSetId\":\"x\"}") };
+			                            .source = FLAG_IN_REPOSITORY, .revision = revision, .changed_at = 12345, .metadata = STR("{\"flagSetId\":\"x\"}"),
+			                            .segments = STR("{\"beta\":{\"id\":1,\"constraints\":[]}}") };
 		struct flag_set       *s;
 		size_t                 n = 0, count;
 
