@@ -305,7 +305,7 @@ static void decide(struct evaluation *e, struct unleash_result *ret)
 	ret->enabled = ret->why == UNLEASH_STRATEGY || ret->why == UNLEASH_NO_STRATEGIES;
 	if (!ret->enabled)
 		return;
-	if (s && s->variants.n)
+	if (s && s->variants.total)
 		choose_variant(e, &s->variants, s->group.len ? s->group : f->name, ret);
 	else
 		choose_variant(e, &f->variants, f->name, ret);
