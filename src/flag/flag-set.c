@@ -1,4 +1,5 @@
-/* flag-set.c - compiles flags into shards that revisions share (see flag-set.h). Pure; a set is made by one thread and read by any.
+/* flag-set.c - compiles flags into shards that revisions share (see flag-set.h). Pure; a set is made for one thread (of a large one
+ * the shards by several at once) and read by any.
  *
  * common: what all flags of a set refer to (evaluators, metadata); it lives as long as a shard that was compiled against it. References are counted
  * atomically; what they count never changes. */
@@ -10,13 +11,17 @@
 #include "flag/flag-unleash.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 enum {
 	SHARD_FLAGS = 64, /* aimed at: one edit compiles so many */
 	SHARD_ARENA_MAX = 1 << 30,
 	COMMON_ARENA_MAX = 256 << 20,
 	PARSE_ARENA_MAX = 64 << 20,
+	FILL_THREADS = 4, /* at most, with the caller's */
+	FILL_ALONE = 20000, /* flags below which one thread is as fast */
 };
 
 struct flag_common {
@@ -469,24 +474,72 @@ static int shard_change(struct flag_set *s, size_t i, const struct flag_shard *o
 	return rc;
 }
 
+/* Shards are made by several threads when there are many flags: they share nothing but `common`, which is read only and counts with atomics. */
+struct filling {
+	struct flag_set       *s;
+	const struct flag_set *before;
+	const struct bins     *b;
+	atomic_size_t          next; /* shard */
+	atomic_int             rc;   /* the first error ends all */
+	pthread_mutex_t        lock; /* of err */
+	struct err             err;
+};
+
+static int fill_shard(struct filling *f, size_t i, struct err *reterr)
+{
+	struct flag_shard *old = f->before ? f->before->shards[i] : NULL;
+	size_t             n = f->b->begin[i + 1] - f->b->begin[i];
+
+	if (n)
+		return shard_change(f->s, i, old, f->b->items + f->b->begin[i], n, reterr);
+	if (old) {
+		atomic_fetch_add(&old->refs, 1);
+		f->s->shards[i] = old;
+	}
+	return 0;
+}
+
+static void *fill_shards(void *arg)
+{
+	struct filling *f = arg;
+
+	for (size_t i; (i = atomic_fetch_add(&f->next, 1)) < f->s->n_shards && !atomic_load(&f->rc);) {
+		struct err err = { 0 };
+		int        rc = fill_shard(f, i, &err);
+
+		if (!rc)
+			continue;
+		pthread_mutex_lock(&f->lock);
+		if (!atomic_load(&f->rc)) {
+			f->err = err;
+			atomic_store(&f->rc, rc);
+		}
+		pthread_mutex_unlock(&f->lock);
+	}
+	return NULL;
+}
+
 static int fill(struct flag_set *s, const struct flag_set *before, const struct bins *b, struct err *reterr)
 {
-	int rc = 0;
+	struct filling f = { .s = s, .before = before, .b = b, .lock = PTHREAD_MUTEX_INITIALIZER };
+	pthread_t      helpers[FILL_THREADS - 1];
+	long           cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t         n = 0;
 
-	for (size_t i = 0; !rc && i < s->n_shards; i++) {
-		struct flag_shard *old = before ? before->shards[i] : NULL;
-		size_t             n = b->begin[i + 1] - b->begin[i];
-
-		if (n) {
-			rc = shard_change(s, i, old, b->items + b->begin[i], n, reterr);
-		} else if (old) {
-			atomic_fetch_add(&old->refs, 1);
-			s->shards[i] = old;
-		}
+	/* One that cannot be started is not missed: the caller's thread does what is left. */
+	while (b->begin[s->n_shards] >= FILL_ALONE && n < ARRAY_SIZE(helpers) && (long)n + 1 < cpus && !pthread_create(&helpers[n], NULL, fill_shards, &f))
+		n++;
+	fill_shards(&f);
+	while (n)
+		pthread_join(helpers[--n], NULL);
+	pthread_mutex_destroy(&f.lock);
+	for (size_t i = 0; i < s->n_shards; i++) {
 		s->count += s->shards[i] ? s->shards[i]->n : 0;
 		s->timed = s->timed || (s->shards[i] && s->shards[i]->timed);
 	}
-	return rc;
+	if (f.rc)
+		*reterr = f.err;
+	return f.rc;
 }
 
 /* All flags of `before` and the new texts as items: for a set that cannot share. */

@@ -98,7 +98,7 @@ struct http_config {
 	int (*authenticate_slow)(void *ctx, str scheme, str credentials, struct http_identity *ret, struct err *reterr);
 	int64_t  tick_ms;          /* how often time limits are looked at; 0: a quarter of the smallest, at most 1 s */
 	unsigned worker_queue_max; /* requests that wait for a worker; 0: LIMIT_HTTP_QUEUE */
-	/* Requests per second of one token to routes of the scope flags; past it: 429 with Retry-After. Who shows no valid token has a tenth of it per
+	/* Requests per second of one token to routes of the scope flags; past it: 429 with Retry-After. Who shows no valid token has a hundredth of it per
 	 * address before 401 becomes 429. 0: no limit. */
 	unsigned flags_per_second;
 };
