@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "flag/room.h"
+#include "flag/unleash-api.h"
 
 #include <errno.h>
 #include <time.h>
@@ -80,6 +81,14 @@ static int reload_locked(struct flag_room *r, str id, struct err *reterr)
 	return rc;
 }
 
+void flag_kick(struct flag_room *r)
+{
+	if (r->hub)
+		sse_kick(r->hub);
+	if (r->unleash_hub)
+		sse_kick(r->unleash_hub);
+}
+
 int flag_reload(struct flag_room *r, str id, struct err *reterr)
 {
 	int rc;
@@ -87,8 +96,8 @@ int flag_reload(struct flag_room *r, str id, struct err *reterr)
 	pthread_mutex_lock(&r->writer);
 	rc = reload_locked(r, id, reterr);
 	pthread_mutex_unlock(&r->writer);
-	if (!rc && r->hub)
-		sse_kick(r->hub);
+	if (!rc)
+		flag_kick(r);
 	return rc;
 }
 
@@ -244,8 +253,8 @@ int flag_apply(struct flag_room *r, const struct flag_change *change, int64_t *r
 	if (!rc)
 		rc = apply_locked(r, &c, ret_revision, reterr);
 	pthread_mutex_unlock(&r->writer);
-	if (!rc && r->hub)
-		sse_kick(r->hub);
+	if (!rc)
+		flag_kick(r);
 	return rc;
 }
 
@@ -346,7 +355,8 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 	pthread_cond_init(&r->news, &attr);
 	pthread_condattr_destroy(&attr);
 	r->tables = flag_tables_new();
-	if (!r->tables)
+	r->unleash_cache = unleash_cache_new();
+	if (!r->tables || !r->unleash_cache)
 		rc = err_set(reterr, WEIR_ENOMEM, "flags");
 	else
 		rc = db_migrate(cfg->db, "flag", flag_migrations, flag_n_migrations, reterr);
@@ -364,6 +374,8 @@ int flag_start(struct flag_room *r, struct http_server *http, struct err *reterr
 {
 	int rc = sse_hub_new(http, ofrep_pull, r, LIMIT_FLAG_STREAMS, &r->hub, reterr);
 
+	if (!rc)
+		rc = sse_hub_new(http, unleash_pull, r, LIMIT_FLAG_STREAMS, &r->unleash_hub, reterr);
 	if (!rc)
 		rc = db_listen(r->cfg.db, FLAG_CHANNEL, notified, r, &r->listener, reterr);
 	if (!rc && pthread_create(&r->follower, NULL, follow, r))
@@ -385,6 +397,8 @@ struct flag_room *flag_close(struct flag_room *r)
 		pthread_join(r->follower, NULL);
 	}
 	r->hub = sse_hub_free(r->hub);
+	r->unleash_hub = sse_hub_free(r->unleash_hub);
+	r->unleash_cache = unleash_cache_free(r->unleash_cache);
 	flag_tables_free(r->tables);
 	pthread_cond_destroy(&r->news);
 	pthread_mutex_destroy(&r->news_lock);

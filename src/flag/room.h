@@ -19,6 +19,8 @@ struct flag_room {
 	struct flag_config  cfg;
 	struct flag_tables *tables;
 	struct sse_hub     *hub;      /* NULL before flag_start() */
+	struct sse_hub     *unleash_hub;
+	struct unleash_cache *unleash_cache;
 	struct db_listener *listener;
 	unsigned char       ticket_key[crypto_auth_hmacsha256_KEYBYTES];
 	pthread_mutex_t     writer;   /* held while sets are built and swapped in */
@@ -45,6 +47,8 @@ MUST_CHECK int flag_store_find(struct db_tx *tx, struct arena *a, str id, struct
 MUST_CHECK int flag_store_list(struct db_tx *tx, struct arena *a, struct stored_set **ret, size_t *ret_n, struct err *reterr);
 /* Texts of a set that changed after revision `after` (removed ones with an empty text); after 0: all that there are. */
 MUST_CHECK int flag_store_texts_after(struct db_tx *tx, struct arena *a, str id, int64_t after, struct flag_text **ret, size_t *ret_n, struct err *reterr);
+/* Evaluators and metadata as revision `at` had them: those of the newest row up to it. */
+MUST_CHECK int flag_store_head_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret, struct err *reterr);
 /* All texts and the head as revision `at` left them. */
 MUST_CHECK int flag_store_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret_head, struct flag_text **ret, size_t *ret_n,
 						struct err *reterr);
@@ -83,6 +87,9 @@ MUST_CHECK int flag_apply(struct flag_room *r, const struct flag_change *c, int6
 
 /* Lets its holder hear that a set changed (a browser's event source can send no token); the same after a restart. */
 void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE]);
+
+/* Tells all streams that a set may have changed. */
+void flag_kick(struct flag_room *r);
 
 /* --- ofrep.c --- */
 /* The position of an event stream is the revision of its set. */

@@ -136,6 +136,47 @@ void http_login_page(struct http_req *r, str message, str next)
 	buf_addz(&r->out, "\"><button>Log in</button></form></html>\n");
 }
 
+/* Paths of Unleash's clients, which look into errors in a shape of their own. */
+static bool wants_unleash(const struct http_req *r)
+{
+	return str_has_prefix(r->raw_path, STR("/api/client/")) || str_has_prefix(r->raw_path, STR("/api/frontend/")) || str_eqz(r->raw_path, "/api/frontend");
+}
+
+static const char *unleash_name(int status)
+{
+	switch (status) {
+	case 401: return "AuthenticationRequired";
+	case 403: return "NoAccessError";
+	case 404: return "NotFoundError";
+	case 405: return "InvalidOperationError";
+	case 409: return "ConflictError";
+	case 413: return "PayloadTooLargeError";
+	case 415: return "ContentTypeError";
+	case 429: return "RateLimitError";
+	case 501: return "NotImplementedError";
+	default: return status < 500 ? "BadDataError" : "InternalError";
+	}
+}
+
+static void unleash_error(struct http_req *r, int status, str msg)
+{
+	char      id[ID_SIZE];
+	struct jw w;
+
+	http_json(r, &w);
+	jw_obj(&w);
+	jw_kstrz(&w, "id", id_new(id));
+	jw_kstrz(&w, "name", unleash_name(status));
+	jw_kstr(&w, "message", msg);
+	jw_key(&w, "details");
+	jw_arr(&w);
+	jw_obj(&w);
+	jw_kstr(&w, "message", msg);
+	jw_end(&w);
+	jw_end(&w);
+	jw_end(&w);
+}
+
 void answer_error(struct http_req *r, int status, const struct err *e)
 {
 	const char *name = err_name(e->code);
@@ -160,6 +201,8 @@ void answer_error(struct http_req *r, int status, const struct err *e)
 		http_set_header(r, "Retry-After", STR("1"));
 	if (answer_is_page(r)) {
 		error_page(r, status, name, msg);
+	} else if (wants_unleash(r)) {
+		unleash_error(r, status, msg);
 	} else if (wants_text(r)) {
 		r->type = "text/plain; charset=utf-8";
 		buf_add_str(&r->out, msg);
@@ -187,6 +230,20 @@ void answer_errorf(struct http_req *r, int status, int code, const char *fmt, ..
 	va_end(ap);
 	err_set(&e, code, "%s", text);
 	answer_error(r, status, &e);
+}
+
+int http_refuse(struct http_req *r, int status, const char *fmt, ...)
+{
+	struct err e = { 0 };
+	char       text[sizeof(e.msg)];
+	va_list    ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	err_set(&e, status == 429 ? WEIR_EBUSY : WEIR_EINVAL, "%s", text);
+	answer_error(r, status, &e);
+	return 0;
 }
 
 void answer_handler_error(struct http_req *r, int status)
