@@ -321,6 +321,8 @@ static int run_import(struct cli *c, struct err *reterr)
 			write_or_empty(&ch.w, "evaluators", doc_get(doc, "$evaluators"));
 			write_or_empty(&ch.w, "metadata", doc_get(doc, "metadata"));
 		}
+		if (doc_path(doc, "weir.segments"))
+			write_or_empty(&ch.w, "segments", doc_path(doc, "weir.segments"));
 		rc = change_send(c, &ch, reterr);
 	}
 	buf_fini(&ch.body);

@@ -235,6 +235,13 @@ static int get_set(struct http_req *req, void *ctx, struct err *reterr)
 		jw_key(&w, "metadata");
 		jw_raw(&w, flag_set_head(s)->metadata);
 	}
+	if (flag_set_head(s)->segments.len) {
+		jw_key(&w, "weir");
+		jw_obj(&w);
+		jw_key(&w, "segments");
+		jw_raw(&w, flag_set_head(s)->segments);
+		jw_end(&w);
+	}
 	jw_end(&w);
 	flag_set_unref(s);
 	return 0;
@@ -277,20 +284,22 @@ static void read_change_flags(struct doc_check *k, const struct doc_node *flags,
 /* As strictly as in a file. */
 static void read_change_head(struct doc_check *k, const struct doc_node *body, struct flag_change *c)
 {
-	const struct doc_node *evaluators = doc_get(body, "evaluators"), *metadata = doc_get(body, "metadata");
+	const struct doc_node *evaluators = doc_get(body, "evaluators"), *metadata = doc_get(body, "metadata"), *segments = doc_get(body, "segments");
 	struct flag_set_def    head = { 0 };
 
 	c->with_head = evaluators || metadata;
 	if (c->with_head && !(evaluators && metadata))
 		doc_error(k, body, "evaluators and metadata are changed together: give both ({} for none)");
-	flag_head_read(k, evaluators, metadata, &head);
+	c->with_segments = segments != NULL;
+	flag_head_read(k, evaluators, metadata, segments, &head);
 	c->evaluators = doc_len(evaluators) ? json_of(k->arena, evaluators) : STR("");
 	c->metadata = doc_len(metadata) ? json_of(k->arena, metadata) : STR("");
+	c->segments = doc_len(segments) ? json_of(k->arena, segments) : STR("");
 }
 
 static int read_change(struct http_req *req, struct flag_change *c, struct err *reterr)
 {
-	static const char *const known[] = { "base", "flags", "evaluators", "metadata", "comment", NULL };
+	static const char *const known[] = { "base", "flags", "evaluators", "metadata", "segments", "comment", NULL };
 	struct doc_node         *body;
 	struct doc_check         k;
 	int                      rc = http_body_json(req, &body, reterr);
@@ -306,8 +315,8 @@ static int read_change(struct http_req *req, struct flag_change *c, struct err *
 			c->comment = doc_want_str(&k, doc_get(body, "comment"), "comment");
 		if (c->comment.len > LIMIT_FLAG_COMMENT_BYTES || str_contains(c->comment, str_n("", 1)))
 			doc_error(&k, doc_get(body, "comment"), "comment has at most %d bytes, none of them NUL", LIMIT_FLAG_COMMENT_BYTES);
-		if (!c->n && !c->with_head)
-			doc_error(&k, body, "nothing to change: give flags, or evaluators and metadata");
+		if (!c->n && !c->with_head && !c->with_segments)
+			doc_error(&k, body, "nothing to change: give flags, segments, or evaluators and metadata");
 	}
 	return doc_check_result(&k, reterr);
 }
@@ -436,7 +445,7 @@ static int post_evaluate(struct http_req *req, void *ctx, struct err *reterr)
 {
 	struct flag_room   *r = ctx;
 	struct question     q = { .key = STR_NULL };
-	struct flag_context c = { .scratch = http_arena(req) };
+	struct flag_context c = { .random = flag_chance(r), .scratch = http_arena(req) };
 	struct flag_set    *s = NULL;
 	struct jw           w;
 	int                 rc = read_question(req, &q, reterr);
@@ -468,7 +477,7 @@ static const char sets_schema[] = "{\"type\":\"object\",\"properties\":{\"flag_s
 static const char create_schema[] = "{\"type\":\"object\",\"properties\":{\"environment\":{\"type\":\"string\"}},\"additionalProperties\":false}";
 static const char change_schema[] =
 	"{\"type\":\"object\",\"required\":[\"base\"],\"additionalProperties\":false,\"properties\":{\"base\":{\"type\":\"integer\"},\"flags\":{\"type\":\"object\"},"
-	"\"evaluators\":{\"type\":\"object\"},\"metadata\":{\"type\":\"object\"},\"comment\":{\"type\":\"string\"}}}";
+	"\"evaluators\":{\"type\":\"object\"},\"metadata\":{\"type\":\"object\"},\"segments\":{\"type\":\"object\"},\"comment\":{\"type\":\"string\"}}}";
 static const char document_schema[] = "{\"type\":\"object\",\"required\":[\"flags\"],\"properties\":{\"flags\":{\"type\":\"object\"}}}";
 static const char revision_schema[] = "{\"type\":\"object\",\"properties\":{\"revision\":{\"type\":\"integer\"}}}";
 static const char revisions_schema[] = "{\"type\":\"object\",\"properties\":{\"revisions\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}";

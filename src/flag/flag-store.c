@@ -22,6 +22,9 @@ const struct db_migration flag_migrations[] = {
 	  "CREATE TABLE flag_head (set_id @text@ NOT NULL, revision @int@ NOT NULL, evaluators @text@ NOT NULL, metadata @text@ NOT NULL,"
 	  " PRIMARY KEY (set_id, revision)) @strict@;"
 	  "CREATE TABLE flag_ticket_key (one @int@ PRIMARY KEY, key @text@ NOT NULL) @strict@" },
+	{ "flag segments",
+	  "ALTER TABLE flag_set ADD COLUMN segments @text@ NOT NULL DEFAULT '';"
+	  "ALTER TABLE flag_head ADD COLUMN segments @text@ NOT NULL DEFAULT ''" },
 	{ "clients of Unleash's kind",
 	  "CREATE TABLE flag_client (set_id @text@ NOT NULL, app @text@ NOT NULL, instance @text@ NOT NULL, kind @text@ NOT NULL, sdk @text@ NOT NULL,"
 	  " strategies @text@ NOT NULL, address @text@ NOT NULL, started @int@ NOT NULL, interval_ms @int@ NOT NULL, first_seen @int@ NOT NULL,"
@@ -39,7 +42,7 @@ static const char *source_name(enum flag_source s) { return s == FLAG_IN_REPOSIT
 
 /* --- sets --- */
 
-#define SET_COLUMNS "id, project, name, environment, source, revision, evaluators, metadata, changed_at"
+#define SET_COLUMNS "id, project, name, environment, source, revision, evaluators, metadata, changed_at, segments"
 
 static void read_set(struct db_rows *rows, struct arena *a, struct stored_set *ret)
 {
@@ -53,12 +56,13 @@ static void read_set(struct db_rows *rows, struct arena *a, struct stored_set *r
 		.evaluators = arena_str(a, db_str(rows, 6)),
 		.metadata = arena_str(a, db_str(rows, 7)),
 		.changed_at = db_int(rows, 8),
+		.segments = arena_str(a, db_str(rows, 9)),
 	};
 }
 
 int flag_store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr)
 {
-	return db_exec(tx, reterr, "INSERT INTO flag_set (" SET_COLUMNS ") VALUES ($1, $2, $3, $4, $5, 0, '', '', $6)", "sssszi", s->id, s->project, s->name,
+	return db_exec(tx, reterr, "INSERT INTO flag_set (" SET_COLUMNS ") VALUES ($1, $2, $3, $4, $5, 0, '', '', $6, '')", "sssszi", s->id, s->project, s->name,
 				   s->environment, source_name(s->source), s->changed_at);
 }
 
@@ -135,7 +139,7 @@ int flag_store_texts_after(struct db_tx *tx, struct arena *a, str id, int64_t af
 int flag_store_head_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret, struct err *reterr)
 {
 	struct db_rows CLEANUP_ROWS *rows = NULL;
-	int rc = db_query(tx, reterr, &rows, "SELECT evaluators, metadata FROM flag_head WHERE set_id = $1 AND revision <= $2 ORDER BY revision DESC LIMIT 1", "si",
+	int rc = db_query(tx, reterr, &rows, "SELECT evaluators, metadata, segments FROM flag_head WHERE set_id = $1 AND revision <= $2 ORDER BY revision DESC LIMIT 1", "si",
 					  id, at);
 
 	*ret = (struct flag_set_head){ .id = id, .revision = at };
@@ -143,6 +147,7 @@ int flag_store_head_at(struct db_tx *tx, struct arena *a, str id, int64_t at, st
 		return rc;
 	ret->evaluators = arena_str(a, db_str(rows, 0));
 	ret->metadata = arena_str(a, db_str(rows, 1));
+	ret->segments = arena_str(a, db_str(rows, 2));
 	return 0;
 }
 
@@ -181,14 +186,16 @@ static void digest_part(sha256_state *s, str part)
 	crypto_hash_sha256_update(s, (const unsigned char *)part.ptr, part.len);
 }
 
-static void digest_of(const struct flag_change *c, str evaluators, str metadata, char out[SHA256_HEX])
+static void digest_of(const struct flag_change *c, const struct stored_set *head, char out[SHA256_HEX])
 {
 	sha256_state  s;
 	unsigned char raw[SHA256_BYTES];
 
 	crypto_hash_sha256_init(&s);
-	digest_part(&s, evaluators);
-	digest_part(&s, metadata);
+	digest_part(&s, head->evaluators);
+	digest_part(&s, head->metadata);
+	if (head->segments.len)
+		digest_part(&s, head->segments);
 	for (size_t i = 0; i < c->n; i++) {
 		digest_part(&s, c->texts[i].key);
 		digest_part(&s, c->texts[i].json);
@@ -260,16 +267,18 @@ int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_c
 		s.evaluators = c->evaluators;
 		s.metadata = c->metadata;
 	}
+	if (c->with_segments)
+		s.segments = c->segments;
 	revision = s.revision + 1;
-	digest_of(c, s.evaluators, s.metadata, digest);
+	digest_of(c, &s, digest);
 	for (size_t i = 0; !rc && i < c->n; i++)
 		rc = put_text(tx, c, &c->texts[i], revision, reterr);
 	if (!rc)
-		rc = db_exec(tx, reterr, "UPDATE flag_set SET revision = $2, evaluators = $3, metadata = $4, changed_at = $5 WHERE id = $1", "sissi", s.id, revision,
-					 s.evaluators, s.metadata, c->now);
-	if (!rc && c->with_head)
-		rc = db_exec(tx, reterr, "INSERT INTO flag_head (set_id, revision, evaluators, metadata) VALUES ($1, $2, $3, $4)", "siss", s.id, revision, s.evaluators,
-					 s.metadata);
+		rc = db_exec(tx, reterr, "UPDATE flag_set SET revision = $2, evaluators = $3, metadata = $4, changed_at = $5, segments = $6 WHERE id = $1", "sissis", s.id,
+					 revision, s.evaluators, s.metadata, c->now, s.segments);
+	if (!rc && (c->with_head || c->with_segments))
+		rc = db_exec(tx, reterr, "INSERT INTO flag_head (set_id, revision, evaluators, metadata, segments) VALUES ($1, $2, $3, $4, $5)", "sisss", s.id, revision,
+					 s.evaluators, s.metadata, s.segments);
 	if (!rc)
 		rc = db_exec(tx, reterr,
 					 "INSERT INTO flag_revision (set_id, revision, at, by_actor, address, comment, flags, digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",

@@ -23,6 +23,7 @@ struct flag_room {
 	struct unleash_cache *unleash_cache;
 	struct db_listener *listener;
 	unsigned char       ticket_key[crypto_auth_hmacsha256_KEYBYTES];
+	_Atomic uint64_t    chance;   /* see flag_chance() */
 	pthread_mutex_t     writer;   /* held while sets are built and swapped in */
 	pthread_t           follower; /* takes over what other servers changed */
 	bool                follower_started;
@@ -39,7 +40,7 @@ struct stored_set { /* in the arena of who asked */
 	str              id, project, name, environment;
 	enum flag_source source;
 	int64_t          revision;
-	str              evaluators, metadata; /* JSON; empty: none */
+	str              evaluators, metadata, segments; /* JSON; empty: none */
 	int64_t          changed_at;
 };
 MUST_CHECK int flag_store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr); /* -WEIR_EEXIST */
@@ -47,7 +48,7 @@ MUST_CHECK int flag_store_find(struct db_tx *tx, struct arena *a, str id, struct
 MUST_CHECK int flag_store_list(struct db_tx *tx, struct arena *a, struct stored_set **ret, size_t *ret_n, struct err *reterr);
 /* Texts of a set that changed after revision `after` (removed ones with an empty text); after 0: all that there are. */
 MUST_CHECK int flag_store_texts_after(struct db_tx *tx, struct arena *a, str id, int64_t after, struct flag_text **ret, size_t *ret_n, struct err *reterr);
-/* Evaluators and metadata as revision `at` had them: those of the newest row up to it. */
+/* Evaluators, metadata and segments as revision `at` had them: those of the newest row up to it. */
 MUST_CHECK int flag_store_head_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret, struct err *reterr);
 /* All texts and the head as revision `at` left them. */
 MUST_CHECK int flag_store_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret_head, struct flag_text **ret, size_t *ret_n,
@@ -63,6 +64,8 @@ struct flag_change {
 	size_t                  n;
 	bool                    with_head; /* evaluators and metadata are set, too */
 	str                     evaluators, metadata;
+	bool                    with_segments; /* segments are set, too */
+	str                     segments;
 	str                     by, address, comment;
 	usec_t                  now;
 };
@@ -85,6 +88,8 @@ MUST_CHECK int flag_reload(struct flag_room *r, str id, struct err *reterr);
 /* Checks a change against the present set, stores it, swaps it in. Refused ones leave everything as it was. */
 MUST_CHECK int flag_apply(struct flag_room *r, const struct flag_change *c, int64_t *ret_revision, struct err *reterr);
 
+/* A number for flag_context.random: another one at each call. Any thread, no lock. */
+uint64_t flag_chance(struct flag_room *r);
 /* Lets its holder hear that a set changed (a browser's event source can send no token); the same after a restart. */
 void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE]);
 

@@ -154,45 +154,41 @@ static int to_logic(struct http_req *req, const struct context *c, struct logic_
 
 /* --- answering --- */
 
-static void write_variant(struct jw *w, const struct flag_answer *a, struct arena *arena)
+static void write_toggle(struct jw *w, const struct flag_unleash_answer *a)
 {
-	const struct flag_variant *v = a->variant;
-
+	jw_obj(w);
+	jw_kstr(w, "name", a->flag->key);
+	jw_kbool(w, "enabled", true);
 	jw_key(w, "variant");
 	jw_obj(w);
-	jw_kstr(w, "name", v ? v->name : STR("disabled"));
-	jw_kbool(w, "enabled", v != NULL);
+	jw_kstr(w, "name", a->variant);
+	jw_kbool(w, "enabled", a->has_variant);
 	jw_kbool(w, "feature_enabled", true);
 	jw_kbool(w, "featureEnabled", true);
-	if (v) {
+	if (a->payload_type.ptr) {
 		jw_key(w, "payload");
-		unleash_write_payload(w, a->flag->type, v, arena);
+		jw_obj(w);
+		jw_kstr(w, "type", a->payload_type);
+		jw_kstr(w, "value", a->payload_value);
+		jw_end(w);
 	}
+	jw_end(w);
+	jw_kbool(w, "impressionData", a->impression_data);
 	jw_end(w);
 }
 
-static bool is_on(const struct flag_answer *a)
-{
-	return !a->error && a->reason != FLAG_DISABLED && a->variant && !(a->flag->type == FLAG_BOOL && str_eqz(a->variant->json, "false"));
-}
-
-static void write_toggles(struct jw *w, const struct flag_entry *e, const struct flag_context *c, struct arena *a)
+static void write_toggles(struct jw *w, const struct flag_entry *e, struct flag_context *c)
 {
 	jw_obj(w);
 	jw_key(w, "toggles");
 	jw_arr(w);
 	for (size_t i = 0; i < e->n_sorted; i++) {
-		struct flag_answer answer;
+		struct flag_unleash_answer answer;
 
-		flag_evaluate_one(e->set, e->sorted[i], c, &answer);
-		if (!is_on(&answer))
-			continue;
-		jw_obj(w);
-		jw_kstr(w, "name", e->sorted[i]->key);
-		jw_kbool(w, "enabled", true);
-		write_variant(w, &answer, a);
-		jw_kbool(w, "impressionData", false);
-		jw_end(w);
+		randombytes_buf(&c->random, sizeof(c->random));
+		flag_evaluate_unleash(e->set, e->sorted[i], c, &answer);
+		if (answer.enabled)
+			write_toggle(w, &answer);
 	}
 	jw_end(w);
 	jw_end(w);
@@ -214,7 +210,7 @@ static int answer(struct http_req *req, struct flag_room *r, struct context *c, 
 	http_json(req, &w);
 	e = flag_table_find(flag_read_begin(r->tables), set.id);
 	if (e)
-		write_toggles(&w, e, &context, http_arena(req));
+		write_toggles(&w, e, &context);
 	flag_read_end(r->tables);
 	flag_set_unref(set.set);
 	if (!e)

@@ -19,7 +19,13 @@ const struct doc_node *unleash_def(struct arena *a, const struct flag *f)
 
 const struct doc_node *unleash_part(const struct doc_node *def) { return doc_path(def, "weir.unleash"); }
 
-const struct doc_node *unleash_segments(struct arena *a UNUSED, const struct flag_set_head *h UNUSED) { return NULL; }
+const struct doc_node *unleash_segments(struct arena *a, const struct flag_set_head *h)
+{
+	struct doc_node *n = NULL;
+	struct err       e = { 0 };
+
+	return h->segments.len && !doc_parse_json(a, "segments", h->segments, &n, &e) ? n : NULL;
+}
 
 /* --- what is left out --- */
 
@@ -208,7 +214,7 @@ static void write_unleash(struct jw *w, const struct flag *f, const struct doc_n
 	}
 }
 
-void unleash_write_payload(struct jw *w, enum flag_type type, const struct flag_variant *v, struct arena *a)
+static void write_payload(struct jw *w, enum flag_type type, const struct flag_variant *v, struct arena *a)
 {
 	struct doc_node *n = NULL;
 	struct err       e = { 0 };
@@ -249,7 +255,7 @@ static void write_flagd(struct jw *w, const struct flag *f, struct arena *a)
 		jw_kint(w, "weight", 1000);
 		jw_kstrz(w, "stickiness", "default");
 		jw_key(w, "payload");
-		unleash_write_payload(w, f->type, v, a);
+		write_payload(w, f->type, v, a);
 		jw_end(w);
 	}
 	jw_end(w);

@@ -29,8 +29,6 @@ void unleash_write_feature(struct jw *w, str project, const struct flag *f, cons
 /* A list of all segments: {"id", "name", "constraints"}. segments NULL: none. */
 void unleash_write_segments(struct jw *w, const struct doc_node *segments);
 void unleash_write_segment(struct jw *w, str name, const struct doc_node *segment);
-/* {"type", "value"} of a variant of flagd's kind. */
-void unleash_write_payload(struct jw *w, enum flag_type type, const struct flag_variant *v, struct arena *a);
 
 /* The segments of a set, a map by name; NULL: none. In a. */
 const struct doc_node *unleash_segments(struct arena *a, const struct flag_set_head *h);
