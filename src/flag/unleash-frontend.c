@@ -177,7 +177,7 @@ static void write_toggle(struct jw *w, const struct flag_unleash_answer *a)
 	jw_end(w);
 }
 
-static void write_toggles(struct jw *w, const struct flag_entry *e, struct flag_context *c)
+static void write_toggles(struct jw *w, struct flag_room *r, const struct flag_entry *e, struct flag_context *c)
 {
 	jw_obj(w);
 	jw_key(w, "toggles");
@@ -185,7 +185,7 @@ static void write_toggles(struct jw *w, const struct flag_entry *e, struct flag_
 	for (size_t i = 0; i < e->n_sorted; i++) {
 		struct flag_unleash_answer answer;
 
-		randombytes_buf(&c->random, sizeof(c->random));
+		c->random = flag_chance(r);
 		flag_evaluate_unleash(e->set, e->sorted[i], c, &answer);
 		if (answer.enabled)
 			write_toggle(w, &answer);
@@ -210,7 +210,7 @@ static int answer(struct http_req *req, struct flag_room *r, struct context *c, 
 	http_json(req, &w);
 	e = flag_table_find(flag_read_begin(r->tables), set.id);
 	if (e)
-		write_toggles(&w, e, &context);
+		write_toggles(&w, r, e, &context);
 	flag_read_end(r->tables);
 	flag_set_unref(set.set);
 	if (!e)

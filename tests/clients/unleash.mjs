@@ -27,6 +27,7 @@ for (const c of clients) {
   c.on('error', (e) => { console.log('error', e.message); process.exit(1) })
   c.on('warn', (e) => { console.log('warn', e); process.exit(1) })
 }
+const sent = clients.map((c) => wait(c, 'sent', 'metrics'))
 await Promise.all(clients.map((c) => wait(c, 'synchronized', 'the first features')))
 for (const c of clients) {
   assert.equal(c.isEnabled('new-cart'), false)
@@ -46,13 +47,14 @@ await wait(clients[0], 'unchanged', 'an answer 304 of features')
 await wait(clients[1], 'unchanged', 'an answer 304 of a delta')
 console.log('change')
 await Promise.all(clients.map((c) => until(c, 'changed', () => c.isEnabled('new-cart'), `a changed flag, ${c.getMode?.() ?? ''}`)))
-await Promise.all(clients.map((c) => wait(c, 'sent', 'metrics')))
+await Promise.all(sent)
 
 const page = new UnleashClient({ url: `${url}/api/frontend`, clientKey: token, appName: 'page', refreshInterval: 1, metricsInterval: 1, metricsIntervalInitial: 0,
   context: { userId: 'a@example.org', properties: { email: 'a@example.org', plan: 'gold' } } })
 page.on('error', (e) => { console.log('error', e); process.exit(1) })
 const started = wait(page, 'ready', 'the first toggles')
 await page.start()
+const counted = wait(page, 'sent', 'metrics of a page')
 await started
 assert.equal(page.isEnabled('new-cart'), true)
 assert.deepEqual({ ...page.getVariant('banner') }, { name: 'blue', enabled: true, feature_enabled: true, featureEnabled: true, payload: { type: 'string', value: '#00f' } })
@@ -62,7 +64,7 @@ assert.equal(page.isEnabled('killed'), false)
 await page.updateContext({ userId: 'u2', properties: { email: 'b@example.com' } })
 assert.equal(page.getVariant('banner').payload.value, '#f00')
 assert.equal(page.isEnabled('beta'), false)
-await wait(page, 'sent', 'metrics of a page')
+await counted
 const post = new UnleashClient({ url: `${url}/api/frontend`, clientKey: token, appName: 'page-post', usePOSTrequests: true, disableMetrics: true, disableRefresh: true,
   context: { userId: 'u1', properties: { email: 'a@example.org' } } })
 await post.start()

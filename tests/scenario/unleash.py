@@ -260,6 +260,51 @@ def evaluating():
     refused(401, "AuthenticationRequired", "GET", "/api/frontend", who=None)
 
 
+def unleash(strategies, state="ENABLED", **more):
+    return {"state": state, "weir": {"unleash": {"strategies": strategies, **more}}}
+
+
+def own_kind():
+    """Flags of Unleash's own kind are given as they are; segments beside them, or inside for clients that do not know them."""
+    staff = [{"contextName": "userId", "operator": "STR_ENDS_WITH", "values": ["@example.org"]}]
+    gold = {"name": "default", "title": "for gold", "constraints": [{"contextName": "plan", "operator": "IN", "values": ["gold"]}]}
+    off = {"name": "default", "disabled": True}
+    variants = [{"name": "a", "weight": 1000, "payload": {"type": "string", "value": "A"}}]
+    _, before = call("GET", "/api/client/delta", who="app", headers=SPEC)[1:]
+    change({"beta": unleash([gold, off], variants=variants, impressionData=True, type="experiment"), "asleep": unleash([off]),
+            "inner": unleash([{"name": "flexibleRollout", "segments": [7], "parameters": {"rollout": 100, "stickiness": "userId"}}]),
+            "child": unleash([{"name": "default"}], dependencies=[{"feature": "beta"}]), "orphan": unleash([{"name": "default"}], dependencies=[{"feature": "ruled"}])},
+           segments={"staff": {"id": 7, "constraints": staff}, "nobody": {"id": 8, "constraints": []}})
+    answer, _ = features()
+    by = {f["name"]: f for f in answer["features"]}
+    expect(by["beta"]["strategies"] == [{"name": "default", "parameters": {}, "constraints": gold["constraints"], "variants": []}], f"{by['beta']}")
+    expect((by["beta"]["variants"], by["beta"]["impressionData"], by["beta"]["type"], by["beta"]["enabled"]) == (variants, True, "experiment", True), f"{by['beta']}")
+    expect(by["asleep"]["enabled"] is False, "a feature whose strategies are all switched off is off, not on for everybody")
+    expect(by["inner"]["strategies"][0]["segments"] == [7] and by["inner"]["strategies"][0]["parameters"]["rollout"] == "100", f"{by['inner']}")
+    expect(by["child"]["dependencies"] == [{"feature": "beta"}] and "orphan" not in by, f"{by['child']}")
+    expect(answer["segments"] == [{"id": 7, "name": "staff", "constraints": staff}, {"id": 8, "name": "nobody", "constraints": []}], f"{answer['segments']}")
+    left = {f["key"]: f["why"] for f in call("GET", SET + "/unleash")[1]["left_out"]}
+    expect("depends on 'ruled'" in left["orphan"] and "rule of flagd" in left["orphan"], f"a child of what is left out is left out: {left}")
+    old = {f["name"]: f for f in call("GET", "/api/client/features", who="app", headers={"Unleash-Client-Spec": "4.1.9"})[1]["features"]}
+    expect(old["inner"]["strategies"][0]["constraints"] == staff and "segments" not in old["inner"]["strategies"][0], f"inside: {old['inner']}")
+    events = call("GET", "/api/client/delta", who="app", headers={"If-None-Match": before["etag"]})[1]["events"]
+    expect([e["segment"]["id"] for e in events if e["type"] == "segment-updated"] == [7, 8] and ("feature-updated", "beta") in kinds(events)
+           and ("feature-removed", "orphan") in kinds(events), f"{events}")
+    s = Stream()
+    s.next()
+    change({"ruled": on()}, segments={"staff": {"id": 7, "constraints": []}})
+    events = s.next()[2]["events"]
+    expect([(e["type"], e.get("segmentId"), e.get("segment", {}).get("constraints")) for e in events[:2]] == [("segment-updated", None, []), ("segment-removed", 8, None)]
+           and kinds(events[2:]) == [("feature-updated", "ruled"), ("feature-updated", "orphan")], f"segments and children: {events}")
+    s.close()
+    got, _ = frontend("?userId=7&properties[plan]=gold")
+    expect(got["beta"]["variant"] == {"name": "a", "enabled": True, "feature_enabled": True, "featureEnabled": True, "payload": {"type": "string", "value": "A"}}
+           and got["beta"]["impressionData"] and "child" in got, f"by the server: {got['beta']}")
+    got, _ = frontend("?userId=7&properties[plan]=tin")
+    expect("beta" not in got and "child" not in got and "asleep" not in got and "inner" in got, f"{set(got)}")
+    expect(got["inner"]["variant"] == {"name": "disabled", "enabled": False, "feature_enabled": True, "featureEnabled": True}, f"{got['inner']}")
+
+
 def reports():
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     body = {"appName": "cart", "instanceId": "i1", "sdkVersion": "unleash-node-sdk:6.12.1", "strategies": ["default", "own"], "started": now, "interval": 10000}
@@ -292,7 +337,7 @@ def reports():
 def main():
     SERVER.start()
     try:
-        for act in (sets_and_tokens, errors, giving, etags_and_filters, deltas, streams, too_large, evaluating, reports):
+        for act in (sets_and_tokens, errors, giving, etags_and_filters, deltas, streams, too_large, evaluating, own_kind, reports):
             act()
             print("ok", act.__name__)
     finally:
