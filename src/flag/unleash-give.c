@@ -273,7 +273,7 @@ void unleash_write_feature(struct jw *w, str project, const struct flag *f, cons
 	if (description.len)
 		jw_kstr(w, "description", description);
 	jw_kstr(w, "project", project);
-	jw_kbool(w, "stale", false);
+	jw_kbool(w, "stale", doc_get_bool(doc_get(def, "metadata"), "stale", false));
 	jw_kbool(w, "impressionData", doc_get_bool(u, "impressionData", false));
 	if (u)
 		write_unleash(w, f, u, segments, inlined);

@@ -3,11 +3,12 @@
 evaluation by the server, what clients report, and errors in Unleash's shape."""
 import http.client
 import json
+import os
 import sys
 import time
 
 sys.dont_write_bytecode = True
-from served import PORT, SERVER, TOKENS, call, end, expect, token, wait, weir  # noqa: E402
+from served import PORT, SERVER, TOKENS, TOP, call, end, expect, token, wait, weir  # noqa: E402
 
 SET = "/api/v1/projects/shop/flag-sets/production"
 ON_OFF = {"on": True, "off": False}
@@ -305,6 +306,43 @@ def own_kind():
     expect(got["inner"]["variant"] == {"name": "disabled", "enabled": False, "feature_enabled": True, "featureEnabled": True}, f"{got['inner']}")
 
 
+def importing():
+    """Exports of Unleash by the command line: one change, what is left out is said, and segments are put beside those that are there."""
+    path = os.path.join(TOP, "export.json")
+
+    def take(doc, *more, want=0, name="shop/taken"):
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump(doc, f)
+        return weir("flag", "import", name, path, *more, want=want)
+
+    answer, _ = features()
+    weir("flag", "create", "shop/taken")
+    said = take(answer)
+    expect(f"{len(answer['features'])} features and 1 segments" in said, f"a body of the client API: {said}")
+    again, _ = features(headers={"Unleash-Environment": "taken"})
+    names = {f["name"] for f in answer["features"]}
+    expect({f["name"] for f in again["features"]} == names and again["segments"] == answer["segments"], f"it comes out as it went in: {names}")
+    own = [f for f in answer["features"] if f["name"] in ("beta", "child", "inner")]
+    expect([f for f in again["features"] if f["name"] in ("beta", "child", "inner")] == own and len(own) == 3, f"exactly: {own}")
+    export = {"features": [{"name": "x"}, {"name": "y"}], "featureStrategies": [{"featureName": "x", "name": "default", "segments": [9]}, {"featureName": "y", "name": "byMoon"}],
+              "featureEnvironments": [{"featureName": n, "environment": e, "enabled": e == "dev"} for n in "xy" for e in ("dev", "prod")], "segments": [{"id": 9, "name": "more"}]}
+    expect("dev, prod" in take(export, want=2), "several environments")
+    expect("no feature that can be taken over" in take(export, "--environment", "dev", want=2), "nothing to take over")
+    segments = os.path.join(TOP, "segments.json")
+    with open(segments, "w", encoding="utf-8") as f:
+        json.dump({"segments": [{"id": 9, "name": "more", "constraints": []}]}, f)
+    said = take(export, "--environment", "dev", "--segments", segments)
+    expect("y: left out; its strategy 'byMoon'" in said and "1 features and 1 segments" in said, f"what is left out is said: {said}")
+    expect([s["name"] for s in features(headers={"Unleash-Environment": "taken"})[0]["segments"]] == ["staff", "more"], "segments that were there stay")
+    with open(segments, "w", encoding="utf-8") as f:
+        json.dump({"segments": [{"id": 9, "name": "other", "constraints": []}]}, f)
+    expect("the id 9" in take(export, "--environment", "dev", "--segments", segments, want=2), "an id that another segment has")
+    expect("neither" in take({"flag": 1}, want=2) and "--from must be" in take(export, "--from", "moon", want=2), "what is no export")
+    expect("exports of Unleash" in take({"flags": {}}, "--environment", "dev", want=2), "an environment of a flagd document")
+    take({"flags": {"z": on()}})
+    weir("flag", "remove", "shop/taken", "z")
+
+
 def reports():
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     body = {"appName": "cart", "instanceId": "i1", "sdkVersion": "unleash-node-sdk:6.12.1", "strategies": ["default", "own"], "started": now, "interval": 10000}
@@ -337,7 +375,7 @@ def reports():
 def main():
     SERVER.start()
     try:
-        for act in (sets_and_tokens, errors, giving, etags_and_filters, deltas, streams, too_large, evaluating, own_kind, reports):
+        for act in (sets_and_tokens, errors, giving, etags_and_filters, deltas, streams, too_large, evaluating, own_kind, reports, importing):
             act()
             print("ok", act.__name__)
     finally:
