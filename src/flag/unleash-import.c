@@ -283,8 +283,13 @@ static void write_parameters(struct jw *w, const struct doc_node *n)
 	jw_end(w);
 }
 
-static void add_segment(struct import *m, struct item *it, struct jw *w, int64_t id)
+static void add_segment(struct import *m, struct item *it, struct jw *w, bool *begun, int64_t id)
 {
+	if (!*begun) {
+		jw_key(w, "segments");
+		jw_arr(w);
+		*begun = true;
+	}
 	jw_int(w, id);
 	need_segment(m, it, id);
 }
@@ -294,16 +299,16 @@ static void write_segment_ids(struct import *m, struct item *it, struct jw *w, c
 {
 	const struct doc_node *own = doc_get(s, "segments"), *pairs = list_of(m->doc, "featureStrategySegments");
 	str                    id = doc_get_str(s, "id");
+	bool                   begun = false;
 
-	jw_key(w, "segments");
-	jw_arr(w);
 	for (size_t i = 0; i < doc_len(own); i++)
 		if (doc_at(own, i)->kind == DOC_INT)
-			add_segment(m, it, w, doc_at(own, i)->i);
+			add_segment(m, it, w, &begun, doc_at(own, i)->i);
 	for (size_t i = 0; id.len && i < doc_len(pairs); i++)
 		if (str_eq(doc_get_str(doc_at(pairs, i), "featureStrategyId"), id))
-			add_segment(m, it, w, doc_get_int(doc_at(pairs, i), "segmentId", -1));
-	jw_end(w);
+			add_segment(m, it, w, &begun, doc_get_int(doc_at(pairs, i), "segmentId", -1));
+	if (begun)
+		jw_end(w);
 }
 
 static void write_strategy(struct import *m, struct item *it, struct jw *w, const struct doc_node *s)

@@ -94,7 +94,7 @@ static void test_state(void **state UNUSED)
 	take(TWO_ENVIRONMENTS, "prod");
 	assert_json(flag("a"), "{\"metadata\":{\"tags\":\"team:web, simple:x\"},\"state\":\"ENABLED\",\"weir\":{\"unleash\":{\"strategies\":["
 						   "{\"constraints\":[],\"name\":\"default\",\"parameters\":{},\"segments\":[1],\"title\":\"all\"},"
-						   "{\"constraints\":[],\"name\":\"userWithId\",\"parameters\":{\"userIds\":\"1,2\"},\"segments\":[]}]}}}");
+						   "{\"constraints\":[],\"name\":\"userWithId\",\"parameters\":{\"userIds\":\"1,2\"}}]}}}");
 	assert_string_equal(doc_get_str(flag("c"), "state").ptr, "DISABLED");
 	assert_true(noted("c: the file does not say whether it is on"));
 	assert_true(noted("a tag with a comma"));
