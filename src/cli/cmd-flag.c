@@ -129,6 +129,25 @@ static void print_flag(struct cli *c, str key, const struct doc_node *f)
 	cli_printf(c, "\n");
 }
 
+/* Where Unleash's clients are in use: which flags they do not get, and why. */
+static int note_left_out(struct cli *c, const char *only, struct err *reterr)
+{
+	const struct doc_node *list;
+	struct doc_node       *about, *clients;
+	int                    rc = call_set(c, "GET", cli_arg(c, 0), "/unleash", STR_NULL, &about, reterr);
+
+	if (!rc)
+		rc = call_set(c, "GET", cli_arg(c, 0), "/clients", STR_NULL, &clients, reterr);
+	if (rc || (!doc_len(doc_get(clients, "clients")) && !doc_get_int(about, "unleash_flags", 0)))
+		return rc;
+	list = doc_get(about, "left_out");
+	for (size_t i = 0; i < doc_len(list); i++)
+		if (!only || str_eqz(doc_get_str(doc_at(list, i), "key"), only))
+			cli_notef(c, "left out of what Unleash's clients evaluate themselves: %.*s: %.*s\n", STR_ARG(doc_get_str(doc_at(list, i), "key")),
+			          STR_ARG(doc_get_str(doc_at(list, i), "why")));
+	return 0;
+}
+
 static int run_list(struct cli *c, struct err *reterr)
 {
 	const struct doc_node *flags;
@@ -146,7 +165,7 @@ static int run_list(struct cli *c, struct err *reterr)
 		cli_notef(c, "the set has no flags; put one with: weir flag put %s KEY FILE\n", cli_arg(c, 0));
 	for (size_t i = 0; i < doc_len(flags); i++)
 		print_flag(c, flags->map.pairs[i].key, flags->map.pairs[i].value);
-	return 0;
+	return doc_len(flags) ? note_left_out(c, NULL, reterr) : 0;
 }
 
 static int run_show(struct cli *c, struct err *reterr)
@@ -173,7 +192,9 @@ static int run_show(struct cli *c, struct err *reterr)
 	jw_init(&w, &text);
 	jw_node(&w, n);
 	cli_printf(c, "%s\n", buf_z(&text));
-	return buf_check(&text, "the definition", reterr);
+	if ((rc = buf_check(&text, "the definition", reterr)) || cli_n_args(c) < 2 || cli_option(c, "revision"))
+		return rc;
+	return note_left_out(c, cli_arg(c, 1), reterr);
 }
 
 /* --- changes --- */

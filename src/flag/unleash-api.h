@@ -38,6 +38,8 @@ MUST_CHECK int unleash_delta(struct flag_room *r, const struct unleash_set *s, i
 							 void *ctx, struct err *reterr);
 MUST_CHECK int unleash_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room, struct err *reterr);
 
+/* {"id", "name", "message", "details"}: errors as Unleash's server writes them. */
+void unleash_error(struct http_req *req, int status, const char *code, str message);
 bool unleash_is_json(const struct http_req *req); /* its Content-Type */
 
 /* --- handlers --- */

@@ -27,16 +27,21 @@ static bool in_projects(const str *projects, size_t n, const struct flag_entry *
 
 static const struct flag_entry *only_one(const struct flag_table *t, const struct http_req *req, const str *projects, size_t n, str environment, bool *ret_several)
 {
-	const struct flag_entry *found = environment.len ? flag_table_find(t, environment) : NULL;
+	const struct http_identity *who = http_who(req);
+	const struct flag_entry    *found = environment.len ? flag_table_find(t, environment) : NULL;
+	struct flag_entry *const   *v = t->entries;
+	size_t                      n_all = t->n;
 
 	*ret_several = false;
-	if (found && may_see(http_who(req), found) && in_projects(projects, n, found))
+	if (who->project[0])
+		v = flag_table_of_project(t, who->project, &n_all);
+	if (found && may_see(who, found) && in_projects(projects, n, found))
 		return found;
 	found = NULL;
-	for (size_t i = 0; i < t->n; i++) {
-		const struct flag_entry *e = t->entries[i];
+	for (size_t i = 0; i < n_all && !*ret_several; i++) {
+		const struct flag_entry *e = v[i];
 
-		if (!may_see(http_who(req), e) || !in_projects(projects, n, e) || !named_by(environment, e))
+		if (!in_projects(projects, n, e) || !named_by(environment, e))
 			continue;
 		*ret_several = *ret_several || found;
 		found = found ? found : e;

@@ -5,6 +5,40 @@
 
 enum { BODY_MAX = 1000000, BULK_MAX = 4000000 };
 
+static const char *error_name(int status)
+{
+	switch (status) {
+	case 401: return "AuthenticationRequired";
+	case 403: return "NoAccessError";
+	case 404: return "NotFoundError";
+	case 405: return "InvalidOperationError";
+	case 409: return "ConflictError";
+	case 413: return "PayloadTooLargeError";
+	case 415: return "ContentTypeError";
+	case 429: return "RateLimitError";
+	default: return status < 500 ? "BadDataError" : "InternalError";
+	}
+}
+
+void unleash_error(struct http_req *req, int status, const char *code UNUSED, str message)
+{
+	char      id[ID_SIZE];
+	struct jw w;
+
+	http_json(req, &w);
+	jw_obj(&w);
+	jw_kstrz(&w, "id", id_new(id));
+	jw_kstrz(&w, "name", error_name(status));
+	jw_kstr(&w, "message", message);
+	jw_key(&w, "details");
+	jw_arr(&w);
+	jw_obj(&w);
+	jw_kstr(&w, "message", message);
+	jw_end(&w);
+	jw_end(&w);
+	jw_end(&w);
+}
+
 bool unleash_is_json(const struct http_req *req)
 {
 	str v = http_header(req, "content-type"), left, right;

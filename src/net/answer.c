@@ -136,49 +136,25 @@ void http_login_page(struct http_req *r, str message, str next)
 	buf_addz(&r->out, "\"><button>Log in</button></form></html>\n");
 }
 
-/* Paths of Unleash's clients, which look into errors in a shape of their own. */
-static bool wants_unleash(const struct http_req *r)
+static http_error_form form_of(const struct http_req *r)
 {
-	return str_has_prefix(r->raw_path, STR("/api/client/")) || str_has_prefix(r->raw_path, STR("/api/frontend/")) || str_eqz(r->raw_path, "/api/frontend");
-}
+	http_error_form write = NULL;
+	size_t          longest = 0;
 
-static const char *unleash_name(int status)
-{
-	switch (status) {
-	case 401: return "AuthenticationRequired";
-	case 403: return "NoAccessError";
-	case 404: return "NotFoundError";
-	case 405: return "InvalidOperationError";
-	case 409: return "ConflictError";
-	case 413: return "PayloadTooLargeError";
-	case 415: return "ContentTypeError";
-	case 429: return "RateLimitError";
-	case 501: return "NotImplementedError";
-	default: return status < 500 ? "BadDataError" : "InternalError";
+	for (size_t i = 0; i < r->s->forms.n; i++) {
+		const struct error_form *f = &r->s->forms.v[i];
+
+		if (f->prefix.len >= longest && str_has_prefix(r->raw_path, f->prefix)) {
+			write = f->write;
+			longest = f->prefix.len;
+		}
 	}
-}
-
-static void unleash_error(struct http_req *r, int status, str msg)
-{
-	char      id[ID_SIZE];
-	struct jw w;
-
-	http_json(r, &w);
-	jw_obj(&w);
-	jw_kstrz(&w, "id", id_new(id));
-	jw_kstrz(&w, "name", unleash_name(status));
-	jw_kstr(&w, "message", msg);
-	jw_key(&w, "details");
-	jw_arr(&w);
-	jw_obj(&w);
-	jw_kstr(&w, "message", msg);
-	jw_end(&w);
-	jw_end(&w);
-	jw_end(&w);
+	return write;
 }
 
 void answer_error(struct http_req *r, int status, const struct err *e)
 {
+	http_error_form form = form_of(r);
 	const char *name = err_name(e->code);
 	str         msg = str_z(e->msg);
 	struct jw   w;
@@ -199,10 +175,10 @@ void answer_error(struct http_req *r, int status, const struct err *e)
 		http_set_header(r, "WWW-Authenticate", STR("Bearer realm=\"weir\""));
 	if (err_retryable(e->code) && !has_header(r, "Retry-After"))
 		http_set_header(r, "Retry-After", STR("1"));
-	if (answer_is_page(r)) {
+	if (form) {
+		form(r, status, name, msg);
+	} else if (answer_is_page(r)) {
 		error_page(r, status, name, msg);
-	} else if (wants_unleash(r)) {
-		unleash_error(r, status, msg);
 	} else if (wants_text(r)) {
 		r->type = "text/plain; charset=utf-8";
 		buf_add_str(&r->out, msg);
