@@ -60,23 +60,29 @@ static int put_count(struct db_tx *tx, const struct report *r, const struct coun
 	return rc;
 }
 
-/* Makes room: what is old goes; more than the limit after that is refused. */
+/* What is old goes. */
 static int make_room(struct db_tx *tx, const struct report *r, struct err *reterr)
 {
-	int64_t clients, counts;
-	int     rc = db_exec(tx, reterr, "DELETE FROM flag_client WHERE set_id = $1 AND last_seen < $2", "si", r->set, r->now - INSTANCE_DAYS * DAY);
+	int rc = db_exec(tx, reterr, "DELETE FROM flag_client WHERE set_id = $1 AND last_seen < $2", "si", r->set, r->now - INSTANCE_DAYS * DAY);
 
 	if (!rc)
 		rc = db_exec(tx, reterr, "DELETE FROM flag_client_count WHERE set_id = $1 AND hour < $2", "si", r->set, r->now - LIMIT_UNLEASH_DAYS * DAY);
 	if (!rc)
 		rc = db_exec(tx, reterr, "DELETE FROM flag_client_variant WHERE set_id = $1 AND hour < $2", "si", r->set, r->now - LIMIT_UNLEASH_DAYS * DAY);
-	if (!rc)
-		rc = db_get_int(tx, reterr, &clients, NULL, "SELECT COUNT(*) FROM flag_client WHERE set_id = $1", "s", r->set);
+	return rc;
+}
+
+/* After the report is in: what is over a limit takes it back. */
+static int check_room(struct db_tx *tx, const struct report *r, struct err *reterr)
+{
+	int64_t clients, counts;
+	int     rc = db_get_int(tx, reterr, &clients, NULL, "SELECT COUNT(*) FROM flag_client WHERE set_id = $1", "s", r->set);
+
 	if (!rc)
 		rc = db_get_int(tx, reterr, &counts, NULL, "SELECT COUNT(*) FROM flag_client_count WHERE set_id = $1 AND hour >= $2", "si", r->set, r->now - HOUR);
-	if (!rc && clients + (int64_t)r->n_clients > LIMIT_UNLEASH_INSTANCES)
+	if (!rc && clients > LIMIT_UNLEASH_INSTANCES)
 		return err_set(reterr, WEIR_EBUSY, "%d instances of applications are known for this set, which is the limit", LIMIT_UNLEASH_INSTANCES);
-	if (!rc && counts + (int64_t)r->n_counts > LIMIT_UNLEASH_COUNTS)
+	if (!rc && counts > LIMIT_UNLEASH_COUNTS)
 		return err_set(reterr, WEIR_EBUSY, "%d counts of this hour are kept for this set, which is the limit", LIMIT_UNLEASH_COUNTS);
 	return rc;
 }
@@ -90,7 +96,7 @@ static int report_tx(struct db_tx *tx, void *arg, struct err *reterr)
 		rc = put_client(tx, r, &r->clients[i], reterr);
 	for (size_t i = 0; !rc && i < r->n_counts; i++)
 		rc = put_count(tx, r, &r->counts[i], reterr);
-	return rc;
+	return rc ? rc : check_room(tx, r, reterr);
 }
 
 /* --- reading what clients say --- */

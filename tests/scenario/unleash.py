@@ -306,6 +306,33 @@ def own_kind():
     expect(got["inner"]["variant"] == {"name": "disabled", "enabled": False, "feature_enabled": True, "featureEnabled": True}, f"{got['inner']}")
 
 
+def limits():
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    bucket = {"start": now, "stop": now, "toggles": {f"f{i}": {} for i in range(10001)}}
+    refused(400, "BadDataError", "POST", "/api/client/metrics", "at most 10000", who="app", body={"appName": "a", "bucket": bucket})
+    refused(400, "BadDataError", "POST", "/api/client/metrics/bulk", "at most 10000", who="app", body={"applications": [{"appName": "a"}] * 10001})
+    refused(400, "BadDataError", "POST", "/api/client/metrics/bulk", "at most 10000", who="app", body={"metrics": [{}] * 10001})
+    refused(400, "BadDataError", "POST", "/api/client/register", "at most 1000", who="app", body={"appName": "a", "strategies": ["s"] * 1001})
+    bucket["toggles"] = {"f": {"variants": {f"v{i}": 1 for i in range(1001)}}}
+    refused(400, "BadDataError", "POST", "/api/client/metrics", "at most 1000", who="app", body={"appName": "a", "bucket": bucket})
+    refused(413, "PayloadTooLargeError", "GET", "/api/client/features?" + "&".join(["tag=a:b"] * 101), "100 times", who="app")
+    refused(413, "PayloadTooLargeError", "GET", "/api/frontend?" + "&".join(["a"] * 201), "200 names", who="app")
+    weir("flag", "create", "other/crowded")
+    crowd = {"Unleash-Environment": "other/crowded"}
+    for turn in range(2):
+        many = {"applications": [{"appName": "many", "instanceId": f"{turn}-{i}"} for i in range(10000)]}
+        expect(call("POST", "/api/client/metrics/bulk", many, "wide", crowd)[0] == 202, "as many instances as may be")
+    refused(429, "RateLimitError", "POST", "/api/client/register", "20000 instances", who="wide", headers=crowd, body={"appName": "one more"})
+    expect(call("POST", "/api/client/register", {"appName": "many", "instanceId": "1-7"}, "wide", crowd)[0] == 202, "those that are known go on")
+    hour = {"metrics": [{"featureName": f"f{i}", "appName": "many", "timestamp": now} for i in range(10000)]}
+    for turn in range(10):
+        for m in hour["metrics"]:
+            m["appName"] = f"app{turn}"
+        expect(call("POST", "/api/client/metrics/bulk", hour, "wide", crowd)[0] == 202, "as many counts as may be")
+    refused(429, "RateLimitError", "POST", "/api/client/metrics/bulk", "counts of this hour", who="wide", headers=crowd,
+            body={"metrics": [{"featureName": "g", "appName": "g", "timestamp": now}]})
+
+
 def importing():
     """Exports of Unleash by the command line: one change, what is left out is said, and segments are put beside those that are there."""
     path = os.path.join(TOP, "export.json")
@@ -375,7 +402,7 @@ def reports():
 def main():
     SERVER.start()
     try:
-        for act in (sets_and_tokens, errors, giving, etags_and_filters, deltas, streams, too_large, evaluating, own_kind, reports, importing):
+        for act in (sets_and_tokens, errors, giving, etags_and_filters, deltas, streams, too_large, evaluating, own_kind, reports, limits, importing):
             act()
             print("ok", act.__name__)
     finally:
