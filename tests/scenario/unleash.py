@@ -393,6 +393,8 @@ def reports():
     expect({k: (c["yes"], c["no"], c["variants"]) for k, c in counts.items()} == {("yes", "cart"): (6, 2, {"on": 6}), ("ghost", "cart"): (0, 4, {}), ("yes", "page"): (5, 0, {}),
                                                                                  ("yes", "relayed"): (7, 0, {"on": 7})}, f"{counts}")
     expect([c["key"] for c in call("GET", SET + "/counts?flag=ghost&hours=48", who="reader")[1]["counts"]] == ["ghost"], "of one flag")
+    expect("left out of what Unleash's clients evaluate themselves: open: it has no default variant" in weir("flag", "list", "shop/production"), "the list tells what is left out")
+    expect("left out" in weir("flag", "show", "shop/production", "open") and "left out" not in weir("flag", "show", "shop/production", "yes"), "and so does a flag")
     expect(call("GET", SET + "/clients", who="app")[0] == 403 and call("GET", SET.replace("production", "x") + "/counts")[0] == 404, "who may read, and what is not there")
     old = {**bucket, "start": "2020-01-01T00:00:00Z", "stop": "2020-01-01T00:00:00Z", "toggles": {"old": {"yes": 1, "no": 0}}}
     expect(call("POST", "/api/client/metrics", {"appName": "cart", "bucket": old}, "app")[0] == 202, "counts of long ago are taken")
