@@ -211,7 +211,7 @@ static void read_prerequisites(struct doc_check *c, const struct doc_node *n, st
 
 static void read_weir(struct doc_check *c, const struct doc_node *n, struct flag_def *f)
 {
-	static const char *const keys[] = { "owner", "purpose", "expires", "from", "until", "prerequisites", "unleash", NULL };
+	static const char *const keys[] = { "owner", "purpose", "expires", "from", "until", "prerequisites", "unleash", "archived", NULL };
 	const struct doc_node   *purpose;
 	int                      i;
 
@@ -231,6 +231,8 @@ static void read_weir(struct doc_check *c, const struct doc_node *n, struct flag
 	read_prerequisites(c, doc_get(n, "prerequisites"), f);
 	f->unleash = doc_get(n, "unleash");
 	flag_unleash_read(c, f->unleash);
+	if (doc_get(n, "archived"))
+		f->archived = doc_want_bool(c, doc_get(n, "archived"), "archived");
 }
 
 /* --- a flag --- */

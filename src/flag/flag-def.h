@@ -4,6 +4,7 @@
  * carry their "key" is read too. What weir adds to a flag stands below one key of its own, "weir", which other readers of the format pass over:
  *   "weir": {"owner": "team-checkout", "purpose": "release", "expires": "2027-03-31", "from": TIME, "until": TIME,
  *            "prerequisites": [{"flag": "payments", "variants": ["on"]}],
+ *            "archived": true,
  *            "unleash": {"strategies": [...], "variants"?, "dependencies"?, "type"?, "impressionData"?}}   in place of variants and targeting
  * and below the document's own "weir": {"segments": {NAME: {"id": N, "constraints": [...]}}}, which strategies name by id.
  * Every key is obeyed or refused with its place and the nearest known one. Source of the format: flagd.dev/schema/v0 (draft-07). */
@@ -48,6 +49,7 @@ struct flag_def { /* texts and nodes belong to the document's arena */
 	enum flag_purpose                   purpose;
 	usec_t                              expires;         /* 0: never; begin of the day after */
 	usec_t                              from, until;     /* on only from <= now < until; 0: no bound */
+	bool                                archived;        /* kept, and not served */
 	const struct flag_prerequisite_def *prerequisites;
 	size_t                              n_prerequisites;
 };

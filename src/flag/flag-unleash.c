@@ -73,7 +73,6 @@ void flag_unleash_decide(const struct flag *f, const struct flag_context *c, str
 	env->now = c->now;
 	env->random = c->random;
 	env->scratch = c->scratch;
-	env->steps_max = LIMIT_FLAG_STEPS;
 	if (!unleash_evaluate(f->unleash, env, &r, &err)) {
 		take(f, &r, ret);
 		return;

@@ -347,6 +347,8 @@ static void write_left_out(struct jw *w, const struct unleash_set *s, int64_t *r
 		const struct doc_node     *def = unleash_def(&a, v[i]);
 		const char                *why = unleash_left_out(&a, s->set, v[i], def);
 
+		if (v[i]->archived) /* served to nobody */
+			continue;
 		*ret_unleash += is_unleash(def);
 		*ret_given += !why;
 		if (!why)

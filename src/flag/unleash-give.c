@@ -51,6 +51,8 @@ static const char *left_out(struct arena *a, const struct flag_set *s, const str
 {
 	const struct doc_node *unleash = unleash_part(def);
 
+	if (f->archived)
+		return "it is archived";
 	if (f->broken)
 		return arena_printf(a, "it cannot be evaluated: %s", f->broken);
 	if (f->from || f->until)

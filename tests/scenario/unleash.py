@@ -291,6 +291,8 @@ def own_kind():
     events = call("GET", "/api/client/delta", who="app", headers={"If-None-Match": before["etag"]})[1]["events"]
     expect([e["segment"]["id"] for e in events if e["type"] == "segment-updated"] == [7, 8] and ("feature-updated", "beta") in kinds(events)
            and ("feature-removed", "orphan") in kinds(events), f"{events}")
+    weir("flag", "archive", "shop/production", "asleep")
+    expect("asleep" not in {f["name"] for f in features()[0]["features"]} and "asleep" not in {f["key"] for f in call("GET", SET + "/unleash")[1]["left_out"]}, "archived")
     s = Stream()
     s.next()
     change({"ruled": on()}, segments={"staff": {"id": 7, "constraints": []}})

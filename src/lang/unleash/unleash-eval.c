@@ -18,12 +18,12 @@ const char *unleash_why_text(enum unleash_why w)
 
 bool evaluation_charge(struct evaluation *e, uint64_t steps)
 {
-	if (e->steps < steps) {
+	if (*e->steps < steps) {
 		e->failed = true;
-		e->steps = 0;
+		*e->steps = 0;
 		return false;
 	}
-	e->steps -= steps;
+	*e->steps -= steps;
 	return true;
 }
 
@@ -182,6 +182,14 @@ static const struct weighted *overridden(struct evaluation *e, const struct vari
 	return NULL;
 }
 
+static bool is_only_one(const struct variants *v)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (v->v[i].weight)
+			return v->v[i].weight == v->total;
+	return true;
+}
+
 static const struct weighted *by_weight(struct evaluation *e, const struct variants *v, str group, struct unleash_step *step)
 {
 	uint64_t sum = 0, bucket;
@@ -190,6 +198,8 @@ static const struct weighted *by_weight(struct evaluation *e, const struct varia
 
 	if (sticky_id(e, &v->sticky, &by_chance, &id))
 		bucket = unleash_murmur(VARIANT_SEED, group, id) % v->total + 1;
+	else if (is_only_one(v))
+		bucket = 1; /* chance has no say */
 	else
 		bucket = chance(e) % v->total + 1;
 	for (size_t i = 0; i < v->n; i++) {
@@ -294,7 +304,8 @@ static void decide(struct evaluation *e, struct unleash_result *ret)
 
 int unleash_evaluate(const struct unleash_feature *f, const struct unleash_env *env, struct unleash_result *ret, struct err *reterr)
 {
-	struct evaluation e = { .f = f, .env = env, .steps = env->steps_max ? env->steps_max : UNLEASH_STEPS_DEFAULT, .strategy = -1,
+	uint64_t          own = env->steps_max ? env->steps_max : UNLEASH_STEPS_DEFAULT;
+	struct evaluation e = { .f = f, .env = env, .steps = env->steps_left ? env->steps_left : &own, .strategy = -1,
 							.random = env->random ^ (uint64_t)unleash_murmur(1, f->name, STR("")) << 20 };
 
 	*ret = (struct unleash_result){ .strategy = -1 };

@@ -155,7 +155,7 @@ bool constraint_is_timed(const struct constraint *c);
 struct evaluation {
 	const struct unleash_feature *f;
 	const struct unleash_env     *env;
-	uint64_t                      steps; /* that are left */
+	uint64_t                     *steps; /* that are left */
 	uint64_t                      random;
 	int                           strategy; /* that is looked at */
 	bool                          failed;   /* a limit was met */

@@ -93,6 +93,7 @@ struct unleash_env {
 	uint64_t random;        /* what chance is made of: another number for each evaluation */
 	struct arena *scratch;  /* for versions that are compared */
 	uint64_t steps_max;     /* 0: the default */
+	uint64_t *steps_left;   /* in place of steps_max: shared with others, parents too, and counted down. NULL: none */
 	/* What another feature says. False: there is none. NULL: no feature has one. */
 	bool (*parent)(void *ctx, str name, struct unleash_parent *ret);
 	void *parent_ctx;

@@ -68,6 +68,7 @@ static void test_flagd(void **state UNUSED)
 		{ "open", FLAGD("") },
 		{ "timed", FLAGD(",\"defaultVariant\":\"on\",\"weir\":{\"from\":\"2026-01-01T00:00:00Z\"}") },
 		{ "needing", FLAGD(",\"defaultVariant\":\"on\",\"weir\":{\"prerequisites\":[{\"flag\":\"yes\",\"variants\":[\"on\"]}]}") },
+		{ "archived", FLAGD(",\"defaultVariant\":\"on\",\"weir\":{\"archived\":true}") },
 		{ "broken", FLAGD(",\"defaultVariant\":\"on\",\"targeting\":{\"nothing\":[1]}") },
 	};
 
@@ -76,6 +77,7 @@ static void test_flagd(void **state UNUSED)
 	assert_feature("no", false, "{\"name\":\"no\"," COMMON("release") OFF);
 	assert_feature("killed", false, "{\"name\":\"killed\"," COMMON("release") OFF);
 	assert_feature("text", false, "{\"name\":\"text\"," COMMON("release") ON "\"a\",\"weight\":1000,\"stickiness\":\"default\",\"payload\":{\"type\":\"string\",\"value\":\"q\\\"\u00fc\"}}]}");
+	assert_out("archived", "archived");
 	assert_out("ruled", "rule of flagd");
 	assert_out("open", "no default variant");
 	assert_out("timed", "only for a time");
