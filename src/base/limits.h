@@ -93,6 +93,8 @@
 #define LIMIT_FLAG_PREREQUISITES 20          /* direct ones of one flag */
 #define LIMIT_FLAG_CHAIN         16          /* flags in a row that need each other: evaluation recurses */
 #define LIMIT_FLAG_CHAIN_STEPS   10000       /* looked at to find the longest such row: many flags that share theirs */
+#define LIMIT_FLAG_UNLEASH_LIST  1000        /* strategies, constraints or segments in one list: each evaluation looks at all */
+#define LIMIT_FLAG_UNLEASH_VALUES 50000      /* values of one constraint; the flag's own size ends them before */
 #define LIMIT_FLAG_COMMENT_BYTES 1000        /* why flags were changed */
 #define LIMIT_FLAG_STREAMS       20000       /* clients that wait for news of flags */
 #define LIMIT_FLAG_TICKET_DAYS   7           /* how long the address of an event stream lets its holder in */
@@ -111,5 +113,14 @@
 #define LIMIT_FLAG_BLAST_STEPS   4000000     /* evaluations of one look: some seconds */
 #define LIMIT_FLAG_STEPS         100000      /* nodes of rules that one evaluation looks at, those of the flags that it needs counted in: some milliseconds */
 #define LIMIT_FLAG_LOOK_STEPS    20          /* what a look at a prerequisite counts */
+
+#define LIMIT_FLAG_EDGES         1000        /* edges that follow one server: each has a stream of its own */
+#define LIMIT_FLAG_COPY_BYTES    (512 << 20) /* text of one copied set: a million flags are about 200 MiB */
+#define LIMIT_EDGE_TOKENS        4096        /* clients' tokens that an edge knows */
+#define LIMIT_EDGE_ASKS          50          /* questions about unknown tokens per second: guesses at an edge do not become load of the server */
+#define LIMIT_EDGE_TOKEN_FRESH_S 60          /* so old what the server said about a token may be while it can be asked */
+#define LIMIT_EDGE_TOKEN_DAYS    30          /* so old it may be while it cannot */
+#define LIMIT_EDGE_WAIT_S        60          /* longest wait before the server is tried again */
+#define LIMIT_EDGE_RETRY_AFTER_S 3600        /* longest that its Retry-After is obeyed */
 
 #endif
