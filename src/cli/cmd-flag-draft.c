@@ -735,7 +735,7 @@ const struct cli_command cmd_flag_draft = { .name = "flag draft", .args = "VERB 
 	        "another version, upon the newest base, which makes approvals void; approve SET ID --version N; reject SET ID --reason TEXT; withdraw SET ID; apply SET ID.\n\n"
 	        "Which environments want approvals, and whose, stands in .weir/protection.yaml of the default branch. A draft in conflict (a flag in it was changed "
 	        "meanwhile) cannot be applied before it is edited upon a newer base." };
-const struct cli_command cmd_flag_schedule = { .name = "flag schedule", .args = "SET [KEY on|off|FILE]", .summary = "Changes a flag at a time, or lists what is scheduled",
+const struct cli_command cmd_flag_schedule = { .name = "flag schedule", .args = "SET [KEY] [on|off|FILE]", .summary = "Changes a flag at a time, or lists what is scheduled",
 	.opts = schedule_opts, .args_min = 1, .args_max = 3, .run = run_schedule,
 	.help = "Opens a draft with a time. In a protected environment it must be approved before. It is looked at again at its time: when the flag was changed meanwhile, the "
 	        "draft fails with its cause and nothing is lost. What was due while no server ran is applied when one comes up." };

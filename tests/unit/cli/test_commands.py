@@ -225,7 +225,9 @@ A_FILE = os.path.join(TOP, "flags.json")
 def arguments(command):
     """As many as the command needs at least: the words of its synopsis that stand outside of brackets and are no options' values."""
     words = command["args"].split()
-    return ["shop/beta" if w in ("SET", "PROJECT/NAME") else A_FILE if w == "FILE" else "ABCDEFGH" for i, w in enumerate(words) if w[0] not in "[-" and (i == 0 or words[i - 1].lstrip("[")[0:1] != "-")]
+    if command["name"] in ("flag diff", "flag blast"):  # a file or a draft: one of them, whichever
+        words = ["SET", "FILE"]
+    return ["list" if w == "VERB" else "shop/beta" if w in ("SET", "PROJECT/NAME") else A_FILE if w == "FILE" else "ABCDEFGH" for i, w in enumerate(words) if w[0] not in "[-" and (i == 0 or words[i - 1].lstrip("[")[0:1] != "-")]
 
 
 def test_errors_without_a_server():
