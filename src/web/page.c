@@ -34,7 +34,7 @@ static int ask(struct page *p, struct doc_node **ret, struct err *reterr, const 
 {
 	if (!path)
 		return arena_check(p->a, "a path", reterr);
-	return p->web->ops.api(p->web->ops.ctx, http_who(p->req), "GET", path, STR_NULL, p->a, ret, reterr);
+	return p->web->ops.api(p->web->ops.ctx, http_who(p->req), http_remote(p->req), "GET", path, STR_NULL, p->a, ret, reterr);
 }
 
 static const char *format(struct arena *a, const char *fmt, va_list ap)

@@ -127,14 +127,19 @@ static const struct http_query_param activity_query[] = {
 	{ .name = "project", .doc = "of this project only" },
 	{ 0 },
 };
+static const struct http_query_param rollback_form[] = {
+	{ .name = "environment", .required = true, .doc = "of the service" },
+	{ .name = "service", .doc = "the one that is taken back" },
+	{ 0 },
+};
 static const struct http_route routes[] = {
 	{ "GET", "/", HTTP_WORKER, SCOPE_READ, 0, page_home, "Projects and what their services do.", NULL, NULL },
 	{ "GET", "/projects/:project", HTTP_WORKER, SCOPE_READ, 0, page_project, "A project.", NULL, NULL },
 	{ "GET", "/projects/:project/changes/:seq:int", HTTP_WORKER, SCOPE_READ, 0, page_change, "A push with its findings.", NULL, NULL },
 	{ "GET", "/runs/:run", HTTP_WORKER, SCOPE_READ, 0, page_run, "A run with its jobs and logs.", NULL, NULL, run_query },
 	{ "GET", "/releases/:release", HTTP_WORKER, SCOPE_READ, 0, page_release, "A release with its evidence.", NULL, NULL },
-	{ "POST", "/releases/:release/:action", HTTP_WORKER, SCOPE_RELEASE, 4096, page_release_act, "Steers a release.", NULL, NULL },
-	{ "POST", "/projects/:project/rollback", HTTP_WORKER, SCOPE_RELEASE, 4096, page_rollback, "Takes a service's last release back.", NULL, NULL },
+	{ "POST", "/releases/:release/:action", HTTP_WORKER, SCOPE_RELEASE, 4096, page_release_act, "Steers a release.", .form = http_no_fields },
+	{ "POST", "/projects/:project/rollback", HTTP_WORKER, SCOPE_RELEASE, 4096, page_rollback, "Takes a service's last release back.", .form = rollback_form },
 	{ "GET", "/activity", HTTP_WORKER, SCOPE_READ, 0, page_events, "The event log.", NULL, NULL, activity_query },
 	{ "GET", "/insights", HTTP_WORKER, SCOPE_READ, 0, page_insights, "Delivery metrics.", NULL, NULL },
 	{ "GET", "/assets/*rest", HTTP_FAST, SCOPE_NONE, 0, page_asset, "Styles and scripts.", NULL, NULL },

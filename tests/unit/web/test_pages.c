@@ -75,9 +75,28 @@ static void test_acting(void **s UNUSED)
 	assert_int_equal(ask(f.admin, "POST", "/projects/shop/rollback", "Content-Type: application/x-www-form-urlencoded\r\n",
 	                     "environment=production&service=shop"), 303);
 	assert_string_equal(f.posted, "POST /api/v1/projects/shop/rollback {\"environment\":\"production\",\"service\":\"shop\"} by dev");
+	/* no field of a form is accepted and ignored */
+	f.posted[0] = 0;
+	assert_int_equal(ask(f.admin, "POST", "/projects/shop/rollback", "Content-Type: application/x-www-form-urlencoded\r\n",
+	                     "environment=production&servise=shop"), 400);
+	assert_has(&out, "unknown field &#39;servise&#39; (did you mean &#39;service&#39;?)");
+	assert_int_equal(ask(f.admin, "POST", "/projects/shop/rollback", "Content-Type: application/x-www-form-urlencoded\r\n", "service=shop"), 400);
+	assert_int_equal(ask(f.admin, "POST", "/releases/" RELEASE "/pause", "Content-Type: application/x-www-form-urlencoded\r\n", "a=1"), 400);
+	assert_has(&out, "this address takes no form");
+	assert_string_equal(f.posted, "");
 	/* who may only look sees no buttons */
 	assert_int_equal(ask(reader, "GET", "/releases/" RELEASE, "", ""), 200);
 	assert_false(str_contains(buf_str(&out), STR("/pause\"")));
+}
+
+static void test_every_form_says_its_fields(void **s UNUSED)
+{
+	size_t                   n;
+	const struct http_route *list = web_routes(&n);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i].method, "GET") != 0 && !list[i].form)
+			fail_msg("%s %s takes any field", list[i].method, list[i].path);
 }
 
 static void test_errors_and_assets(void **s UNUSED)
@@ -97,7 +116,7 @@ static void test_errors_and_assets(void **s UNUSED)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_page), cmocka_unit_test(test_acting),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_page), cmocka_unit_test(test_acting), cmocka_unit_test(test_every_form_says_its_fields),
 		                                cmocka_unit_test(test_errors_and_assets) };
 
 	base_init();
