@@ -205,7 +205,7 @@ static void test_bodies(void **s UNUSED)
 	             &f->out);
 	assert_has(&f->out, "[x&y +][1][zwei]");
 	static const char *const refused[][3] = {
-		{ "application/x-www-form-urlencoded", "c=secret", "unknown field 'c'; known here: a, b" },
+		{ "application/x-www-form-urlencoded", "colour=secret", "unknown field 'colour'; known here: a, b" },
 		{ "application/x-www-form-urlencoded", "b=10", "field 'b' must be a whole number from 1 to 9" },
 		{ "application/x-www-form-urlencoded", "a=1&%61=", "field 'a' stands twice" },
 		{ "application/x-www-form-urlencoded", "a=%00", "field 'a' has a bad escape, a NUL or bytes that are not UTF-8" },
