@@ -1,0 +1,341 @@
+/* acts-flag.c - the forms of the flags' pages: each becomes one call of the API, and a redirect to the page that shows what it did. Worker threads.
+ *
+ * What was typed as JSON goes into the call as it was typed, in lines of its own, so that the places in the API's messages are those of the field. */
+#include "base/base.h"
+#include "base/limits.h"
+#include "web/page-flag.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/* --- one change --- */
+
+struct act {
+	struct page  page; /* only to ask and to make addresses; it is not shown */
+	struct buf   body;
+	struct jw    w;
+	const char  *field; /* what was typed as JSON; NULL: nothing was */
+};
+
+static void act_fini(struct act *a)
+{
+	buf_fini(&a->body);
+	page_fini(&a->page);
+}
+#define CLEANUP_ACT CLEANUP(act_fini)
+
+static void act_begin(struct act *a, struct http_req *r, struct web *web)
+{
+	page_init(&a->page, web, r, "Flags", "home");
+	buf_init(&a->body, 2 * LIMIT_DOC_BYTES);
+	jw_init(&a->w, &a->body);
+	a->field = NULL;
+	jw_obj(&a->w);
+}
+
+static void act_comment(struct act *a)
+{
+	str comment = str_trim(http_form(a->page.req, "comment"));
+
+	if (comment.len)
+		jw_kstr(&a->w, "comment", comment);
+}
+
+/* The text of a field, as it was typed, from the begin of a line on. One such field per call. */
+static void act_typed(struct act *a, const char *field)
+{
+	struct buf b CLEANUP_BUF = BUF_INIT(2 * LIMIT_DOC_BYTES);
+
+	a->field = field;
+	buf_addc(&b, '\n');
+	buf_add_str(&b, http_form(a->page.req, field));
+	jw_raw(&a->w, buf_str(&b));
+}
+
+/* "body:4:7: ..." of the call is "definition:3:7: ..." of the field. */
+static void retell(const struct act *a, struct err *e)
+{
+	char  text[sizeof(e->msg)];
+	char *end;
+	long  line;
+
+	if (!a->field || strncmp(e->msg, "body:", 5) != 0)
+		return;
+	line = strtol(e->msg + 5, &end, 10);
+	if (line < 2 || *end != ':')
+		return;
+	snprintf(text, sizeof(text), "%s:%ld%s", a->field, line - 1, end);
+	memcpy(e->msg, text, sizeof(text));
+}
+
+static int act_send(struct act *a, const char *method, const char *what, struct doc_node **ret, struct err *reterr)
+{
+	struct http_req *r = a->page.req;
+	int              e;
+
+	jw_end(&a->w);
+	e = buf_check(&a->body, "the change", reterr);
+	if (!e)
+		e = page_do(&a->page, method, buf_str(&a->body), ret, reterr, SET_API "%s", SET_ARGS(r), what);
+	if (e)
+		retell(a, reterr);
+	return e;
+}
+
+static int act_change(struct act *a, struct err *reterr)
+{
+	struct doc_node *answer;
+
+	return act_send(a, "POST", "/changes", &answer, reterr);
+}
+
+static int go(struct act *a, const char *where, struct err *reterr)
+{
+	int e = arena_check(a->page.a, "an address", reterr);
+
+	if (!e)
+		http_redirect(a->page.req, 303, where);
+	return e;
+}
+
+static int go_to_set(struct act *a, struct err *reterr)
+{
+	return go(a, arena_printf(a->page.a, "/projects/%.*s/flags/%.*s", SET_ARGS(a->page.req)), reterr);
+}
+
+static int go_to_flag(struct act *a, struct err *reterr) { return go(a, flag_href(&a->page, http_form(a->page.req, "key")), reterr); }
+
+static int ask_flag(struct act *a, struct doc_node **ret, struct err *reterr)
+{
+	return page_ask(&a->page, ret, reterr, SET_API "/flag?key=%s", SET_ARGS(a->page.req), page_url(&a->page, http_form(a->page.req, "key")));
+}
+
+/* --- sets --- */
+
+/* What addresses can name (http.h); the API would only say that nothing is there. */
+static bool is_name(str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!isalnum((unsigned char)s.ptr[i]) && !strchr("._-", s.ptr[i]))
+			return false;
+	return s.len > 0 && s.len <= LIMIT_NAME_BYTES && s.ptr[0] != '.' && s.ptr[0] != '-';
+}
+
+int page_flag_set_make(struct http_req *r, void *web, struct err *reterr)
+{
+	struct act a CLEANUP_ACT;
+	struct doc_node *answer;
+	struct err       why = { 0 };
+	str              name = str_trim(http_form(r, "name")), environment = str_trim(http_form(r, "environment"));
+	int              e;
+
+	act_begin(&a, r, web);
+	if (environment.len)
+		jw_kstr(&a.w, "environment", environment);
+	jw_end(&a.w);
+	e = !is_name(name) ? err_set(&why, WEIR_EINVAL, "name has at most %d letters, digits, '.', '_' and '-', and begins with a letter, digit or '_'", LIMIT_NAME_BYTES)
+	                   : page_do(&a.page, "PUT", buf_str(&a.body), &answer, &why, "/api/v1/projects/%.*s/flag-sets/%.*s", STR_ARG(http_param(r, "project")),
+	                             STR_ARG(name));
+	if (e)
+		return flag_sets_show(r, web, &(struct refusal){ "make", &why }, reterr);
+	return go(&a, arena_printf(a.page.a, "/projects/%.*s/flags/%.*s", STR_ARG(http_param(r, "project")), STR_ARG(name)), reterr);
+}
+
+static const char *const document_keys[] = { "$schema", "flags", "$evaluators", "metadata", NULL };
+
+static void write_map(struct jw *w, const char *key, const struct doc_node *n)
+{
+	jw_key(w, key);
+	if (n) {
+		jw_node(w, n);
+	} else {
+		jw_obj(w);
+		jw_end(w);
+	}
+}
+
+static int read_document(struct http_req *r, struct doc_node **ret, struct err *reterr)
+{
+	struct doc_check k;
+	int              e = flag_typed(r, "document", ret, reterr);
+
+	if (e)
+		return e;
+	doc_check_init(&k, http_arena(r), "document");
+	if (doc_is_map(&k, *ret, "the document", document_keys))
+		(void)doc_is_map(&k, doc_need(&k, *ret, "flags"), "flags", NULL);
+	return doc_check_result(&k, reterr);
+}
+
+static int import(struct act *a, struct err *reterr)
+{
+	struct doc_node *doc;
+	int              e = read_document(a->page.req, &doc, reterr);
+
+	if (e)
+		return e;
+	jw_kint(&a->w, "base", http_form_int(a->page.req, "base", 0));
+	act_comment(a);
+	write_map(&a->w, "flags", doc_get(doc, "flags"));
+	if (doc_get(doc, "$evaluators") || doc_get(doc, "metadata")) {
+		write_map(&a->w, "evaluators", doc_get(doc, "$evaluators"));
+		write_map(&a->w, "metadata", doc_get(doc, "metadata"));
+	}
+	return act_change(a, reterr);
+}
+
+int page_flag_import(struct http_req *r, void *web, struct err *reterr)
+{
+	struct act a CLEANUP_ACT;
+	struct err why = { 0 };
+
+	act_begin(&a, r, web);
+	if (import(&a, &why))
+		return flag_set_show(r, web, &(struct refusal){ "import", &why }, reterr);
+	return go_to_set(&a, reterr);
+}
+
+/* --- a flag --- */
+
+/* {KEY: what was typed} */
+static int put(struct act *a, struct err *reterr)
+{
+	struct http_req *r = a->page.req;
+	struct doc_node *typed;
+	int              e = flag_typed(r, "definition", &typed, reterr);
+
+	if (e)
+		return e;
+	jw_kint(&a->w, "base", http_form_int(r, "base", 0));
+	act_comment(a);
+	jw_key(&a->w, "flags");
+	jw_obj(&a->w);
+	jw_key_n(&a->w, http_form(r, "key"));
+	act_typed(a, "definition");
+	jw_end(&a->w);
+	return act_change(a, reterr);
+}
+
+static int make(struct act *a, struct err *reterr)
+{
+	struct doc_node *have;
+	struct err       none = { 0 };
+
+	if (!ask_flag(a, &have, &none) && !doc_get_bool(have, "removed", false))
+		return err_set(reterr, WEIR_EEXIST, "there is a flag '%.*s' already: edit it on its page", STR_ARG(str_sub(http_form(a->page.req, "key"), 0, 100)));
+	return put(a, reterr);
+}
+
+int page_flag_make(struct http_req *r, void *web, struct err *reterr)
+{
+	struct act a CLEANUP_ACT;
+	struct err why = { 0 };
+
+	act_begin(&a, r, web);
+	if (make(&a, &why))
+		return flag_set_show(r, web, &(struct refusal){ "make", &why }, reterr);
+	return go_to_flag(&a, reterr);
+}
+
+int page_flag_put(struct http_req *r, void *web, struct err *reterr)
+{
+	struct act a CLEANUP_ACT;
+	struct err why = { 0 };
+
+	act_begin(&a, r, web);
+	if (put(&a, &why))
+		return flag_show(r, web, http_form(r, "key"), &(struct refusal){ "edit", &why }, NULL, reterr);
+	return go_to_flag(&a, reterr);
+}
+
+/* The present definition with another state. Off acts on whatever is there, as a kill switch must; on wants that nobody changed the flag since. */
+static int switch_flag(struct act *a, struct err *reterr)
+{
+	struct http_req       *r = a->page.req;
+	bool                   on = str_eqz(http_form(r, "state"), "on");
+	struct doc_node       *flag;
+	const struct doc_node *definition;
+	int                    e = ask_flag(a, &flag, reterr);
+
+	if (e)
+		return e;
+	if (!(definition = doc_get(flag, "definition")))
+		return err_set(reterr, WEIR_ENOENT, "the flag was removed meanwhile");
+	jw_kint(&a->w, "base", on ? http_form_int(r, "base", 0) : doc_get_int(flag, "revision", 0));
+	act_comment(a);
+	jw_key(&a->w, "flags");
+	jw_obj(&a->w);
+	jw_key_n(&a->w, http_form(r, "key"));
+	jw_obj(&a->w);
+	jw_kstrz(&a->w, "state", on ? "ENABLED" : "DISABLED");
+	for (size_t i = 0; i < doc_len(definition); i++)
+		if (!str_eqz(definition->map.pairs[i].key, "state")) {
+			jw_key_n(&a->w, definition->map.pairs[i].key);
+			jw_node(&a->w, definition->map.pairs[i].value);
+		}
+	jw_end(&a->w);
+	jw_end(&a->w);
+	return act_change(a, reterr);
+}
+
+int page_flag_switch(struct http_req *r, void *web, struct err *reterr)
+{
+	struct act a CLEANUP_ACT;
+	struct err why = { 0 };
+	bool       from_list = str_eqz(http_form(r, "back"), "list");
+
+	act_begin(&a, r, web);
+	if (!switch_flag(&a, &why))
+		return from_list ? go_to_set(&a, reterr) : go_to_flag(&a, reterr);
+	return from_list ? flag_set_show(r, web, &(struct refusal){ "switch", &why }, reterr)
+	                 : flag_show(r, web, http_form(r, "key"), &(struct refusal){ "switch", &why }, NULL, reterr);
+}
+
+int page_flag_remove(struct http_req *r, void *web, struct err *reterr)
+{
+	struct act a CLEANUP_ACT;
+	struct err why = { 0 };
+
+	act_begin(&a, r, web);
+	jw_kint(&a.w, "base", http_form_int(r, "base", 0));
+	act_comment(&a);
+	jw_key(&a.w, "flags");
+	jw_obj(&a.w);
+	jw_key_n(&a.w, http_form(r, "key"));
+	jw_null(&a.w);
+	jw_end(&a.w);
+	if (act_change(&a, &why))
+		return flag_show(r, web, http_form(r, "key"), &(struct refusal){ "remove", &why }, NULL, reterr);
+	return go_to_set(&a, reterr);
+}
+
+/* --- what somebody gets, and why --- */
+
+static int explain(struct act *a, struct doc_node **ret, struct err *reterr)
+{
+	struct http_req *r = a->page.req;
+	struct doc_node *context;
+	str              at = str_trim(http_form(r, "at"));
+	int              e = flag_typed(r, "context", &context, reterr);
+
+	if (e)
+		return e;
+	jw_kstr(&a->w, "key", http_form(r, "key"));
+	if (at.len)
+		jw_kstr(&a->w, "at", at);
+	jw_key(&a->w, "context");
+	act_typed(a, "context");
+	return act_send(a, "POST", "/evaluate", ret, reterr);
+}
+
+int page_flag_explain(struct http_req *r, void *web, struct err *reterr)
+{
+	struct act a CLEANUP_ACT;
+	struct doc_node *answer = NULL;
+	struct err       why = { 0 };
+
+	act_begin(&a, r, web);
+	if (explain(&a, &answer, &why))
+		return flag_show(r, web, http_form(r, "key"), &(struct refusal){ "explain", &why }, NULL, reterr);
+	return flag_show(r, web, http_form(r, "key"), NULL, answer, reterr);
+}
