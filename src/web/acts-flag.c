@@ -15,6 +15,8 @@ struct act {
 	struct buf   body;
 	struct jw    w;
 	const char  *field; /* what was typed as JSON; NULL: nothing was */
+	bool         proposes; /* the change becomes a draft */
+	int64_t      draft;    /* which one it became */
 };
 
 static void act_fini(struct act *a)
@@ -26,6 +28,8 @@ static void act_fini(struct act *a)
 
 static void act_begin(struct act *a, struct http_req *r, struct web *web)
 {
+	a->proposes = str_contains(http_path(r), STR("/propose/"));
+	a->draft = 0;
 	page_init(&a->page, web, r, "Flags", "home");
 	buf_init(&a->body, 2 * LIMIT_DOC_BYTES);
 	jw_init(&a->w, &a->body);
@@ -52,19 +56,18 @@ static void act_typed(struct act *a, const char *field)
 	jw_raw(&a->w, buf_str(&b));
 }
 
-/* "body:4:7: ..." of the call is "definition:3:7: ..." of the field. */
-static void retell(const struct act *a, struct err *e)
+void flag_retell(struct err *e, const char *field)
 {
 	char  text[sizeof(e->msg)];
 	char *end;
 	long  line;
 
-	if (!a->field || strncmp(e->msg, "body:", 5) != 0)
+	if (strncmp(e->msg, "body:", 5) != 0)
 		return;
 	line = strtol(e->msg + 5, &end, 10);
 	if (line < 2 || *end != ':')
 		return;
-	snprintf(text, sizeof(text), "%s:%ld%s", a->field, line - 1, end);
+	snprintf(text, sizeof(text), "%s:%ld%s", field, line - 1, end);
 	memcpy(e->msg, text, sizeof(text));
 }
 
@@ -77,16 +80,34 @@ static int act_send(struct act *a, const char *method, const char *what, struct 
 	e = buf_check(&a->body, "the change", reterr);
 	if (!e)
 		e = page_do(&a->page, method, buf_str(&a->body), ret, reterr, SET_API "%s", SET_ARGS(r), what);
-	if (e)
-		retell(a, reterr);
+	if (e && a->field)
+		flag_retell(reterr, a->field);
 	return e;
+}
+
+/* What a draft is called until its author gives it another title. */
+static void act_title(struct act *a)
+{
+	enum { TITLE = 100 };
+	str key = http_form(a->page.req, "key"), why = str_trim(http_form(a->page.req, "comment"));
+	struct buf b CLEANUP_BUF = BUF_INIT(1024);
+
+	buf_add_str(&b, key);
+	if (why.len && key.len + why.len < TITLE && !memchr(why.ptr, '\n', why.len))
+		buf_addf(&b, ": %.*s", STR_ARG(why));
+	jw_kstr(&a->w, "title", buf_str(&b));
 }
 
 static int act_change(struct act *a, struct err *reterr)
 {
 	struct doc_node *answer;
+	int              e;
 
-	return act_send(a, "POST", "/changes", &answer, reterr);
+	if (a->proposes)
+		act_title(a);
+	e = act_send(a, "POST", a->proposes ? "/drafts" : "/changes", &answer, reterr);
+	a->draft = e ? 0 : doc_get_int(answer, "id", 0);
+	return e;
 }
 
 static int go(struct act *a, const char *where, struct err *reterr)
@@ -98,12 +119,22 @@ static int go(struct act *a, const char *where, struct err *reterr)
 	return e;
 }
 
+static int go_to_draft(struct act *a, struct err *reterr)
+{
+	return go(a, arena_printf(a->page.a, "/projects/%.*s/flags/%.*s/drafts/%lld", SET_ARGS(a->page.req), (long long)a->draft), reterr);
+}
+
 static int go_to_set(struct act *a, struct err *reterr)
 {
+	if (a->proposes)
+		return go_to_draft(a, reterr);
 	return go(a, arena_printf(a->page.a, "/projects/%.*s/flags/%.*s", SET_ARGS(a->page.req)), reterr);
 }
 
-static int go_to_flag(struct act *a, struct err *reterr) { return go(a, flag_href(&a->page, http_form(a->page.req, "key")), reterr); }
+static int go_to_flag(struct act *a, struct err *reterr)
+{
+	return a->proposes ? go_to_draft(a, reterr) : go(a, flag_href(&a->page, http_form(a->page.req, "key")), reterr);
+}
 
 static int ask_flag(struct act *a, struct doc_node **ret, struct err *reterr)
 {

@@ -60,6 +60,14 @@ int page_flag_put(struct http_req *r, void *web, struct err *reterr);
 int page_flag_switch(struct http_req *r, void *web, struct err *reterr);
 int page_flag_remove(struct http_req *r, void *web, struct err *reterr);
 int page_flag_import(struct http_req *r, void *web, struct err *reterr);
+int page_drafts(struct http_req *r, void *web, struct err *reterr);
+int page_draft(struct http_req *r, void *web, struct err *reterr);
+int page_draft_approve(struct http_req *r, void *web, struct err *reterr);
+int page_draft_reject(struct http_req *r, void *web, struct err *reterr);
+int page_draft_apply(struct http_req *r, void *web, struct err *reterr);
+int page_draft_withdraw(struct http_req *r, void *web, struct err *reterr);
+int page_draft_edit(struct http_req *r, void *web, struct err *reterr);
+int page_draft_blast(struct http_req *r, void *web, struct err *reterr);
 int page_flag_explain(struct http_req *r, void *web, struct err *reterr);
 int page_asset(struct http_req *r, void *web, struct err *reterr);
 

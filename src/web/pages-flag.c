@@ -6,6 +6,8 @@
 #include "web/json-view.h"
 #include "web/page-flag.h"
 
+#include <string.h>
+
 const char *flag_href(struct page *p, str key)
 {
 	const char *s = arena_printf(p->a, "/projects/%.*s/flags/%.*s/flag?key=%s", SET_ARGS(p->req), page_url(p, key));
@@ -34,6 +36,14 @@ static void add_value(struct jw *w, const char *key, const struct doc_node *n)
 	jw_init(&one, &b);
 	jw_node(&one, n);
 	jw_kstr(w, key, buf_str(&b));
+}
+
+void flag_page_at(struct page *p, const char *which)
+{
+	jw_key(&p->w, "at");
+	jw_obj(&p->w);
+	jw_kbool(&p->w, which, true);
+	jw_end(&p->w);
 }
 
 /* --- sets of a project --- */
@@ -69,6 +79,27 @@ static void add_base(struct page *p, const struct refusal *refused, const struct
 	jw_kint(&p->w, "base", refused && refused->why->code != WEIR_ECONFLICT ? http_form_int(p->req, "base", base) : base);
 }
 
+/* Who may change the set at once, who only by a draft: as the rules of its environment say. */
+static int add_rights(struct page *p, bool may_change, struct err *reterr)
+{
+	struct doc_node       *protection;
+	const struct doc_node *rule;
+	bool                   by_draft;
+	int                    e = page_ask_maybe(p, &protection, reterr, SET_API "/protection", SET_ARGS(p->req));
+
+	if (e)
+		return e;
+	rule = doc_get(protection, "rule");
+	by_draft = doc_get_int(rule, "required_approvals", 0) > 0;
+	jw_kbool(&p->w, "may_change", may_change);
+	jw_kbool(&p->w, "may_save", may_change && !by_draft);
+	jw_kbool(&p->w, "may_propose", may_change && protection);
+	jw_kbool(&p->w, "may_kill", may_change && (!by_draft || str_eqz(doc_get_str(rule, "kill_switch"), "free")));
+	jw_kbool(&p->w, "by_draft", by_draft);
+	jw_kbool(&p->w, "has_drafts", protection != NULL);
+	return 0;
+}
+
 int flag_page_set(struct page *p, struct err *reterr)
 {
 	struct http_req       *r = p->req;
@@ -88,17 +119,7 @@ int flag_page_set(struct page *p, struct err *reterr)
 	jw_key(&p->w, "path");
 	jw_fmt(&p->w, "/projects/%.*s/flags/%.*s", SET_ARGS(r));
 	jw_kbool(&p->w, "in_store", str_eqz(doc_get_str(set, "source"), "store"));
-	jw_kbool(&p->w, "may_change", http_may(r, SCOPE_RELEASE) && str_eqz(doc_get_str(set, "source"), "store"));
-	return 0;
-}
-
-/* Which of the set's pages this is. */
-static void add_at(struct page *p, const char *which)
-{
-	jw_key(&p->w, "at");
-	jw_obj(&p->w);
-	jw_kbool(&p->w, which, true);
-	jw_end(&p->w);
+	return add_rights(p, http_may(r, SCOPE_RELEASE) && str_eqz(doc_get_str(set, "source"), "store"), reterr);
 }
 
 /* Where applications find this server: the beginning of the address that the project is cloned from. */
@@ -182,7 +203,7 @@ int flag_set_show(struct http_req *r, struct web *web, const struct refusal *ref
 	    (e = page_ask(&p, &list, reterr, SET_API "/flags?q=%s&state=%.*s&purpose=%.*s&after=%s", SET_ARGS(r), page_url(&p, http_query(r, "q")), STR_ARG(state),
 	                  STR_ARG(purpose), page_url(&p, http_query(r, "after")))))
 		return e;
-	add_at(&p, "flags");
+	flag_page_at(&p, "flags");
 	add_server(&p, project);
 	add_flags(&p, list);
 	add_filter(&p, doc_get_str(list, "next"));
@@ -277,6 +298,28 @@ static void add_explained(struct page *p, const struct doc_node *answer)
 	jw_end(&p->w);
 }
 
+/* A stale edit: what its author's text would change of what is there now. Nothing where that cannot be told: the refusal says what matters. */
+static void add_difference(struct page *p, str key, const struct refusal *refused)
+{
+	struct buf body  CLEANUP_BUF = BUF_INIT(2 * LIMIT_DOC_BYTES);
+	struct doc_node *diff, *typed;
+	struct err       none = { 0 };
+	struct jw        w;
+
+	if (!refused || strcmp(refused->form, "edit") != 0 || refused->why->code != WEIR_ECONFLICT || flag_typed(p->req, "definition", &typed, &none))
+		return;
+	jw_init(&w, &body);
+	jw_obj(&w);
+	jw_key(&w, "flags");
+	jw_obj(&w);
+	jw_key_n(&w, key);
+	jw_node(&w, typed);
+	jw_end(&w);
+	jw_end(&w);
+	if (!page_do(p, "POST", buf_str(&body), &diff, &none, SET_API "/diff", SET_ARGS(p->req)))
+		flag_page_diff(p, "difference", diff);
+}
+
 int flag_show(struct http_req *r, struct web *web, str key, const struct refusal *refused, const struct doc_node *explained, struct err *reterr)
 {
 	struct page p CLEANUP_PAGE;
@@ -295,6 +338,7 @@ int flag_show(struct http_req *r, struct web *web, str key, const struct refusal
 	add_needs(&p, "needed_by", doc_get(flag, "needed_by"));
 	add_history(&p, doc_get(flag, "history"));
 	add_explained(&p, explained);
+	add_difference(&p, key, refused);
 	if (refused)
 		page_refused(&p, refused->form, refused->why);
 	return page_show(&p, "flag", reterr);
@@ -398,7 +442,7 @@ int page_flag_history(struct http_req *r, void *web, struct err *reterr)
 		e = page_ask(&p, &diff, reterr, SET_API "/diff?from=%lld&to=%lld", SET_ARGS(r), (long long)from, (long long)to);
 	if (e)
 		return e;
-	add_at(&p, "history");
+	flag_page_at(&p, "history");
 	revisions = doc_get(answer, "revisions");
 	add_revisions(&p, revisions);
 	flag_page_diff(&p, "diff", diff);

@@ -143,7 +143,8 @@ static const char *const backs[] = { "list", "flag", NULL };
 #define FORM_BASE    { .name = "base", .kind = QUERY_INT, .required = true, .min = 0, .max = INT64_MAX, .doc = "the revision that the author saw" }
 #define FORM_COMMENT { .name = "comment", .doc = "why" }
 
-#define SET_PAGE "/projects/:project/flags/:set"
+#define SET_PAGE   "/projects/:project/flags/:set"
+#define DRAFT_PAGE SET_PAGE "/drafts/:draft:int"
 
 static const struct http_query_param set_make_form[] = { { .name = "name", .required = true, .doc = "of the set" }, { .name = "environment" }, { 0 } };
 static const struct http_query_param set_query[] = {
@@ -172,6 +173,27 @@ static const struct http_query_param import_form[] = { FORM_BASE, FORM_COMMENT, 
 static const struct http_query_param explain_form[] = {
 	FORM_KEY, { .name = "context", .required = true, .doc = "as JSON" }, { .name = "at", .doc = "a time; else now" }, { 0 }
 };
+#define FORM_VERSION { .name = "version", .kind = QUERY_INT, .required = true, .min = 0, .max = INT64_MAX, .doc = "of the draft that was seen" }
+static const char *const any_draft_state[] = { "", "open", "scheduled", "applied", "rejected", "withdrawn", "failed", NULL };
+static const char *const against[] = { "base", "now", NULL };
+static const struct http_query_param drafts_query[] = {
+	{ .name = "state", .kind = QUERY_WORD, .words = any_draft_state },
+	{ .name = "before", .kind = QUERY_INT, .min = 1, .max = INT64_MAX, .doc = "older than this one" },
+	{ 0 },
+};
+static const struct http_query_param draft_query[] = { { .name = "against", .kind = QUERY_WORD, .words = against, .doc = "what it is compared with" }, { 0 } };
+static const struct http_query_param approve_form[] = { FORM_VERSION, FORM_COMMENT, { 0 } };
+static const struct http_query_param reject_form[] = { FORM_VERSION, { .name = "reason", .required = true, .doc = "why" }, { 0 } };
+static const struct http_query_param apply_form[] = { FORM_VERSION, { 0 } };
+static const struct http_query_param withdraw_form[] = { { .name = "reason", .doc = "why" }, { 0 } };
+static const struct http_query_param draft_form[] = {
+	FORM_VERSION, FORM_BASE, FORM_COMMENT,
+	{ .name = "title", .required = true },
+	{ .name = "apply_at", .doc = "a time; else when somebody applies it" },
+	{ .name = "change", .required = true, .doc = "flags, evaluators and metadata as JSON" },
+	{ 0 },
+};
+static const struct http_query_param blast_form[] = { { .name = "contexts", .required = true, .doc = "a list, as JSON" }, { 0 } };
 enum { FORM_SMALL = 16 << 10, FORM_DEFINITION = 1 << 20, FORM_DOCUMENT = 3 * LIMIT_DOC_BYTES /* escaped */ };
 
 static const struct http_route routes[] = {
@@ -194,6 +216,18 @@ static const struct http_route routes[] = {
 	{ "POST", SET_PAGE "/remove", HTTP_WORKER, SCOPE_RELEASE, FORM_SMALL, page_flag_remove, "Removes a flag.", .form = remove_form },
 	{ "POST", SET_PAGE "/import", HTTP_WORKER, SCOPE_RELEASE, FORM_DOCUMENT, page_flag_import, "Takes over a flagd document.", .form = import_form },
 	{ "POST", SET_PAGE "/explain", HTTP_WORKER, SCOPE_READ, FORM_DEFINITION, page_flag_explain, "What a context gets, and why.", .form = explain_form },
+	{ "POST", SET_PAGE "/propose/put", HTTP_WORKER, SCOPE_RELEASE, FORM_DEFINITION, page_flag_put, "Proposes a definition.", .form = put_form },
+	{ "POST", SET_PAGE "/propose/make", HTTP_WORKER, SCOPE_RELEASE, FORM_DEFINITION, page_flag_make, "Proposes a flag.", .form = put_form },
+	{ "POST", SET_PAGE "/propose/switch", HTTP_WORKER, SCOPE_RELEASE, FORM_SMALL, page_flag_switch, "Proposes to switch a flag.", .form = switch_form },
+	{ "POST", SET_PAGE "/propose/remove", HTTP_WORKER, SCOPE_RELEASE, FORM_SMALL, page_flag_remove, "Proposes to remove a flag.", .form = remove_form },
+	{ "GET", SET_PAGE "/drafts", HTTP_WORKER, SCOPE_READ, 0, page_drafts, "Proposed changes of a flag set.", .query = drafts_query },
+	{ "GET", DRAFT_PAGE, HTTP_WORKER, SCOPE_READ, 0, page_draft, "A proposed change.", .query = draft_query },
+	{ "POST", DRAFT_PAGE "/approve", HTTP_WORKER, SCOPE_RELEASE, FORM_SMALL, page_draft_approve, "Approves a draft.", .form = approve_form },
+	{ "POST", DRAFT_PAGE "/reject", HTTP_WORKER, SCOPE_RELEASE, FORM_SMALL, page_draft_reject, "Rejects a draft.", .form = reject_form },
+	{ "POST", DRAFT_PAGE "/apply", HTTP_WORKER, SCOPE_RELEASE, FORM_SMALL, page_draft_apply, "Applies a draft.", .form = apply_form },
+	{ "POST", DRAFT_PAGE "/withdraw", HTTP_WORKER, SCOPE_RELEASE, FORM_SMALL, page_draft_withdraw, "Withdraws a draft.", .form = withdraw_form },
+	{ "POST", DRAFT_PAGE "/edit", HTTP_WORKER, SCOPE_RELEASE, FORM_DOCUMENT, page_draft_edit, "Writes a draft anew.", .form = draft_form },
+	{ "POST", DRAFT_PAGE "/blast", HTTP_WORKER, SCOPE_READ, FORM_DEFINITION, page_draft_blast, "Whom a draft would hit.", .form = blast_form },
 	{ "GET", "/activity", HTTP_WORKER, SCOPE_READ, 0, page_events, "The event log.", NULL, NULL, activity_query },
 	{ "GET", "/insights", HTTP_WORKER, SCOPE_READ, 0, page_insights, "Delivery metrics.", NULL, NULL },
 	{ "GET", "/assets/*rest", HTTP_FAST, SCOPE_NONE, 0, page_asset, "Styles and scripts.", NULL, NULL },

@@ -66,17 +66,17 @@ async function edit(page) {
 	text.targeting.if[2].fractional = [["on", 20], ["off", 80]];
 	await page.fill("#edit-definition", JSON.stringify(text, null, 2));
 	await page.fill("#edit-comment", "a fifth of the users");
-	await page.click("section:has(#h-edit) >> text=Save");
+	await page.click("section:has(#h-edit) button:has-text('Save')");
 	check("saved", (await main(page)).includes("a fifth of the users"));
 	const { revision } = await api("GET", "/flag?key=new-cart");
 	await api("POST", "/changes", { base: revision, flags: { "new-cart": { ...text, metadata: { ticket: "SHOP-99" } } }, comment: "somebody else" });
 	text.weir.owner = "team-cart";
 	await page.fill("#edit-definition", JSON.stringify(text));
-	await page.click("section:has(#h-edit) >> text=Save");
+	await page.click("section:has(#h-edit) button:has-text('Save')");
 	check("a stale edit is refused", (await alert(page)).includes("Nothing was saved"), await alert(page));
 	check("with its text kept and theirs shown", (await page.inputValue("#edit-definition")).includes("team-cart") && (await page.textContent(".json")).includes("SHOP-99"));
 	await shot(page, "conflict");
-	await page.click("section:has(#h-edit) >> text=Save");
+	await page.click("section:has(#h-edit) button:has-text('Save')");
 	check("having seen it one may save", (await page.textContent(".facts")).includes("team-cart") && !(await page.textContent(".json")).includes("SHOP-99"));
 }
 
