@@ -108,6 +108,26 @@ void page_add(struct page *p, const char *key, const struct doc_node *n)
 	view_write_pair(&p->w, str_z(key), n, p->now);
 }
 
+const struct doc_node *page_without(struct page *p, const struct doc_node *map, const char *const *keys)
+{
+	struct doc_node *n = map ? ARENA_NEW(p->a, struct doc_node) : NULL;
+
+	if (!n || map->kind != DOC_MAP)
+		return n ? map : NULL;
+	*n = *map;
+	n->map.n = 0;
+	n->map.pairs = ARENA_ARRAY(p->a, map->map.n + 1, struct doc_pair);
+	for (size_t i = 0; n->map.pairs && i < map->map.n; i++) {
+		bool out = false;
+
+		for (size_t k = 0; keys[k]; k++)
+			out |= str_eqz(map->map.pairs[i].key, keys[k]);
+		if (!out)
+			n->map.pairs[n->map.n++] = map->map.pairs[i];
+	}
+	return n;
+}
+
 const char *page_url(struct page *p, str s)
 {
 	struct buf b CLEANUP_BUF = BUF_INIT(4096);

@@ -34,6 +34,8 @@ MUST_CHECK int page_do(struct page *p, const char *method, str body, struct doc_
 void page_refused(struct page *p, const char *form, const struct err *why);
 /* Adds key: enriched node. */
 void page_add(struct page *p, const char *key, const struct doc_node *n);
+/* The map without these keys (NULL-ended): documents of people, which are shown as text, and may be nested deeper than a page's data. */
+const struct doc_node *page_without(struct page *p, const struct doc_node *map, const char *const *keys);
 /* A path component, encoded, in the page's arena. */
 const char *page_url(struct page *p, str s);
 /* Renders the template over everything that was added; the answer is complete then. */

@@ -208,7 +208,7 @@ static int draft_show(struct http_req *r, struct web *web, const struct draft_vi
 	if (waits && !v->blast && (e = page_ask_maybe(&p, &blast, reterr, SET_API "/drafts/%lld/blast-radius", SET_ARGS(r), (long long)v->id)))
 		return e;
 	flag_page_at(&p, "drafts");
-	page_add(&p, "draft", draft);
+	page_add(&p, "draft", page_without(&p, draft, change_keys));
 	jw_kbool(&p.w, "against_now", !strcmp(against, "now"));
 	add_may(&p, draft, protection);
 	page_add(&p, "protection", protection);

@@ -320,6 +320,8 @@ static void add_difference(struct page *p, str key, const struct refusal *refuse
 		flag_page_diff(p, "difference", diff);
 }
 
+static const char *const as_text[] = { "definition", NULL };
+
 int flag_show(struct http_req *r, struct web *web, str key, const struct refusal *refused, const struct doc_node *explained, struct err *reterr)
 {
 	struct page p CLEANUP_PAGE;
@@ -329,7 +331,7 @@ int flag_show(struct http_req *r, struct web *web, str key, const struct refusal
 	page_init(&p, web, r, arena_printf(http_arena(r), "%.*s in %.*s", STR_ARG(key), STR_ARG(http_param(r, "set"))), "home");
 	if ((e = flag_page_set(&p, reterr)) || (e = page_ask(&p, &flag, reterr, SET_API "/flag?key=%s", SET_ARGS(r), page_url(&p, key))))
 		return e;
-	page_add(&p, "flag", flag);
+	page_add(&p, "flag", page_without(&p, flag, as_text));
 	jw_kbool(&p.w, "is_on", str_eqz(doc_get_str(flag, "state"), "on"));
 	jw_kstrz(&p.w, "href", flag_href(&p, key));
 	add_base(&p, refused, flag);

@@ -88,6 +88,11 @@ def create():
     expect("already" in alert(text), "an existing flag is not overwritten by the form of new ones")
     expect(send(PATH + "/make", key=ODD, base=2, definition=json.dumps({**CART, "weir": {}}), comment="").startswith(PATH + "/flag?key=a%2F"), "any key")
     expect(html.escape(ODD) in page(flag_url(ODD)) or html.escape(ODD, quote=False) in page(flag_url(ODD)) or "&lt;i&gt;" in page(flag_url(ODD)), "any key is a page")
+    deep = json.loads('{"a":[' * 45 + "1" + "]}" * 45)  # as deep as a document may be
+    send(PATH + "/make", key="deep", base=base_of(page(PATH), "make"), definition=json.dumps({"state": "ENABLED", "variants": {"x": deep}}), comment="")
+    expect("&quot;a&quot;" in page(flag_url("deep")) and json.loads(typed(page(flag_url("deep")), "definition"))["variants"]["x"] == deep, "a deep definition has a page")
+    expect("deep" in page(PATH), "and stands in the list")
+    expect("It gets no value" in send(PATH + "/explain", 200, key="deep", context="{}", at=""), "and is explained")
     page(flag_url("never"), want=404)
     page(PATH + "/flag", want=400)
 
@@ -169,7 +174,7 @@ def imported():
     expect("flags" in alert(text), "no flags")
     send(PATH + "/import", base=base, document=json.dumps(doc), comment="all")
     got = call("GET", API)[1]
-    expect(set(got["flags"]) == {"new-cart", "banner", "payments", ODD} and "staff" in got["$evaluators"], "what is named came, the others stay")
+    expect(set(got["flags"]) == {"new-cart", "banner", "payments", "deep", ODD} and "staff" in got["$evaluators"], "what is named came, the others stay")
     expect("all" in page(PATH + "/history") and "what changed" in page(PATH + "/history"), "one revision of the history")
 
 
