@@ -94,5 +94,16 @@
 #define LIMIT_FLAG_STREAMS       20000       /* clients that wait for news of flags */
 #define LIMIT_FLAG_SCRATCH_BYTES (1 << 20)   /* values that one evaluation makes */
 #define LIMIT_FLAG_STEPS         100000      /* nodes of a rule that one evaluation looks at: some milliseconds */
+#define LIMIT_FLAG_ENVIRONMENTS  100         /* protected ones of a project */
+#define LIMIT_FLAG_REVIEWERS     200         /* of one environment */
+#define LIMIT_FLAG_APPROVALS     10          /* that a draft can need */
+#define LIMIT_FLAG_TITLE_BYTES   200         /* of a draft */
+#define LIMIT_FLAG_DRAFTS        1000        /* open or scheduled ones of one set */
+#define LIMIT_FLAG_SAMPLES       1000        /* contexts kept of one set: enough to see a share of a percent */
+#define LIMIT_FLAG_SAMPLE_BYTES  4096        /* a context that is kept; larger ones are not */
+#define LIMIT_FLAG_SAMPLE_DAYS   30          /* how long */
+#define LIMIT_FLAG_CONTEXTS      10000       /* contexts that one request brings to be looked at */
+#define LIMIT_FLAG_BLAST_FLAGS   1000        /* flags that one look at a blast radius evaluates */
+#define LIMIT_FLAG_BLAST_STEPS   4000000     /* evaluations of one look: some seconds */
 
 #endif

@@ -40,6 +40,8 @@ static void check_prerequisite(struct check *k, const struct flag *f, const stru
 
 	if (!needed)
 		say(k, f, "its prerequisite '%.*s' is no flag of this set", STR_ARG(str_sub(p->flag, 0, 80)));
+	else if (needed->archived)
+		say(k, f, "its prerequisite '%.*s' is archived", STR_ARG(str_sub(p->flag, 0, 80)));
 	for (size_t i = 0; needed && i < p->n_variants; i++)
 		if (!has_variant(needed, p->variants[i]))
 			say(k, f, "its prerequisite '%.*s' has no variant '%.*s'", STR_ARG(str_sub(p->flag, 0, 80)), STR_ARG(str_sub(p->variants[i], 0, 80)));
@@ -100,7 +102,7 @@ void flag_set_check(const struct flag_set *s, void (*tell)(void *ctx, const stru
 	for (const struct flag *f = flag_set_next(s, NULL); f; f = flag_set_next(s, f)) {
 		if (f->broken)
 			say(&k, f, "%s", f->broken);
-		for (size_t i = 0; i < f->n_prerequisites; i++)
+		for (size_t i = 0; i < f->n_prerequisites && !f->archived; i++) /* an archived one needs nothing before it comes back */
 			check_prerequisite(&k, f, &f->prerequisites[i]);
 		check_chain(&k, f);
 	}

@@ -211,7 +211,7 @@ static void read_prerequisites(struct doc_check *c, const struct doc_node *n, st
 
 static void read_weir(struct doc_check *c, const struct doc_node *n, struct flag_def *f)
 {
-	static const char *const keys[] = { "owner", "purpose", "expires", "from", "until", "prerequisites", NULL };
+	static const char *const keys[] = { "owner", "purpose", "expires", "from", "until", "prerequisites", "archived", NULL };
 	const struct doc_node   *purpose;
 	int                      i;
 
@@ -229,6 +229,8 @@ static void read_weir(struct doc_check *c, const struct doc_node *n, struct flag
 	if (f->from && f->until && f->until <= f->from)
 		doc_error(c, doc_get(n, "until"), "until must be later than from");
 	read_prerequisites(c, doc_get(n, "prerequisites"), f);
+	if (doc_get(n, "archived"))
+		f->archived = doc_want_bool(c, doc_get(n, "archived"), "archived");
 }
 
 /* --- a flag --- */

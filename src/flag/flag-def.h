@@ -3,7 +3,7 @@
  * A set's document: {"flags": {KEY: flag}, "$evaluators"?: {NAME: rule}, "metadata"?: {NAME: scalar}}; flagd's form with a list of flags that
  * carry their "key" is read too. What weir adds to a flag stands below one key of its own, "weir", which other readers of the format pass over:
  *   "weir": {"owner": "team-checkout", "purpose": "release", "expires": "2027-03-31", "from": TIME, "until": TIME,
- *            "prerequisites": [{"flag": "payments", "variants": ["on"]}]}
+ *            "prerequisites": [{"flag": "payments", "variants": ["on"]}], "archived": true}
  * Every key is obeyed or refused with its place and the nearest known one. Source of the format: flagd.dev/schema/v0 (draft-07). */
 #ifndef WEIR_FLAG_FLAG_DEF_H
 #define WEIR_FLAG_FLAG_DEF_H
@@ -45,6 +45,7 @@ struct flag_def { /* texts and nodes belong to the document's arena */
 	enum flag_purpose                   purpose;
 	usec_t                              expires;         /* 0: never; begin of the day after */
 	usec_t                              from, until;     /* on only from <= now < until; 0: no bound */
+	bool                                archived;        /* kept, and not served */
 	const struct flag_prerequisite_def *prerequisites;
 	size_t                              n_prerequisites;
 };

@@ -49,7 +49,7 @@ static bool is_on(struct evaluation *e, const struct flag_prerequisite *p)
 	const struct flag *f = flag_set_find(e->set, p->flag);
 	struct flag_answer answer;
 
-	if (!f || e->depth >= LIMIT_FLAG_CHAIN) /* checked when written; a set must not hang on what was not */
+	if (!f || f->archived || e->depth >= LIMIT_FLAG_CHAIN) /* checked when written; a set must not hang on what was not */
 		return false;
 	e->depth++;
 	evaluate(e, f, &answer);
@@ -171,6 +171,8 @@ void flag_evaluate(const struct flag_set *s, str key, enum flag_type want, const
 {
 	const struct flag *f = flag_set_find(s, key);
 
+	if (f && f->archived)
+		f = NULL;
 	*ret = (struct flag_answer){ .flag = f };
 	if (!f) {
 		fail(ret, FLAG_NOT_FOUND, "there is no such flag");
@@ -229,6 +231,8 @@ int flag_explain(const struct flag_set *s, str key, const struct flag_context *c
 
 	if (!f)
 		return err_set(reterr, WEIR_ENOENT, "set %.*s has no flag '%.*s'", STR_ARG(flag_set_head(s)->id), STR_ARG(str_sub(key, 0, 100)));
+	if (f->archived)
+		return err_set(reterr, WEIR_ENOENT, "flag '%.*s' of set %.*s is archived: it is not served", STR_ARG(str_sub(key, 0, 100)), STR_ARG(flag_set_head(s)->id));
 	jw_obj(w);
 	jw_kstr(w, "key", f->key);
 	jw_kstr(w, "set", flag_set_head(s)->id);

@@ -345,7 +345,7 @@ static int drop_gone(struct turn *t, struct err *reterr)
 	for (size_t i = 0; gone && i < table->n; i++) {
 		const struct flag_entry *e = table->entries[i];
 
-		if (e->source == FLAG_IN_REPOSITORY && str_eqz(t->project, e->project) && e->n_sorted && !map_has(&t->seen, str_z(e->name)))
+		if (e->source == FLAG_IN_REPOSITORY && str_eqz(t->project, e->project) && flag_set_count(e->set) && !map_has(&t->seen, str_z(e->name)))
 			gone[n++] = arena_str(&a, str_z(e->name));
 	}
 	flag_read_end(t->r->tables);

@@ -106,13 +106,40 @@ static bool has_text(str text, str part)
 	return !part.len;
 }
 
+static const char *state_name(const struct flag *f) { return f->archived ? "archived" : f->enabled ? "on" : "off"; }
+
 static bool fits(const struct filter *by, const struct flag *f)
 {
 	const char *purpose = flag_purpose_name(f->purpose);
 
-	return (!by->after.len || str_cmp(f->key, by->after) > 0) && (!by->state.len || str_eqz(by->state, f->enabled ? "on" : "off")) &&
+	return (!by->after.len || str_cmp(f->key, by->after) > 0) && (!by->state.len || str_eqz(by->state, state_name(f))) &&
 		   (!by->purpose.len || (purpose && str_eqz(by->purpose, purpose))) && (!by->owner.len || str_eq(by->owner, f->owner)) &&
 		   (has_text(f->key, by->q) || has_text(f->owner, by->q));
+}
+
+static int by_key(const void *pa, const void *pb)
+{
+	return str_cmp((*(const struct flag *const *)pa)->key, (*(const struct flag *const *)pb)->key);
+}
+
+/* The archived ones are in no list by key, since nobody is served them; there are few. */
+static void pick_archived(struct list *l, const struct filter *by, const struct flag_set *s)
+{
+	const struct flag **v;
+	size_t              n = 0, k = 0;
+
+	for (const struct flag *f = flag_set_next(s, NULL); f; f = flag_set_next(s, f))
+		n += f->archived && fits(by, f);
+	v = ARENA_ARRAY(l->a, n + 1, const struct flag *);
+	for (const struct flag *f = v ? flag_set_next(s, NULL) : NULL; f; f = flag_set_next(s, f))
+		if (f->archived && fits(by, f))
+			v[k++] = f;
+	if (v)
+		qsort(v, n, sizeof(*v), by_key);
+	l->more = n > l->max;
+	l->n = !v ? 0 : n < l->max ? n : l->max;
+	if (l->n)
+		memcpy(l->v, v, l->n * sizeof(*v));
 }
 
 static int pick(struct flag_room *r, struct http_req *req, struct list *l, struct err *reterr)
@@ -129,7 +156,9 @@ static int pick(struct flag_room *r, struct http_req *req, struct list *l, struc
 
 	if (e)
 		hold(&l->look, e, l->a);
-	for (size_t i = 0; e && i < e->n_sorted && !l->more; i++) {
+	bool archived = str_eqz(by.state, "archived");
+
+	for (size_t i = 0; e && !archived && i < e->n_sorted && !l->more; i++) {
 		if (!fits(&by, e->sorted[i]))
 			continue;
 		l->more = l->n == l->max;
@@ -137,6 +166,8 @@ static int pick(struct flag_room *r, struct http_req *req, struct list *l, struc
 			l->v[l->n++] = e->sorted[i];
 	}
 	flag_read_end(r->tables);
+	if (e && archived)
+		pick_archived(l, &by, l->look.set);
 	return e ? 0 : err_set(reterr, WEIR_ENOENT, "there is no flag set '%.*s'", STR_ARG(str_sub(id, 0, 200)));
 }
 
@@ -163,7 +194,7 @@ static void write_time_or_none(struct jw *w, const char *key, usec_t t)
 static void write_summary(struct jw *w, const struct flag *f)
 {
 	jw_kstr(w, "key", f->key);
-	jw_kstrz(w, "state", f->enabled ? "on" : "off");
+	jw_kstrz(w, "state", state_name(f));
 	jw_kstrz(w, "type", flag_type_name(f->type));
 	jw_key(w, "variants");
 	jw_arr(w);
@@ -253,7 +284,7 @@ static void write_needs(struct jw *w, str flag, const struct flag_prerequisite *
 	for (size_t i = 0; i < p->n_variants; i++)
 		jw_str(w, p->variants[i]);
 	jw_end(w);
-	jw_kstrz(w, "state", !other ? "missing" : other->enabled ? "on" : "off");
+	jw_kstrz(w, "state", !other ? "missing" : state_name(other));
 	jw_end(w);
 }
 
@@ -335,11 +366,11 @@ static int get_flag(struct http_req *req, void *ctx, struct err *reterr)
 
 /* --- routes --- */
 
-static const char *const             states[] = { "on", "off", "", NULL };
+static const char *const             states[] = { "on", "off", "archived", "", NULL };
 static const char *const             purposes[] = { "release", "experiment", "operational", "permission", "", NULL };
 static const struct http_query_param flags_query[] = {
 	{ .name = "q", .doc = "a part of the key or of the owner" },
-	{ .name = "state", .kind = QUERY_WORD, .words = states, .doc = "only switched on or off" },
+	{ .name = "state", .kind = QUERY_WORD, .words = states, .doc = "only switched on, off, or archived; else all that are not archived" },
 	{ .name = "purpose", .kind = QUERY_WORD, .words = purposes, .doc = "only of this purpose" },
 	{ .name = "owner", .doc = "only this owner's" },
 	{ .name = "after", .doc = "only keys behind this one: the answer's next" },

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "flag/draft.h"
 #include "flag/room.h"
 
 #include <errno.h>
@@ -45,6 +46,19 @@ static struct flag_set *present_set(struct flag_room *r, str id)
 
 	flag_read_end(r->tables);
 	return s;
+}
+
+int flag_present(struct flag_room *r, str id, struct arena *a, struct flag_set **ret, str *environment, enum flag_source *source, struct err *reterr)
+{
+	const struct flag_entry *e = flag_table_find(flag_read_begin(r->tables), id);
+
+	*ret = e ? flag_set_ref(e->set) : NULL;
+	if (e && environment)
+		*environment = arena_str(a, str_z(e->environment));
+	if (e && source)
+		*source = e->source;
+	flag_read_end(r->tables);
+	return *ret ? 0 : err_set(reterr, WEIR_ENOENT, "there is no flag set '%.*s'", STR_ARG(str_sub(id, 0, 200)));
 }
 
 static int swap_in(struct flag_room *r, const struct stored_set *s, struct flag_set *set, struct err *reterr)
@@ -198,16 +212,41 @@ struct apply {
 
 static int apply_tx(struct db_tx *tx, void *arg, struct err *reterr)
 {
-	struct apply *a = arg;
+	struct apply     *a = arg;
+	struct flag_pass *pass = a->c->pass;
+	int               rc = pass ? pass->check(tx, pass->ctx, reterr) : 0;
 
-	return flag_store_change(a->r, tx, a->c, &a->revision, reterr);
+	if (!rc)
+		rc = flag_store_change(a->r, tx, a->c, &a->revision, reterr);
+	return rc || !pass ? rc : pass->done(tx, pass->ctx, a->revision, reterr);
+}
+
+/* What a set of the store is kept from. Fills c->seen_environment where rules of it were looked at. */
+static int check_guards(struct flag_room *r, const struct flag_set *before, struct arena *a, struct flag_change *c, struct err *reterr)
+{
+	struct flag_set *present;
+	enum flag_source source;
+	str              environment;
+	int              rc = flag_present(r, c->id, a, &present, &environment, &source, reterr);
+
+	if (rc)
+		return rc;
+	flag_set_unref(present);
+	if (c->source != FLAG_IN_STORE || source != FLAG_IN_STORE)
+		return 0; /* the repository has git's review; and a change of the wrong place is refused later */
+	rc = flag_guard_archived(before, c, reterr);
+	if (rc || c->pass)
+		return rc;
+	c->seen_environment = environment;
+	return flag_guard_protected(r, before, environment, c, reterr);
 }
 
 static int apply_locked(struct flag_room *r, struct flag_change *c, int64_t *ret_revision, struct err *reterr)
 {
-	struct flag_set *before = present_set(r, c->id), *next = NULL;
-	struct apply     a = { .r = r, .c = c };
-	int              rc;
+	struct arena CLEANUP_ARENA names = ARENA_INIT(4096);
+	struct flag_set           *before = present_set(r, c->id), *next = NULL;
+	struct apply               a = { .r = r, .c = c };
+	int                        rc;
 
 	if (!before)
 		return err_set(reterr, WEIR_ENOENT, "there is no flag set '%.*s'", STR_ARG(str_sub(c->id, 0, 200)));
@@ -216,6 +255,8 @@ static int apply_locked(struct flag_room *r, struct flag_change *c, int64_t *ret
 		c->metadata = flag_set_head(before)->metadata;
 	}
 	rc = check_texts(c, reterr);
+	if (!rc)
+		rc = check_guards(r, before, &names, c, reterr);
 	if (!rc) {
 		struct flag_set_head head = { c->id, flag_set_head(before)->revision + 1, c->evaluators, c->metadata };
 
@@ -354,6 +395,8 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 		rc = db_write(cfg->db, ticket_key_tx, r, reterr);
 	if (!rc)
 		rc = reload_all(r, reterr);
+	if (!rc)
+		rc = flag_sampler_new(r, &r->sampler, reterr);
 	if (rc)
 		r = flag_close(r);
 	*ret = r;
@@ -369,13 +412,19 @@ int flag_start(struct flag_room *r, struct http_server *http, struct err *reterr
 	if (!rc && pthread_create(&r->follower, NULL, follow, r))
 		rc = err_set(reterr, WEIR_EINTERNAL, "flags: cannot start a thread");
 	r->follower_started = !rc;
-	return rc;
+	return rc ? rc : flag_drafts_start(r, reterr);
 }
 
 struct flag_room *flag_close(struct flag_room *r)
 {
+	struct err err = { 0 };
+
 	if (!r)
 		return NULL;
+	r->drafts = flag_drafts_stop(r->drafts);
+	if (r->sampler && flag_sampler_flush(r, &err))
+		log_warn("flag", "sampled contexts are lost: %s", err.msg);
+	r->sampler = flag_sampler_free(r->sampler);
 	r->listener = db_unlisten(r->listener);
 	if (r->follower_started) {
 		pthread_mutex_lock(&r->news_lock);

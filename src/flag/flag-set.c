@@ -230,6 +230,7 @@ static void compile_def(struct flag_shard *s, const struct flag_def *d, struct f
 	f->type = d->type;
 	f->default_variant = d->default_variant;
 	f->purpose = d->purpose;
+	f->archived = d->archived;
 	f->expires = d->expires;
 	f->from = d->from;
 	f->until = d->until;

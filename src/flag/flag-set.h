@@ -36,6 +36,7 @@ struct flag {
 	str                             owner;
 	enum flag_purpose               purpose;
 	usec_t                          expires, from, until;
+	bool                            archived;        /* kept, and not served: FLAG_NOT_FOUND */
 	const struct flag_prerequisite *prerequisites;
 	size_t                          n_prerequisites;
 };

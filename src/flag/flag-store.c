@@ -22,6 +22,22 @@ const struct db_migration flag_migrations[] = {
 	  "CREATE TABLE flag_head (set_id @text@ NOT NULL, revision @int@ NOT NULL, evaluators @text@ NOT NULL, metadata @text@ NOT NULL,"
 	  " PRIMARY KEY (set_id, revision)) @strict@;"
 	  "CREATE TABLE flag_ticket_key (one @int@ PRIMARY KEY, key @text@ NOT NULL) @strict@" },
+	{ "flag drafts",
+	  "CREATE TABLE flag_draft (set_id @text@ NOT NULL, id @int@ NOT NULL, version @int@ NOT NULL, state @text@ NOT NULL, author @text@ NOT NULL,"
+	  " opened_at @int@ NOT NULL, ended_at @int@ NOT NULL, ended_by @text@ NOT NULL, cause @text@ NOT NULL, revision @int@ NOT NULL, late_s @int@ NOT NULL,"
+	  " apply_at @int@ NOT NULL, PRIMARY KEY (set_id, id)) @strict@;"
+	  "CREATE INDEX flag_draft_due ON flag_draft (state, apply_at);"
+	  "CREATE INDEX flag_draft_revision ON flag_draft (set_id, revision);"
+	  "CREATE TABLE flag_draft_version (set_id @text@ NOT NULL, draft @int@ NOT NULL, version @int@ NOT NULL, by_actor @text@ NOT NULL, address @text@ NOT NULL,"
+	  " at @int@ NOT NULL, base @int@ NOT NULL, title @text@ NOT NULL, comment @text@ NOT NULL, apply_at @int@ NOT NULL, body @text@ NOT NULL,"
+	  " keys @text@ NOT NULL, PRIMARY KEY (set_id, draft, version)) @strict@;"
+	  "CREATE TABLE flag_draft_approval (set_id @text@ NOT NULL, draft @int@ NOT NULL, version @int@ NOT NULL, by_actor @text@ NOT NULL, address @text@ NOT NULL,"
+	  " at @int@ NOT NULL, comment @text@ NOT NULL, PRIMARY KEY (set_id, draft, version, by_actor)) @strict@;"
+	  "CREATE TABLE flag_draft_look (set_id @text@ NOT NULL, draft @int@ NOT NULL, version @int@ NOT NULL, by_actor @text@ NOT NULL, contexts @int@ NOT NULL,"
+	  " at @int@ NOT NULL, PRIMARY KEY (set_id, draft, version, by_actor)) @strict@" },
+	{ "flag samples",
+	  "CREATE TABLE flag_sampling (set_id @text@ PRIMARY KEY, keep @int@ NOT NULL, days @int@ NOT NULL, deny @text@ NOT NULL, changed_at @int@ NOT NULL) @strict@;"
+	  "CREATE TABLE flag_sample (set_id @text@ NOT NULL, slot @int@ NOT NULL, at @int@ NOT NULL, context @text@ NOT NULL, PRIMARY KEY (set_id, slot)) @strict@" },
 };
 const size_t flag_n_migrations = ARRAY_SIZE(flag_migrations);
 
@@ -153,6 +169,11 @@ int flag_store_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct 
 	return rc ? rc : read_texts(rows, a, ret, ret_n, reterr);
 }
 
+int flag_store_head_revision(struct db_tx *tx, str id, int64_t *ret, struct err *reterr)
+{
+	return db_get_int(tx, reterr, ret, NULL, "SELECT COALESCE(MAX(revision), 0) FROM flag_head WHERE set_id = $1", "s", id);
+}
+
 int flag_store_revision_at(struct db_tx *tx, str id, usec_t when, int64_t *ret, struct err *reterr)
 {
 	bool found;
@@ -226,10 +247,32 @@ static int append_event(struct flag_room *r, struct db_tx *tx, const struct flag
 	jw_end(&w);
 	jw_kstrz(&w, "digest", digest);
 	jw_kstr(&w, "address", c->address);
+	if (c->pass) {
+		jw_kint(&w, "draft", c->pass->draft);
+		jw_key(&w, "approvals");
+		jw_raw(&w, c->pass->approvals.len ? c->pass->approvals : STR("[]"));
+	}
+	if (c->pass && c->pass->late_s)
+		jw_kint(&w, "late_s", c->pass->late_s);
 	if (c->comment.len)
 		jw_kstr(&w, "comment", c->comment);
 	jw_end(&w);
 	return event_append(r->cfg.log, tx, s->project, EVENT_FLAG_CHANGED, c->by, buf_str(&data), NULL, reterr);
+}
+
+/* What flags share, and where the set belongs, was changed after the author looked? */
+static int check_head(struct db_tx *tx, const struct flag_change *c, const struct stored_set *s, struct err *reterr)
+{
+	int64_t head = 0;
+	int     rc = c->with_head ? flag_store_head_revision(tx, c->id, &head, reterr) : 0;
+
+	if (!rc && head > c->base)
+		return err_set(reterr, WEIR_ECONFLICT, "evaluators and metadata were changed by revision %lld; you saw revision %lld: look at them again", (long long)head,
+					   (long long)c->base);
+	if (!rc && c->with_environment && s->revision > c->base)
+		return err_set(reterr, WEIR_ECONFLICT, "the set is at revision %lld, you saw %lld: its environment is changed by who saw all of it", (long long)s->revision,
+					   (long long)c->base);
+	return rc;
 }
 
 int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_change *c, int64_t *ret_revision, struct err *reterr)
@@ -247,17 +290,23 @@ int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_c
 					   s.source == FLAG_IN_STORE ? "the store" : "the repository: change it by a push of its file in .weir/flags");
 	if (c->base > s.revision)
 		return err_set(reterr, WEIR_EINVAL, "base: the set is at revision %lld, there is no %lld", (long long)s.revision, (long long)c->base);
+	if (c->seen_environment.ptr && !str_eq(c->seen_environment, s.environment))
+		return err_set(reterr, WEIR_ECONFLICT, "the environment of flag set '%.*s' was changed meanwhile: try again", STR_ARG(c->id));
+	if ((rc = check_head(tx, c, &s, reterr)))
+		return rc;
 	if (c->with_head) {
 		s.evaluators = c->evaluators;
 		s.metadata = c->metadata;
 	}
+	if (c->with_environment)
+		s.environment = c->environment;
 	revision = s.revision + 1;
 	digest_of(c, s.evaluators, s.metadata, digest);
 	for (size_t i = 0; !rc && i < c->n; i++)
 		rc = put_text(tx, c, &c->texts[i], revision, reterr);
 	if (!rc)
-		rc = db_exec(tx, reterr, "UPDATE flag_set SET revision = $2, evaluators = $3, metadata = $4, changed_at = $5 WHERE id = $1", "sissi", s.id, revision,
-					 s.evaluators, s.metadata, c->now);
+		rc = db_exec(tx, reterr, "UPDATE flag_set SET revision = $2, evaluators = $3, metadata = $4, changed_at = $5, environment = $6 WHERE id = $1", "sissis", s.id,
+					 revision, s.evaluators, s.metadata, c->now, s.environment);
 	if (!rc && c->with_head)
 		rc = db_exec(tx, reterr, "INSERT INTO flag_head (set_id, revision, evaluators, metadata) VALUES ($1, $2, $3, $4)", "siss", s.id, revision, s.evaluators,
 					 s.metadata);

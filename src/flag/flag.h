@@ -42,6 +42,7 @@ struct flag_room *flag_close(struct flag_room *r); /* after the HTTP server stop
  *   GET    /api/v1/projects/:project/flag-sets/:set/flags      by key: what each is, who changed it last; ?q= state= purpose= owner= after= limit=
  *   GET    /api/v1/projects/:project/flag-sets/:set/flag?key=K one flag: definition, needs, needed_by, history
  *   POST   /api/v1/projects/:project/flag-sets/:set/evaluate   {key, context, at? | revision?}: the answer and why
+ *   drafts, differences, blast radius, samples: flag-draft.h
  *   POST   /ofrep/v1/evaluate/flags, the same with /KEY, GET /ofrep/v1/events */
 const struct http_route *flag_routes(size_t *ret_n);       /* /api/v1 */
 const struct http_route *flag_look_routes(size_t *ret_n);  /* /api/v1, for looking */

@@ -214,8 +214,10 @@ static int post_single(struct http_req *req, void *ctx, struct err *reterr UNUSE
 
 	if (!read_context(&q))
 		return 0;
-	if (choose_set(&q, flag_read_begin(r->tables)))
+	if (choose_set(&q, flag_read_begin(r->tables))) {
 		answer_single(&q);
+		flag_sample(r, q.entry, q.context_node);
+	}
 	flag_read_end(r->tables);
 	return 0;
 }
@@ -341,8 +343,10 @@ static int post_bulk(struct http_req *req, void *ctx, struct err *reterr UNUSED)
 
 	if (!read_context(&q))
 		return 0;
-	if (choose_set(&q, flag_read_begin(r->tables)))
+	if (choose_set(&q, flag_read_begin(r->tables))) {
 		bulk(&q);
+		flag_sample(r, q.entry, q.context_node);
+	}
 	flag_read_end(r->tables);
 	return 0;
 }

@@ -135,8 +135,8 @@ static const struct http_query_param rollback_form[] = {
 };
 /* --- forms of the flags' pages --- */
 
-static const char *const on_off[] = { "on", "off", NULL };
-static const char *const any_on_off[] = { "", "on", "off", NULL };
+static const char *const on_off[] = { "on", "off", "archived", "kept", NULL };
+static const char *const any_on_off[] = { "", "on", "off", "archived", NULL };
 static const char *const any_purpose[] = { "", "release", "experiment", "operational", "permission", NULL };
 static const char *const backs[] = { "list", "flag", NULL };
 #define FORM_KEY     { .name = "key", .required = true, .doc = "the flag's key" }
@@ -164,7 +164,7 @@ static const struct http_query_param history_query[] = {
 static const struct http_query_param put_form[] = { FORM_KEY, FORM_BASE, FORM_COMMENT, { .name = "definition", .required = true, .doc = "the flag as JSON" }, { 0 } };
 static const struct http_query_param switch_form[] = {
 	FORM_KEY, FORM_BASE, FORM_COMMENT,
-	{ .name = "state", .kind = QUERY_WORD, .words = on_off, .required = true, .doc = "on or off" },
+	{ .name = "state", .kind = QUERY_WORD, .words = on_off, .required = true, .doc = "on, off, archived, or kept: archived no more" },
 	{ .name = "back", .kind = QUERY_WORD, .words = backs, .required = true, .doc = "the page to go to" },
 	{ 0 },
 };
