@@ -279,11 +279,45 @@ int page_flag_put(struct http_req *r, void *web, struct err *reterr)
 	return go_to_flag(&a, reterr);
 }
 
-/* The present definition with another state. Off acts on whatever is there, as a kill switch must; on wants that nobody changed the flag since. */
+/* Archiving says so below "weir"; the rest of what weir adds stays. */
+static void write_archived(struct jw *w, const struct doc_node *weir, bool archived)
+{
+	jw_key(w, "weir");
+	jw_obj(w);
+	for (size_t i = 0; i < doc_len(weir); i++)
+		if (!str_eqz(weir->map.pairs[i].key, "archived")) {
+			jw_key_n(w, weir->map.pairs[i].key);
+			jw_node(w, weir->map.pairs[i].value);
+		}
+	if (archived)
+		jw_kbool(w, "archived", true);
+	jw_end(w);
+}
+
+/* state: on, off, archived, or kept: archived no more. */
+static void write_switched(struct jw *w, const struct doc_node *definition, str state)
+{
+	bool        archives = str_eqz(state, "archived") || str_eqz(state, "kept");
+	const char *replaced = archives ? "weir" : "state";
+
+	jw_obj(w);
+	if (!archives)
+		jw_kstrz(w, "state", str_eqz(state, "on") ? "ENABLED" : "DISABLED");
+	for (size_t i = 0; i < doc_len(definition); i++)
+		if (!str_eqz(definition->map.pairs[i].key, replaced)) {
+			jw_key_n(w, definition->map.pairs[i].key);
+			jw_node(w, definition->map.pairs[i].value);
+		}
+	if (archives)
+		write_archived(w, doc_get(definition, "weir"), str_eqz(state, "archived"));
+	jw_end(w);
+}
+
+/* The present definition with another state. Off acts on whatever is there, as a kill switch must; all else wants that nobody changed the flag since. */
 static int switch_flag(struct act *a, struct err *reterr)
 {
 	struct http_req       *r = a->page.req;
-	bool                   on = str_eqz(http_form(r, "state"), "on");
+	bool                   off = str_eqz(http_form(r, "state"), "off");
 	struct doc_node       *flag;
 	const struct doc_node *definition;
 	int                    e = ask_flag(a, &flag, reterr);
@@ -292,19 +326,12 @@ static int switch_flag(struct act *a, struct err *reterr)
 		return e;
 	if (!(definition = doc_get(flag, "definition")))
 		return err_set(reterr, WEIR_ENOENT, "the flag was removed meanwhile");
-	jw_kint(&a->w, "base", on ? http_form_int(r, "base", 0) : doc_get_int(flag, "revision", 0));
+	jw_kint(&a->w, "base", off ? doc_get_int(flag, "revision", 0) : http_form_int(r, "base", 0));
 	act_comment(a);
 	jw_key(&a->w, "flags");
 	jw_obj(&a->w);
 	jw_key_n(&a->w, http_form(r, "key"));
-	jw_obj(&a->w);
-	jw_kstrz(&a->w, "state", on ? "ENABLED" : "DISABLED");
-	for (size_t i = 0; i < doc_len(definition); i++)
-		if (!str_eqz(definition->map.pairs[i].key, "state")) {
-			jw_key_n(&a->w, definition->map.pairs[i].key);
-			jw_node(&a->w, definition->map.pairs[i].value);
-		}
-	jw_end(&a->w);
+	write_switched(&a->w, definition, http_form(r, "state"));
 	jw_end(&a->w);
 	return act_change(a, reterr);
 }

@@ -19,6 +19,7 @@ struct page { /* the template's data, written as JSON and read back as a tree */
 	struct buf       json;
 	struct jw        w;
 	usec_t           now;
+	bool             may_change; /* flags of the set, at once or by a draft; of flag_page_set() */
 };
 void page_init(struct page *p, struct web *web, struct http_req *req, const char *title, const char *section);
 void page_fini(struct page *p);

@@ -91,6 +91,7 @@ static int add_rights(struct page *p, bool may_change, struct err *reterr)
 		return e;
 	rule = doc_get(protection, "rule");
 	by_draft = doc_get_int(rule, "required_approvals", 0) > 0;
+	p->may_change = may_change;
 	jw_kbool(&p->w, "may_change", may_change);
 	jw_kbool(&p->w, "may_save", may_change && !by_draft);
 	jw_kbool(&p->w, "may_propose", may_change && protection);
@@ -146,6 +147,7 @@ static void add_flags(struct page *p, const struct doc_node *list)
 		page_add(p, "flag", f);
 		jw_kstrz(&p->w, "href", flag_href(p, doc_get_str(f, "key")));
 		jw_kbool(&p->w, "is_on", str_eqz(doc_get_str(f, "state"), "on"));
+		jw_kbool(&p->w, "is_archived", str_eqz(doc_get_str(f, "state"), "archived"));
 		jw_key(&p->w, "variants");
 		jw_arr(&p->w);
 		for (size_t k = 0; k < doc_len(variants); k++) {
@@ -333,6 +335,9 @@ int flag_show(struct http_req *r, struct web *web, str key, const struct refusal
 		return e;
 	page_add(&p, "flag", page_without(&p, flag, as_text));
 	jw_kbool(&p.w, "is_on", str_eqz(doc_get_str(flag, "state"), "on"));
+	jw_kbool(&p.w, "is_archived", str_eqz(doc_get_str(flag, "state"), "archived"));
+	jw_kbool(&p.w, "shows_edit", /* never without what somebody typed */
+	         (refused && !strcmp(refused->form, "edit")) || (p.may_change && doc_get(flag, "definition") && !str_eqz(doc_get_str(flag, "state"), "archived")));
 	jw_kstrz(&p.w, "href", flag_href(&p, key));
 	add_base(&p, refused, flag);
 	add_definition(&p, doc_get(flag, "definition"));

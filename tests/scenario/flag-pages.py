@@ -160,6 +160,9 @@ def switch():
     text = send(PATH + "/remove", 422, key="payments", base=base + 3, comment="gone")
     expect("payments" in alert(text) and 'value="gone"' in text, f"a flag that another one needs: {alert(text)}")
     expect(send(PATH + "/remove", key="new-cart", base=base + 3, comment="gone") == PATH, "removed")
+    mine = json.dumps(CART)
+    text = send(PATH + "/put", 409, key="new-cart", base=base + 3, definition=mine, comment="late")
+    expect(typed(text, "definition") == mine and 'value="late"' in text, "an edit of what was removed meanwhile: the text is kept")
     text = page(flag_url("new-cart"))
     expect("removed" in text and "gone" in text and "SHOP-17" in text and f"{PATH}/put" not in text, "its history stays")
 
@@ -201,15 +204,107 @@ def rights():
     expect(call("GET", API)[1] == before, "nothing was changed")
 
 
-def repository():
+def push(why, files):
     work = os.path.join(TOP, "work")
-    git("init", "-q", "-b", "main", work)
-    os.makedirs(os.path.join(work, ".weir", "flags"))
-    with open(os.path.join(work, ".weir", "flags", "beta.json"), "w", encoding="utf-8") as f:
-        json.dump({"flags": {"one": {"state": "ENABLED", "variants": ON_OFF, "defaultVariant": "on"}}}, f)
+    if not os.path.exists(work):
+        git("init", "-q", "-b", "main", work)
+    for name, text in files.items():
+        os.makedirs(os.path.dirname(os.path.join(work, name)), exist_ok=True)
+        with open(os.path.join(work, name), "w", encoding="utf-8") as f:
+            f.write(text)
     git("add", "-A", cwd=work)
-    git("commit", "-qm", "flags", cwd=work)
+    git("commit", "-qm", why, cwd=work)
     git("push", "-q", f"{ENV['WEIR_SERVER'].replace('://', '://x:' + token() + '@')}/git/shop.git", "main", cwd=work)
+
+
+def archive():
+    base = base_of(page(PATH), "make")
+    send(PATH + "/make", key="old", base=base, definition=json.dumps({"state": "ENABLED", "variants": ON_OFF, "weir": {"owner": "team-a"}}), comment="")
+    send(PATH + "/switch", key="old", base=base + 1, state="archived", back="flag", comment="done with")
+    expect("flag?key=old" not in page(PATH) and "flag?key=old" in page(PATH + "?state=archived"), "an archived flag has a list of its own")
+    text = page(flag_url("old"))
+    expect("Unarchive" in text and f'action="{PATH}/put"' not in text and "done with" in text, "it can only be taken out")
+    told = alert(send(PATH + "/put", 422, key="old", base=base + 2, definition=json.dumps({"state": "ENABLED", "variants": ON_OFF}), comment=""))
+    expect("archived" in told, f"it is not edited: {told}")
+    send(PATH + "/switch", key="old", base=base + 2, state="kept", back="flag", comment="")
+    expect(call("GET", API)[1]["flags"]["old"]["weir"] == {"owner": "team-a"}, "and is as it was")
+
+
+def history():
+    text = page(PATH + "/history?from=1&to=2")
+    expect("From revision 1 to 2" in text and "new-cart" in text and "<ins>" in text, f"what revision 2 changed: {text}")
+    expect('max="' in text and 'value="1"' in text and "what changed" in text, "the form stays")
+    text = page(PATH + "/history?from=2&to=2")
+    expect("No difference" in text, "nothing")
+    page(PATH + "/history?from=2&to=999999", want=404)
+
+
+def drafts():
+    """A protected environment: a change is proposed, its author may not approve it, another one does."""
+    for name in ("anna", "bert"):
+        TOKENS[name] = call("POST", "/api/v1/tokens", {"name": name, "scope": "release"})[1]["token"]
+    push("protect", {".weir/protection.yaml": "environments:\n  production:\n    required-approvals: 1\n    kill-switch: free\n"})
+    wait(lambda: call("GET", API + "/protection")[1]["protected"], "the rules of the default branch hold", 60)
+    text = page(flag_url("banner"), who="anna")
+    expect(f'formaction="{PATH}/propose/put"' in text and ">Save<" not in text, "who cannot save may propose")
+    expect("draft" in alert(send(PATH + "/put", 403, who="anna", key="banner", base=base_of(text, "put"), definition=typed(text, "definition"), comment="")), "the API decides")
+    definition = {**json.loads(typed(text, "definition")), "state": "ENABLED", "defaultVariant": "a"}
+    bad = send(PATH + "/propose/put", 400, who="anna", key="banner", base=base_of(text, "put"), definition='{"state": "ENABLED", "variants": {"a": 1},\n"defaultVariant": "b"}', comment="")
+    expect(alert(bad).startswith("definition:2:"), f"a wrong proposal is refused at the form: {alert(bad)}")
+    at = send(PATH + "/propose/put", who="anna", key="banner", base=base_of(text, "put"), definition=json.dumps(definition), comment="banner for all")
+    expect(re.fullmatch(PATH + r"/drafts/\d+", at), f"a draft: {at}")
+    expect("banner: banner for all" in page(PATH + "/drafts") and at in page(PATH + "/drafts?state=open") and at not in page(PATH + "/drafts?state=applied"), "on the list")
+    text = page(at, who="anna")
+    expect("<ins>" in text and "/defaultVariant" in text and f"{at}/withdraw" in text, "what it changes")
+    expect(f'action="{at}/approve"' not in text and f'action="{at}/apply"' not in text, "no button that would not work for its author")
+    expect(f'action="{at}/approve"' in page(at, who="bert"), "another one may")
+    expect(f'action="{at}/reject"' not in page(at, who="reader"), "a reader looks")
+    expect("own" in alert(send(at + "/approve", 403, who="anna", version=1, comment="me")), "four eyes")
+    text = send(at + "/blast", 200, who="bert", contexts='[{"targetingKey": "u1"}, {"targetingKey": "u2"}]')
+    expect("2 get something else (100%)" in text and "2 given here" in text and "own default (DISABLED)" in text and "a = 1" in text, f"whom it hits: {text}")
+    text = send(at + "/blast", 400, who="bert", contexts="[\n1]")
+    expect(alert(text).startswith("contexts:2:") and typed(text, "contexts") == "[\n1]", f"wrong contexts: {alert(text)}")
+    text = page(at, who="anna")
+    change = json.loads(typed(text, "change"))
+    expect(change == {"flags": {"banner": definition}}, f"the form holds the change: {change}")
+    broken = json.dumps(change, indent=1).replace("defaultVariant", "defaultVarient")
+    fields = {"version": 1, "base": re.search(r'name="base"[^>]* value="(\d+)"', text[text.index('id="title"'):]).group(1), "title": "Banner", "apply_at": "", "comment": "kept"}
+    text = send(at + "/edit", 400, who="anna", change=broken, **fields)
+    expect("defaultVariant" in alert(text) and alert(text).startswith("change:") and typed(text, "change") == broken and 'value="kept"' in text, f"a wrong edit: {alert(text)}")
+    line = broken[:broken.index("defaultVarient")].count("\n") + 1
+    expect(alert(text).startswith(f"change:{line}:"), f"at its line {line}: {alert(text)}")
+    expect("unknown key 'version'" in alert(send(at + "/edit", 400, who="anna", change='{"version": 9}', **fields)), "the change says no version")
+    expect("changes nothing" in alert(send(at + "/edit", 400, who="anna", change=" {}", **fields)), "an empty change")
+    send(at + "/approve", who="bert", version=1, comment="fine")
+    expect("fine" in page(at) and f'action="{at}/apply"' in page(at, who="anna"), "approved")
+    send(at + "/edit", who="anna", change="\n" + json.dumps(change, indent=1), **fields)
+    expect("void" in page(at) and f'action="{at}/apply"' not in page(at, who="anna"), "an edit makes approvals void")
+    text = send(at + "/edit", 409, who="bert", change=json.dumps(change), **fields)
+    expect("Nothing was saved" in alert(text) and 'name="version" value="2"' in text and 'value="Banner"' in text, f"a stale edit of a draft: {alert(text)}")
+    text = send(at + "/approve", 409, who="bert", version=1, comment="old one")
+    expect(alert(text) and 'value="old one"' in text, "an approval of what is no longer there")
+    send(at + "/approve", who="bert", version=2, comment="still fine")
+    send(at + "/apply", who="anna", version=2)
+    expect("applied" in page(at) and call("GET", API)[1]["flags"]["banner"] == definition, "applied")
+    # the kill switch stays free; on again is a draft
+    send(PATH + "/switch", who="anna", key="banner", base=0, state="off", back="list", comment="")
+    base = base_of(page(flag_url("banner"), who="anna"), "switch")
+    again = send(PATH + "/propose/switch", who="anna", key="banner", base=base, state="on", back="list", comment="on again")
+    expect(f'formaction="{PATH}/propose/switch"' in page(PATH), "the list proposes as well")
+    send(again + "/reject", 400, who="bert", version=1)
+    send(again + "/reject", who="bert", version=1, reason="not yet")
+    expect("rejected" in page(again) and "not yet" in page(again) and f'action="{again}/' not in page(again), "rejected with a reason")
+    gone = send(PATH + "/propose/remove", who="anna", key="banner", base=base, comment="")
+    send(gone + "/withdraw", who="anna", reason="")
+    expect("withdrawn" in page(gone), "withdrawn")
+    new = send(PATH + "/propose/make", who="anna", key="by-draft", base=base, definition=json.dumps({"state": "ENABLED", "variants": ON_OFF}), comment="")
+    expect("by-draft" in page(new), "a new flag is proposed, too")
+    page(PATH + "/drafts/999", want=404)
+    page(PATH + "/drafts?state=opn", want=400)
+
+
+def repository():
+    push("flags", {".weir/flags/beta.json": json.dumps({"flags": {"one": {"state": "ENABLED", "variants": ON_OFF, "defaultVariant": "on"}}})})
     path = "/projects/shop/flags/beta"
     wait(lambda: call("GET", path + "/flag?key=one", headers={"Accept": "text/html"})[0] == 200, "the pushed set has pages", 60)
     for at in (path, path + "/flag?key=one"):
@@ -224,7 +319,7 @@ def repository():
 def main():
     SERVER.start()
     try:
-        for act in (sets, create, listed, one_flag, edit, explain, switch, imported, rights, repository):
+        for act in (sets, create, listed, one_flag, edit, explain, switch, imported, rights, archive, history, drafts, repository):
             act()
         print("flag pages: all as it should be")
     finally:
