@@ -106,6 +106,43 @@ async function keyboard(page) {
 	check("a flag is switched by keyboard", (await api("GET", "/flag?key=banner")).history[0].comment === "try it");
 }
 
+// A protected environment: one proposes, another one looks whom it hits and approves, then it is applied.
+async function draft(page, browser) {
+	await page.goto(base + "/projects/shop/flags");
+	await page.fill("#name", "guarded");
+	await page.fill("#environment", "guarded");
+	await page.click("text=Make the set");
+	check("a protected set says so", (await main(page)).includes("The environment is protected"));
+	await page.fill("#key", "greeting");
+	await page.fill("#definition", JSON.stringify({ state: "ENABLED", variants: { hello: "Hello", hi: "Hi" }, defaultVariant: "hello", targeting: { if: [{ "==": [{ var: "plan" }, "new"] }, "hi", null] } }, null, 2));
+	await page.fill("#make-comment", "warmer");
+	await page.click("text=Propose the flag");
+	await page.waitForURL(/drafts\/\d+$/);
+	const at = page.url();
+	check("a draft with its difference", (await page.textContent("h1")).includes("greeting: warmer") && (await page.textContent(".diff")).includes("hello"));
+	check("its author has no button to approve", !(await page.locator("main button", { hasText: "Approve" }).count()));
+	const theirs = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();
+	await login(theirs, other);
+	await theirs.goto(at);
+	await theirs.click("text=Try it on contexts of your own");
+	await theirs.fill("#contexts", '[{"targetingKey": "u1", "plan": "new"}, {"targetingKey": "u2", "plan": "old"}, {"targetingKey": "u3", "plan": "old"}]');
+	await theirs.click("main button:has-text('Try')");
+	check("whom it hits", (await theirs.textContent("section:has(#h-blast)")).includes("3 get something else (100%)"), await theirs.textContent("section:has(#h-blast)"));
+	await theirs.click("section:has(#h-blast) summary");
+	await shot(theirs, "draft");
+	const found = await theirs.evaluate(faults);
+	check("draft basics", !found.length, found.join("; "));
+	await theirs.fill("input[aria-label='Comment on the approval']", "fine with me");
+	await theirs.click("main button:has-text('Approve')");
+	check("approved by another one", (await theirs.textContent("section:has(#h-approvals)")).includes("token:colleague") && (await theirs.textContent(".facts")).includes("approved"));
+	await page.goto(at);
+	await page.click("text=Apply now");
+	check("applied", (await page.textContent("h1")).includes("applied"));
+	await page.goto(base + "/projects/shop/flags/guarded/flag?key=greeting");
+	check("and there", (await page.textContent(".json")).includes("Hello"));
+	places.push(["draft", new URL(at).pathname, "greeting: warmer", "fine with me"], ["drafts", "/projects/shop/flags/guarded/drafts", "Drafts of guarded", "greeting"]);
+}
+
 const places = [
 	["sets", "/projects/shop/flags", "Flags of shop", "production"],
 	["set", set, "Flags: production", "team-cart"],
@@ -113,6 +150,7 @@ const places = [
 	["flag", set + "/flag?key=new-cart", "new-cart", "a fifth of the users"],
 	["needed", set + "/flag?key=payments", "payments", "Needed by"],
 	["history", set + "/history", "History of production", "from flagd"],
+	["compared", set + "/history?from=2&to=4", "History of production", "From revision 2 to 4"],
 ];
 
 async function look(browser, scheme) {
@@ -158,7 +196,7 @@ const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", arg
 try {
 	const page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();
 	await login(page);
-	for (const act of [create, edit, explain, keyboard]) await act(page);
+	for (const act of [create, edit, explain, keyboard, draft]) await act(page, browser);
 	for (const scheme of ["light", "dark"]) await look(browser, scheme);
 	await bare(browser);
 } catch (e) {
