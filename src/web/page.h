@@ -52,7 +52,7 @@ int page_events(struct http_req *r, void *web, struct err *reterr);
 int page_insights(struct http_req *r, void *web, struct err *reterr);
 int page_release_act(struct http_req *r, void *web, struct err *reterr);
 int page_rollback(struct http_req *r, void *web, struct err *reterr);
-/* pages-flag.c, acts-flag.c, pages-draft.c */
+/* pages-flag.c, acts-flag.c, pages-draft.c, pages-life.c */
 int page_flag_sets(struct http_req *r, void *web, struct err *reterr);
 int page_flag_set(struct http_req *r, void *web, struct err *reterr);
 int page_flag(struct http_req *r, void *web, struct err *reterr);
@@ -63,6 +63,10 @@ int page_flag_put(struct http_req *r, void *web, struct err *reterr);
 int page_flag_switch(struct http_req *r, void *web, struct err *reterr);
 int page_flag_remove(struct http_req *r, void *web, struct err *reterr);
 int page_flag_import(struct http_req *r, void *web, struct err *reterr);
+int page_flag_stale(struct http_req *r, void *web, struct err *reterr);
+int page_rollouts(struct http_req *r, void *web, struct err *reterr);
+int page_rollout(struct http_req *r, void *web, struct err *reterr);
+int page_rollout_order(struct http_req *r, void *web, struct err *reterr);
 int page_drafts(struct http_req *r, void *web, struct err *reterr);
 int page_draft(struct http_req *r, void *web, struct err *reterr);
 int page_draft_approve(struct http_req *r, void *web, struct err *reterr);

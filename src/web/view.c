@@ -16,7 +16,7 @@ static const struct {
 	{ "cannot-judge", "held" }, { "worse-hold", "held" }, { "pending", "held" }, { "cancelled", "idle" }, { "skipped", "idle" },
 	{ "archived", "idle" },  { "superseded", "idle" }, { "undecided", "live" }, { "live", "good" },    { "returning", "bad" },   { "aborted", "bad" },
 	{ "empty", "idle" },     { "on", "good" },         { "off", "idle" },       { "missing", "bad" },     { "open", "held" },      { "scheduled", "live" },
-	{ "applied", "good" },   { "rejected", "bad" },   { "withdrawn", "idle" },
+	{ "completed", "good" },  { "applied", "good" },   { "rejected", "bad" },   { "withdrawn", "idle" },
 };
 
 const char *view_state_class(str state)
