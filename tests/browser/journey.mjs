@@ -17,6 +17,9 @@ const pages = [
 	["/projects/shop/changes/7", "Change 7", "a GitHub token"],
 	[`/runs/${run}`, "ci #2", "line 1 <b>not bold</b>"],
 	[`/releases/${release}`, "shop to production", "Is the canary worse?"],
+	["/projects/shop/flags/production/stale", "Stale flags of production", "keep the code of 'on'"],
+	["/projects/shop/flags/production/rollouts", "Rollouts of production", "held: too few users"],
+	["/flag-rollouts/01M86V5RC3V9R0Q4Y1ZBXD7K3A", "Rollout of new-cart", "Is the new definition worse?"],
 	["/activity", "Activity", "run.finished"],
 	["/insights", "Insights", "Change fail rate"],
 ];
