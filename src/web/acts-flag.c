@@ -367,6 +367,44 @@ int page_flag_remove(struct http_req *r, void *web, struct err *reterr)
 	return go_to_set(&a, reterr);
 }
 
+/* The typed definition by steps, as the typed plan says. */
+static int roll(struct act *a, struct doc_node **ret, struct err *reterr)
+{
+	struct http_req *r = a->page.req;
+	struct doc_node *typed, *plan;
+	struct doc_check k;
+	int              e;
+
+	if ((e = flag_typed(r, "definition", &typed, reterr)) || (e = flag_typed(r, "plan", &plan, reterr)))
+		return e;
+	doc_check_init(&k, http_arena(r), "plan");
+	(void)doc_is_map(&k, plan, "the plan", NULL);
+	if ((e = doc_check_result(&k, reterr)))
+		return e;
+	jw_kstr(&a->w, "flag", http_form(r, "key"));
+	jw_kint(&a->w, "base", http_form_int(r, "base", 0));
+	act_comment(a);
+	for (size_t i = 0; i < doc_len(plan); i++) {
+		jw_key_n(&a->w, plan->map.pairs[i].key);
+		jw_node(&a->w, plan->map.pairs[i].value);
+	}
+	jw_key(&a->w, "definition");
+	act_typed(a, "definition");
+	return act_send(a, "POST", "/rollouts", ret, reterr);
+}
+
+int page_flag_roll(struct http_req *r, void *web, struct err *reterr)
+{
+	struct act a CLEANUP_ACT;
+	struct doc_node *answer;
+	struct err       why = { 0 };
+
+	act_begin(&a, r, web);
+	if (roll(&a, &answer, &why))
+		return flag_show(r, web, http_form(r, "key"), &(struct refusal){ "roll", &why }, NULL, reterr);
+	return go(&a, arena_printf(a.page.a, "/flag-rollouts/%s", page_url(&a.page, doc_get_str(answer, "id"))), reterr);
+}
+
 /* --- what somebody gets, and why --- */
 
 static int explain(struct act *a, struct doc_node **ret, struct err *reterr)

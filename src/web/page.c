@@ -84,7 +84,7 @@ int page_do(struct page *p, const char *method, str body, struct doc_node **ret,
 }
 
 /* All names that forms of pages with text have: what is not in a form is not in the answer either. */
-static const char *const typed_names[] = { "key", "name", "environment", "definition", "document", "comment", "context", "at", "title", "apply_at", "reason", "contexts", "change" };
+static const char *const typed_names[] = { "key", "name", "environment", "definition", "document", "comment", "context", "at", "title", "apply_at", "reason", "contexts", "change", "plan" };
 
 void page_refused(struct page *p, const char *form, const struct err *why)
 {

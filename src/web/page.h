@@ -63,6 +63,7 @@ int page_flag_put(struct http_req *r, void *web, struct err *reterr);
 int page_flag_switch(struct http_req *r, void *web, struct err *reterr);
 int page_flag_remove(struct http_req *r, void *web, struct err *reterr);
 int page_flag_import(struct http_req *r, void *web, struct err *reterr);
+int page_flag_roll(struct http_req *r, void *web, struct err *reterr);
 int page_flag_stale(struct http_req *r, void *web, struct err *reterr);
 int page_rollouts(struct http_req *r, void *web, struct err *reterr);
 int page_rollout(struct http_req *r, void *web, struct err *reterr);

@@ -79,6 +79,29 @@ static void add_base(struct page *p, const struct refusal *refused, const struct
 	jw_kint(&p->w, "base", refused && refused->why->code != WEIR_ECONFLICT ? http_form_int(p->req, "base", base) : base);
 }
 
+/* Rollouts that are under way in the set. */
+static int add_rolling(struct page *p, struct err *reterr)
+{
+	struct doc_node       *answer;
+	const struct doc_node *all;
+	int                    e = page_ask_maybe(p, &answer, reterr, SET_API "/rollouts", SET_ARGS(p->req));
+
+	if (e)
+		return e;
+	all = doc_get(answer, "rollouts");
+	jw_kbool(&p->w, "may_roll", p->may_change && answer);
+	jw_key(&p->w, "rolling");
+	jw_arr(&p->w);
+	for (size_t i = 0; i < doc_len(all); i++)
+		if (doc_get_bool(doc_at(all, i), "running", false)) {
+			jw_obj(&p->w);
+			page_add(p, "rollout", doc_at(all, i));
+			jw_end(&p->w);
+		}
+	jw_end(&p->w);
+	return 0;
+}
+
 /* Who may change the set at once, who only by a draft: as the rules of its environment say. */
 static int add_rights(struct page *p, bool may_change, struct err *reterr)
 {
@@ -98,7 +121,7 @@ static int add_rights(struct page *p, bool may_change, struct err *reterr)
 	jw_kbool(&p->w, "may_kill", may_change && (!by_draft || str_eqz(doc_get_str(rule, "kill_switch"), "free")));
 	jw_kbool(&p->w, "by_draft", by_draft);
 	jw_kbool(&p->w, "has_drafts", protection != NULL);
-	return 0;
+	return add_rolling(p, reterr);
 }
 
 int flag_page_set(struct page *p, struct err *reterr)
@@ -322,6 +345,25 @@ static void add_difference(struct page *p, str key, const struct refusal *refuse
 		flag_page_diff(p, "difference", diff);
 }
 
+/* How often it is asked for, and where the code names it. Nothing for a flag that was removed. */
+static int add_use(struct page *p, str key, struct err *reterr)
+{
+	struct doc_node *usage, *code;
+	const char      *url = page_url(p, key);
+	struct err       why = { 0 };
+	int              e = page_ask_maybe(p, &usage, reterr, SET_API "/usage?key=%s", SET_ARGS(p->req), url);
+
+	if (e || !usage)
+		return e;
+	page_add(p, "usage", usage);
+	page_add(p, "use", doc_at(doc_get(usage, "flags"), 0));
+	if (!page_ask(p, &code, &why, SET_API "/references?key=%s", SET_ARGS(p->req), url))
+		page_add(p, "places", code);
+	else
+		jw_kstrz(&p->w, "places_unknown", why.msg);
+	return 0;
+}
+
 static const char *const as_text[] = { "definition", NULL };
 
 int flag_show(struct http_req *r, struct web *web, str key, const struct refusal *refused, const struct doc_node *explained, struct err *reterr)
@@ -337,7 +379,7 @@ int flag_show(struct http_req *r, struct web *web, str key, const struct refusal
 	jw_kbool(&p.w, "is_on", str_eqz(doc_get_str(flag, "state"), "on"));
 	jw_kbool(&p.w, "is_archived", str_eqz(doc_get_str(flag, "state"), "archived"));
 	jw_kbool(&p.w, "shows_edit", /* never without what somebody typed */
-	         (refused && !strcmp(refused->form, "edit")) || (p.may_change && doc_get(flag, "definition") && !str_eqz(doc_get_str(flag, "state"), "archived")));
+	         (refused && (!strcmp(refused->form, "edit") || !strcmp(refused->form, "roll"))) || (p.may_change && doc_get(flag, "definition") && !str_eqz(doc_get_str(flag, "state"), "archived")));
 	jw_kstrz(&p.w, "href", flag_href(&p, key));
 	add_base(&p, refused, flag);
 	add_definition(&p, doc_get(flag, "definition"));
@@ -345,6 +387,8 @@ int flag_show(struct http_req *r, struct web *web, str key, const struct refusal
 	add_needs(&p, "needed_by", doc_get(flag, "needed_by"));
 	add_history(&p, doc_get(flag, "history"));
 	add_explained(&p, explained);
+	if ((e = add_use(&p, key, reterr)))
+		return e;
 	add_difference(&p, key, refused);
 	if (refused)
 		page_refused(&p, refused->form, refused->why);

@@ -196,6 +196,9 @@ static const struct http_query_param draft_form[] = {
 static const struct http_query_param blast_form[] = { { .name = "contexts", .required = true, .doc = "a list, as JSON" }, { 0 } };
 static const struct http_query_param stale_query[] = { { .name = "after", .doc = "flags behind this key" }, { 0 } };
 static const char *const orders[] = { "promote", "pause", "resume", "abort", NULL };
+static const struct http_query_param roll_form[] = {
+	FORM_KEY, FORM_BASE, FORM_COMMENT, { .name = "definition", .required = true, .doc = "the flag as JSON" }, { .name = "plan", .required = true, .doc = "steps and outcomes as JSON" }, { 0 }
+};
 static const struct http_query_param order_form[] = { { .name = "order", .kind = QUERY_WORD, .words = orders, .required = true, .doc = "what it shall do" }, { 0 } };
 enum { FORM_SMALL = 16 << 10, FORM_DEFINITION = 1 << 20, FORM_DOCUMENT = 3 * LIMIT_DOC_BYTES /* escaped */ };
 
@@ -220,6 +223,7 @@ static const struct http_route routes[] = {
 	{ "POST", SET_PAGE "/import", HTTP_WORKER, SCOPE_RELEASE, FORM_DOCUMENT, page_flag_import, "Takes over a flagd document.", .form = import_form },
 	{ "POST", SET_PAGE "/explain", HTTP_WORKER, SCOPE_READ, FORM_DEFINITION, page_flag_explain, "What a context gets, and why.", .form = explain_form },
 	{ "GET", SET_PAGE "/stale", HTTP_WORKER, SCOPE_READ, 0, page_flag_stale, "Flags that may go, and where the code names them.", .query = stale_query },
+	{ "POST", SET_PAGE "/roll", HTTP_WORKER, SCOPE_RELEASE, FORM_DEFINITION, page_flag_roll, "Changes a flag by steps.", .form = roll_form },
 	{ "GET", SET_PAGE "/rollouts", HTTP_WORKER, SCOPE_READ, 0, page_rollouts, "Changes of flags that went by steps.", NULL, NULL },
 	{ "GET", "/flag-rollouts/:rollout:id", HTTP_WORKER, SCOPE_READ, 0, page_rollout, "A rollout with its evidence.", NULL, NULL },
 	{ "POST", "/flag-rollouts/:rollout:id/order", HTTP_WORKER, SCOPE_RELEASE, FORM_SMALL, page_rollout_order, "Steers a rollout.", .form = order_form },
