@@ -93,6 +93,8 @@
 #define LIMIT_FLAG_PREREQUISITES 20          /* direct ones of one flag */
 #define LIMIT_FLAG_CHAIN         16          /* flags in a row that need each other: evaluation recurses */
 #define LIMIT_FLAG_CHAIN_STEPS   10000       /* looked at to find the longest such row: many flags that share theirs */
+#define LIMIT_FLAG_UNLEASH_LIST  1000        /* strategies, constraints or segments in one list: each evaluation looks at all */
+#define LIMIT_FLAG_UNLEASH_VALUES 50000      /* values of one constraint; the flag's own size ends them before */
 #define LIMIT_FLAG_COMMENT_BYTES 1000        /* why flags were changed */
 #define LIMIT_FLAG_STREAMS       20000       /* clients that wait for news of flags */
 #define LIMIT_FLAG_TICKET_DAYS   7           /* how long the address of an event stream lets its holder in */

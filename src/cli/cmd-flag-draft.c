@@ -47,11 +47,12 @@ static void write_or_empty(struct jw *w, const char *key, const struct doc_node 
 /* A flagd document as a change: its flags, and what they share when it says so. A flag that is null is removed. */
 static int write_document(struct jw *w, const struct doc_node *doc, const char *file, struct err *reterr)
 {
-	const struct doc_node *flags = doc_get(doc, "flags"), *evaluators = doc_get(doc, "$evaluators"), *metadata = doc_get(doc, "metadata");
+	const struct doc_node *flags = doc_get(doc, "flags"), *evaluators = doc_get(doc, "$evaluators"), *metadata = doc_get(doc, "metadata"),
+						  *segments = doc_path(doc, "weir.segments");
 
 	if (flags && flags->kind != DOC_MAP)
 		flags = NULL;
-	if (!flags && !evaluators && !metadata && !doc_get(doc, "environment"))
+	if (!flags && !evaluators && !metadata && !segments && !doc_get(doc, "environment"))
 		return err_set(reterr, WEIR_EINVAL, "%s: no map \"flags\": a flagd document is expected", file);
 	if (flags) {
 		jw_key(w, "flags");
@@ -61,6 +62,8 @@ static int write_document(struct jw *w, const struct doc_node *doc, const char *
 		write_or_empty(w, "evaluators", evaluators);
 		write_or_empty(w, "metadata", metadata);
 	}
+	if (segments)
+		write_or_empty(w, "segments", segments);
 	if (doc_get(doc, "environment")) {
 		jw_key(w, "environment");
 		jw_node(w, doc_get(doc, "environment"));
@@ -203,7 +206,7 @@ static void print_lines(struct cli *c, const struct doc_node *lines)
 
 static int show_diff(struct cli *c, const struct doc_node *d)
 {
-	static const char *const parts[] = { "evaluators", "metadata" };
+	static const char *const parts[] = { "evaluators", "metadata", "segments" };
 	const struct doc_node   *flags = doc_get(d, "flags"), *environment = doc_get(d, "environment");
 	bool                     any = doc_len(flags) || environment;
 
@@ -331,7 +334,7 @@ static int draft_open(struct cli *c, const char *set, struct err *reterr)
 /* What is not given stays as it was; without FILE the same change upon the newest (or given) base. */
 static int draft_edit(struct cli *c, const char *set, struct err *reterr)
 {
-	static const char *const kept[] = { "flags", "evaluators", "metadata", "environment" };
+	static const char *const kept[] = { "flags", "evaluators", "metadata", "segments", "environment" };
 	const char              *tail;
 	struct doc_node         *was, *doc = NULL, *answer;
 	struct body              b;

@@ -115,11 +115,16 @@ static void print_about(struct cli *c, const struct doc_node *weir)
 
 static void print_flag(struct cli *c, str key, const struct doc_node *f)
 {
-	bool on = str_eqz(doc_get_str(f, "state"), "ENABLED");
-	str  otherwise = doc_get_str(f, "defaultVariant");
+	const struct doc_node *unleash = doc_path(f, "weir.unleash");
+	bool                   on = str_eqz(doc_get_str(f, "state"), "ENABLED");
+	str                    otherwise = doc_get_str(f, "defaultVariant");
 
-	cli_printf(c, "%s%-36.*s%s %s%-4s%s %s%.*s", cli_color(c, "bold"), STR_ARG(key), cli_color(c, ""), cli_color(c, on ? "green" : "red"), on ? "on" : "off",
-	           cli_color(c, ""), doc_len(doc_get(f, "targeting")) ? "by rule, else " : "", STR_ARG(otherwise.len ? otherwise : STR("the caller's default")));
+	cli_printf(c, "%s%-36.*s%s %s%-4s%s ", cli_color(c, "bold"), STR_ARG(key), cli_color(c, ""), cli_color(c, on ? "green" : "red"), on ? "on" : "off",
+	           cli_color(c, ""));
+	if (unleash)
+		cli_printf(c, "by Unleash's strategies (%zu)", doc_len(doc_get(unleash, "strategies")));
+	else
+		cli_printf(c, "%s%.*s", doc_len(doc_get(f, "targeting")) ? "by rule, else " : "", STR_ARG(otherwise.len ? otherwise : STR("the caller's default")));
 	print_about(c, doc_get(f, "weir"));
 	if (doc_get_bool(doc_get(f, "weir"), "archived", false))
 		cli_printf(c, "  archived");
@@ -395,6 +400,8 @@ static int run_import(struct cli *c, struct err *reterr)
 			write_or_empty(&ch.w, "evaluators", doc_get(doc, "$evaluators"));
 			write_or_empty(&ch.w, "metadata", doc_get(doc, "metadata"));
 		}
+		if (doc_path(doc, "weir.segments"))
+			write_or_empty(&ch.w, "segments", doc_path(doc, "weir.segments"));
 		rc = change_send(c, &ch, reterr);
 	}
 	buf_fini(&ch.body);
@@ -468,6 +475,25 @@ static int run_eval(struct cli *c, struct err *reterr)
 	return doc_get(a, "errorCode") ? 1 : 0;
 }
 
+/* A step of an Unleash flag: "constraint 0: plan IN holds not, of segment 5". */
+static void print_unleash_step(struct cli *c, const struct doc_node *s)
+{
+	str name = doc_get_str(s, "name");
+
+	cli_printf(c, "  %.*s %lld: %.*s", STR_ARG(doc_get_str(s, "step")), (long long)doc_get_int(s, "index", 0),
+	           STR_ARG(name.ptr ? name : doc_get_str(s, "contextName")));
+	if (doc_get(s, "operator"))
+		cli_printf(c, " %.*s", STR_ARG(doc_get_str(s, "operator")));
+	if (doc_get(s, "segment"))
+		cli_printf(c, ", of segment %lld,", (long long)doc_get_int(s, "segment", 0));
+	cli_printf(c, " %s", doc_get_bool(s, "holds", false) ? "holds" : "does not hold");
+	if (doc_get_int(s, "bucket", 0))
+		cli_printf(c, ": bucket %lld, up to %lld", (long long)doc_get_int(s, "bucket", 0), (long long)doc_get_int(s, "until", 0));
+	if (doc_get(s, "why"))
+		cli_printf(c, ": %.*s", STR_ARG(doc_get_str(s, "why")));
+	cli_printf(c, "\n");
+}
+
 static int run_explain(struct cli *c, struct err *reterr)
 {
 	const struct doc_node *steps;
@@ -486,6 +512,10 @@ static int run_explain(struct cli *c, struct err *reterr)
 	for (size_t i = 0; i < doc_len(steps); i++) {
 		const struct doc_node *s = doc_at(steps, i);
 
+		if (doc_get(s, "step")) {
+			print_unleash_step(c, s);
+			continue;
+		}
 		cli_printf(c, "  %4lld:%-4lld %*s%.*s gives ", (long long)doc_get_int(s, "line", 0), (long long)doc_get_int(s, "col", 0), (int)(2 * doc_get_int(s, "depth", 0)), "",
 		           STR_ARG(doc_get_str(s, "operator").len ? doc_get_str(s, "operator") : STR("constant")));
 		if (doc_get_bool(s, "failed", false))

@@ -238,6 +238,13 @@ static int get_set(struct http_req *req, void *ctx, struct err *reterr)
 		jw_key(&w, "metadata");
 		jw_raw(&w, flag_set_head(s)->metadata);
 	}
+	if (flag_set_head(s)->segments.len) {
+		jw_key(&w, "weir");
+		jw_obj(&w);
+		jw_key(&w, "segments");
+		jw_raw(&w, flag_set_head(s)->segments);
+		jw_end(&w);
+	}
 	jw_end(&w);
 	flag_set_unref(s);
 	return 0;
@@ -280,15 +287,17 @@ static void read_change_flags(struct doc_check *k, const struct doc_node *flags,
 /* As strictly as in a file. */
 static void read_change_head(struct doc_check *k, const struct doc_node *body, struct flag_change *c)
 {
-	const struct doc_node *evaluators = doc_get(body, "evaluators"), *metadata = doc_get(body, "metadata");
+	const struct doc_node *evaluators = doc_get(body, "evaluators"), *metadata = doc_get(body, "metadata"), *segments = doc_get(body, "segments");
 	struct flag_set_def    head = { 0 };
 
 	c->with_head = evaluators || metadata;
 	if (c->with_head && !(evaluators && metadata))
 		doc_error(k, body, "evaluators and metadata are changed together: give both ({} for none)");
-	flag_head_read(k, evaluators, metadata, &head);
+	c->with_segments = segments != NULL;
+	flag_head_read(k, evaluators, metadata, segments, &head);
 	c->evaluators = doc_len(evaluators) ? json_of(k->arena, evaluators) : STR("");
 	c->metadata = doc_len(metadata) ? json_of(k->arena, metadata) : STR("");
+	c->segments = doc_len(segments) ? json_of(k->arena, segments) : STR("");
 }
 
 static void read_change_environment(struct doc_check *k, const struct doc_node *n, struct flag_change *c)
@@ -310,8 +319,8 @@ void flag_change_read(struct doc_check *k, const struct doc_node *body, struct f
 		c->comment = doc_want_str(k, comment, "comment");
 	if (c->comment.len > LIMIT_FLAG_COMMENT_BYTES || str_contains(c->comment, str_n("", 1)))
 		doc_error(k, comment, "comment has at most %d bytes, none of them NUL", LIMIT_FLAG_COMMENT_BYTES);
-	if (!c->n && !c->with_head && !c->with_environment)
-		doc_error(k, body, "nothing to change: give flags, evaluators and metadata, or environment");
+	if (!c->n && !c->with_head && !c->with_segments && !c->with_environment)
+		doc_error(k, body, "nothing to change: give flags, segments, evaluators and metadata, or environment");
 }
 
 static int read_change(struct http_req *req, struct flag_change *c, struct err *reterr)
@@ -464,7 +473,7 @@ static int post_evaluate(struct http_req *req, void *ctx, struct err *reterr)
 {
 	struct flag_room   *r = ctx;
 	struct question     q = { .key = STR_NULL };
-	struct flag_context c = { .scratch = http_arena(req) };
+	struct flag_context c = { .random = flag_chance(r), .scratch = http_arena(req) };
 	struct flag_set    *s = NULL;
 	struct jw           w;
 	int                 rc = read_question(req, &q, reterr);
@@ -498,7 +507,7 @@ static const char sets_schema[] = "{\"type\":\"object\",\"properties\":{\"flag_s
 static const char create_schema[] = "{\"type\":\"object\",\"properties\":{\"environment\":{\"type\":\"string\"}},\"additionalProperties\":false}";
 static const char change_schema[] =
 	"{\"type\":\"object\",\"required\":[\"base\"],\"additionalProperties\":false,\"properties\":{\"base\":{\"type\":\"integer\"},\"flags\":{\"type\":\"object\"},"
-	"\"evaluators\":{\"type\":\"object\"},\"metadata\":{\"type\":\"object\"},\"environment\":{\"type\":\"string\"},\"comment\":{\"type\":\"string\"}}}";
+	"\"evaluators\":{\"type\":\"object\"},\"metadata\":{\"type\":\"object\"},\"segments\":{\"type\":\"object\"},\"environment\":{\"type\":\"string\"},\"comment\":{\"type\":\"string\"}}}";
 static const char document_schema[] = "{\"type\":\"object\",\"required\":[\"flags\"],\"properties\":{\"flags\":{\"type\":\"object\"}}}";
 static const char revision_schema[] = "{\"type\":\"object\",\"properties\":{\"revision\":{\"type\":\"integer\"}}}";
 static const char revisions_schema[] = "{\"type\":\"object\",\"properties\":{\"revisions\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}";

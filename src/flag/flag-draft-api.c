@@ -79,6 +79,8 @@ static int change_of(struct arena *a, const struct draft *d, struct flag_change 
 	c->with_head = doc_get(body, "evaluators");
 	c->evaluators = doc_len(doc_get(body, "evaluators")) ? json_of(a, doc_get(body, "evaluators")) : STR("");
 	c->metadata = doc_len(doc_get(body, "metadata")) ? json_of(a, doc_get(body, "metadata")) : STR("");
+	c->with_segments = doc_get(body, "segments");
+	c->segments = doc_len(doc_get(body, "segments")) ? json_of(a, doc_get(body, "segments")) : STR("");
 	c->with_environment = environment;
 	c->environment = environment ? environment->s : STR("");
 	return arena_check(a, "draft", reterr);
@@ -276,7 +278,7 @@ static usec_t want_apply_at(struct doc_check *k, const struct doc_node *n, usec_
 /* The part of the body that is the change, and its keys, as they are stored. */
 static void keep_body(struct arena *a, const struct doc_node *body, struct draft *d)
 {
-	static const char *const kept[] = { "flags", "evaluators", "metadata", "environment" };
+	static const char *const kept[] = { "flags", "evaluators", "metadata", "segments", "environment" };
 	struct buf CLEANUP_BUF   text = BUF_INIT(2 * LIMIT_DOC_BYTES), keys = BUF_INIT(LIMIT_DOC_BYTES);
 	struct jw                w, k;
 
@@ -485,11 +487,28 @@ static int write_part_diff(struct jw *w, const char *what, str before, str after
 	return 0;
 }
 
-static int write_head_diff(struct jw *w, const struct flag_set_head *from, str evaluators, str metadata, struct err *reterr)
+static int write_head_diff(struct jw *w, const struct flag_set_head *from, const struct flag_set_head *to, struct err *reterr)
 {
-	int rc = write_part_diff(w, "evaluators", from->evaluators, evaluators, reterr);
+	int rc = write_part_diff(w, "evaluators", from->evaluators, to->evaluators, reterr);
 
-	return rc ? rc : write_part_diff(w, "metadata", from->metadata, metadata, reterr);
+	if (!rc)
+		rc = write_part_diff(w, "metadata", from->metadata, to->metadata, reterr);
+	return rc ? rc : write_part_diff(w, "segments", from->segments, to->segments, reterr);
+}
+
+/* What the set's flags share after the change. */
+static struct flag_set_head head_after(const struct flag_set *before, const struct flag_change *c)
+{
+	struct flag_set_head head = *flag_set_head(before);
+
+	if (c->with_head) {
+		head.evaluators = c->evaluators;
+		head.metadata = c->metadata;
+	}
+	if (c->with_segments)
+		head.segments = c->segments;
+	head.revision++;
+	return head;
 }
 
 static void write_diff_head(struct jw *w, str set, int64_t from, int64_t to)
@@ -507,7 +526,8 @@ static void write_diff_head(struct jw *w, str set, int64_t from, int64_t to)
 /* A change against a set. environment: the set's, STR_NULL: the change says nothing about it. */
 static int write_change_diff(struct jw *w, const struct flag_set *from, const struct flag_change *c, str environment, struct err *reterr)
 {
-	int rc = 0;
+	struct flag_set_head after = head_after(from, c);
+	int                  rc = 0;
 
 	write_diff_head(w, c->id, flag_set_head(from)->revision, -1);
 	jw_key(w, "flags");
@@ -519,8 +539,7 @@ static int write_change_diff(struct jw *w, const struct flag_set *from, const st
 	}
 	jw_end(w);
 	if (!rc)
-		rc = write_head_diff(w, flag_set_head(from), c->with_head ? c->evaluators : flag_set_head(from)->evaluators,
-							 c->with_head ? c->metadata : flag_set_head(from)->metadata, reterr);
+		rc = write_head_diff(w, flag_set_head(from), &after, reterr);
 	if (!rc && c->with_environment && !str_eq(environment, c->environment)) {
 		jw_key(w, "environment");
 		jw_obj(w);
@@ -631,7 +650,7 @@ static int write_sets_diff(struct jw *w, struct arena *a, str id, const struct f
 	}
 	jw_end(w);
 	if (!rc)
-		rc = write_head_diff(w, flag_set_head(from), flag_set_head(to)->evaluators, flag_set_head(to)->metadata, reterr);
+		rc = write_head_diff(w, flag_set_head(from), flag_set_head(to), reterr);
 	jw_end(w);
 	return rc;
 }
@@ -699,22 +718,17 @@ static int gather(struct blast *b, str set, const struct doc_node *given, struct
 /* before: a reference that goes to b. */
 static int look(struct blast *b, struct flag_set *before, const struct flag_change *c, struct err *reterr)
 {
-	struct flag_set_head head = *flag_set_head(before);
+	struct flag_set_head head = head_after(before, c);
 	str                 *touched = ARENA_ARRAY(&b->arena, c->n + 1, str);
 	int                  rc;
 
 	b->before = before;
-	if (c->with_head) {
-		head.evaluators = c->evaluators;
-		head.metadata = c->metadata;
-	}
 	for (size_t i = 0; touched && i < c->n; i++)
 		touched[i] = c->texts[i].key;
-	head.revision++;
 	if ((rc = arena_check(&b->arena, "blast radius", reterr)) || (rc = flag_set_build(before, &head, c->texts, c->n, &b->after, reterr)))
 		return rc;
 	return flag_blast(&b->arena,
-					  &(struct flag_blast_question){ .before = b->before, .after = b->after, .touched = c->with_head ? NULL : touched, .n_touched = c->n,
+					  &(struct flag_blast_question){ .before = b->before, .after = b->after, .touched = c->with_head || c->with_segments ? NULL : touched, .n_touched = c->n,
 													 .contexts = b->values, .n_contexts = b->n, .now = clock_wall(b->r->cfg.clock) },
 					  &b->found, reterr);
 }
@@ -1046,7 +1060,7 @@ static const struct http_query_param diff_query[] = {
 };
 
 #define CHANGE_PROPERTIES                                                                                                             \
-	"\"flags\":{\"type\":\"object\"},\"evaluators\":{\"type\":\"object\"},\"metadata\":{\"type\":\"object\"},\"environment\":{\"type\":\"string\"}," \
+	"\"flags\":{\"type\":\"object\"},\"evaluators\":{\"type\":\"object\"},\"metadata\":{\"type\":\"object\"},\"segments\":{\"type\":\"object\"},\"environment\":{\"type\":\"string\"}," \
 	"\"comment\":{\"type\":\"string\"}"
 #define DRAFT_PROPERTIES "\"base\":{\"type\":\"integer\"},\"title\":{\"type\":\"string\"},\"apply_at\":{\"type\":\"string\",\"format\":\"date-time\"}," CHANGE_PROPERTIES
 static const char open_schema[] = "{\"type\":\"object\",\"required\":[\"base\",\"title\"],\"additionalProperties\":false,\"properties\":{" DRAFT_PROPERTIES "}}";
@@ -1074,7 +1088,7 @@ static const char draft_schema[] =
 static const char drafts_schema[] = "{\"type\":\"object\",\"properties\":{\"drafts\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}";
 static const char diff_schema[] =
 	"{\"type\":\"object\",\"properties\":{\"set\":{\"type\":\"string\"},\"from\":{\"type\":\"integer\"},\"to\":{\"type\":[\"integer\",\"null\"]},"
-	"\"flags\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"evaluators\":{\"type\":\"array\"},\"metadata\":{\"type\":\"array\"}}}";
+	"\"flags\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"evaluators\":{\"type\":\"array\"},\"metadata\":{\"type\":\"array\"},\"segments\":{\"type\":\"array\"}}}";
 static const char blast_schema[] =
 	"{\"type\":\"object\",\"properties\":{\"contexts\":{\"type\":\"integer\"},\"samples\":{\"type\":\"integer\"},\"given\":{\"type\":\"integer\"},"
 	"\"since\":{\"type\":[\"string\",\"null\"]},\"flags\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}";

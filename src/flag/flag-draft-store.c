@@ -212,8 +212,8 @@ int draft_conflicts(struct db_tx *tx, struct arena *a, const struct draft *d, co
 		if (!rc)
 			note(&k, c->texts[i].key, revision);
 	}
-	if (!rc && k.v && c->with_head && !(rc = flag_store_head_revision(tx, d->set, &revision, reterr)))
-		note(&k, STR("evaluators and metadata"), revision);
+	if (!rc && k.v && (c->with_head || c->with_segments) && !(rc = flag_store_head_revision(tx, d->set, &revision, reterr)))
+		note(&k, STR("evaluators, metadata and segments"), revision);
 	if (!rc && k.v && c->with_environment && !(rc = db_get_int(tx, reterr, &revision, NULL, "SELECT revision FROM flag_set WHERE id = $1", "s", d->set)))
 		note(&k, STR("environment"), revision);
 	*ret = k.v;

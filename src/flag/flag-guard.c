@@ -48,7 +48,7 @@ int flag_guard_archived(const struct flag_set *before, const struct flag_change 
 /* Flags switched off and nothing else: what anybody must be able to do in the middle of an incident. */
 static int is_kill_switch(const struct flag_set *before, const struct flag_change *c, bool *ret, struct err *reterr)
 {
-	*ret = c->n > 0 && !c->with_head && !c->with_environment;
+	*ret = c->n > 0 && !c->with_head && !c->with_segments && !c->with_environment;
 	for (size_t i = 0; *ret && i < c->n; i++) {
 		struct arena CLEANUP_ARENA a = ARENA_INIT(DIFF_ARENA_MAX);
 		const struct flag         *f = flag_set_find(before, c->texts[i].key);

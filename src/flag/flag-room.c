@@ -83,7 +83,7 @@ static int reload_locked(struct flag_room *r, str id, struct err *reterr)
 	int              rc = db_read(r->cfg.db, load_tx, &l, reterr);
 
 	if (!rc && (!before || l.set.revision != l.after)) {
-		struct flag_set_head head = { l.id, l.set.revision, l.set.evaluators, l.set.metadata };
+		struct flag_set_head head = { l.id, l.set.revision, l.set.evaluators, l.set.metadata, l.set.segments };
 
 		rc = flag_set_build(before, &head, l.texts, l.n, &set, reterr);
 		if (!rc)
@@ -254,11 +254,13 @@ static int apply_locked(struct flag_room *r, struct flag_change *c, int64_t *ret
 		c->evaluators = flag_set_head(before)->evaluators;
 		c->metadata = flag_set_head(before)->metadata;
 	}
+	if (!c->with_segments)
+		c->segments = flag_set_head(before)->segments;
 	rc = check_texts(c, reterr);
 	if (!rc)
 		rc = check_guards(r, before, &names, c, reterr);
 	if (!rc) {
-		struct flag_set_head head = { c->id, flag_set_head(before)->revision + 1, c->evaluators, c->metadata };
+		struct flag_set_head head = { c->id, flag_set_head(before)->revision + 1, c->evaluators, c->metadata, c->segments };
 
 		rc = flag_set_build(before, &head, c->texts, c->n, &next, reterr);
 	}
@@ -288,6 +290,13 @@ int flag_apply(struct flag_room *r, const struct flag_change *change, int64_t *r
 	if (!rc && r->hub)
 		sse_kick(r->hub);
 	return rc;
+}
+
+/* --- chance --- */
+
+uint64_t flag_chance(struct flag_room *r)
+{
+	return atomic_fetch_add_explicit(&r->chance, 0xd1342543de82ef95ull, memory_order_relaxed); /* each evaluation mixes it */
 }
 
 /* --- tickets --- */
@@ -407,6 +416,7 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 	if (!r)
 		return err_set(reterr, WEIR_ENOMEM, "flags");
 	r->cfg = *cfg;
+	randombytes_buf(&r->chance, sizeof(r->chance));
 	pthread_mutex_init(&r->writer, NULL);
 	pthread_mutex_init(&r->news_lock, NULL);
 	pthread_condattr_init(&attr);

@@ -37,7 +37,7 @@ struct flag_room *flag_close(struct flag_room *r); /* after the HTTP server stop
  *   GET    /api/v1/flag-sets                                   all sets
  *   PUT    /api/v1/projects/:project/flag-sets/:set            {environment?} makes an empty set
  *   GET    /api/v1/projects/:project/flag-sets/:set            flagd's document; ?revision=N
- *   POST   /api/v1/projects/:project/flag-sets/:set/changes    {base, flags: {KEY: definition | null}, evaluators?, metadata?, comment?}
+ *   POST   /api/v1/projects/:project/flag-sets/:set/changes    {base, flags: {KEY: definition | null}, evaluators?, metadata?, segments?, comment?}
  *   GET    /api/v1/projects/:project/flag-sets/:set/revisions  newest first
  *   GET    /api/v1/projects/:project/flag-sets/:set/flags      by key: what each is, who changed it last; ?q= state= purpose= owner= after= limit=
  *   GET    /api/v1/projects/:project/flag-sets/:set/flag?key=K one flag: definition, needs, needed_by, history

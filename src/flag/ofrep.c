@@ -155,7 +155,7 @@ static bool read_context(struct ask *q)
 	struct doc_check         c;
 	struct err               err = { 0 };
 
-	q->context = (struct flag_context){ .now = clock_wall(q->room->cfg.clock), .scratch = a };
+	q->context = (struct flag_context){ .now = clock_wall(q->room->cfg.clock), .random = flag_chance(q->room), .scratch = a };
 	if (doc_parse_json(a, "body", http_body(q->req), &body, &err)) {
 		(void)refuse(q->req, err.code == WEIR_ELIMIT ? 413 : 400, q->key, FLAG_PARSE_ERROR, err.msg);
 		return false;

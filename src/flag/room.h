@@ -24,6 +24,7 @@ struct flag_room {
 	struct sse_hub     *hub;      /* NULL before flag_start() */
 	struct db_listener *listener;
 	unsigned char       ticket_key[crypto_auth_hmacsha256_KEYBYTES];
+	_Atomic uint64_t    chance;   /* see flag_chance() */
 	pthread_mutex_t     writer;   /* held while sets are built and swapped in */
 	pthread_t           follower; /* takes over what other servers changed */
 	bool                follower_started;
@@ -42,7 +43,7 @@ struct stored_set { /* in the arena of who asked */
 	str              id, project, name, environment;
 	enum flag_source source;
 	int64_t          revision;
-	str              evaluators, metadata; /* JSON; empty: none */
+	str              evaluators, metadata, segments; /* JSON; empty: none */
 	int64_t          changed_at;
 };
 MUST_CHECK int flag_store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr); /* -WEIR_EEXIST, -WEIR_ELIMIT */
@@ -76,6 +77,8 @@ struct flag_change {
 	size_t                  n;
 	bool                    with_head; /* evaluators and metadata are set, too */
 	str                     evaluators, metadata;
+	bool                    with_segments; /* segments are set, too */
+	str                     segments;
 	bool                    with_environment;
 	str                     environment;      /* the set's from now on */
 	str                     seen_environment; /* the one whose rules were looked at; -WEIR_ECONFLICT when it is another by now; STR_NULL: any */
@@ -101,8 +104,8 @@ MUST_CHECK int flag_store_revision_keys(struct db_tx *tx, struct arena *a, str i
 MUST_CHECK int flag_reload(struct flag_room *r, str id, struct err *reterr);
 /* Checks a change against the present set, stores it, swaps it in. Refused ones leave everything as it was. */
 MUST_CHECK int flag_apply(struct flag_room *r, const struct flag_change *c, int64_t *ret_revision, struct err *reterr);
-/* The keys of a change in a body, as strictly as in a file: flags, evaluators, metadata, environment, comment. */
-#define FLAG_CHANGE_KEYS "flags", "evaluators", "metadata", "environment", "comment"
+/* The keys of a change in a body, as strictly as in a file: flags, evaluators, metadata, segments, environment, comment. */
+#define FLAG_CHANGE_KEYS "flags", "evaluators", "metadata", "segments", "environment", "comment"
 void flag_change_read(struct doc_check *k, const struct doc_node *body, struct flag_change *c);
 /* The present set; *ret has a reference of its own. environment: its environment in a, source: where it is kept; each may be NULL. -WEIR_ENOENT. */
 MUST_CHECK int flag_present(struct flag_room *r, str id, struct arena *a, struct flag_set **ret, str *environment, enum flag_source *source,
@@ -121,6 +124,8 @@ MUST_CHECK int flag_guard_archived(const struct flag_set *before, const struct f
 /* -WEIR_EPERM: .weir/protection.yaml of the default branch wants a draft. */
 MUST_CHECK int flag_guard_protected(struct flag_room *r, const struct flag_set *before, str environment, const struct flag_change *c, struct err *reterr);
 
+/* A number for flag_context.random: another one at each call. Any thread, no lock. */
+uint64_t flag_chance(struct flag_room *r);
 /* Lets its holder hear that a set changed (a browser's event source can send no token). The same all day and after a restart; good for
  * LIMIT_FLAG_TICKET_DAYS, so that a new one has been handed out long before. */
 void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE]);
