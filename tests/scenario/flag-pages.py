@@ -304,6 +304,53 @@ def drafts():
     page(PATH + "/drafts?state=opn", want=400)
 
 
+def life():
+    """Use, places in the code, and what may go."""
+    if call("GET", API + "/stale")[0] == 404:
+        print("flag pages: this server counts no uses: not looked at")
+        return
+    push("code", {"src/shop.py": 'client.get_boolean_value("payments", False)\n'})
+    call("POST", "/ofrep/v1/evaluate/flags/payments", {"context": {}}, headers={"Flagd-Selector": "flagSetId=shop/production"})
+    wait(lambda: "src/shop.py:1" in page(flag_url("payments")), "a flag's page says where the code names it", 60)
+    wait(lambda: "Asked for 1 times" in page(flag_url("payments")), "and how often it was asked for", 60)
+    expect("nowhere" in page(flag_url("banner")), "another one is named nowhere")
+    text = page(PATH + "/stale")
+    expect("new-cart" in text and ">expired<" in text, f"the expired flag is on the list of what may go: {text}")
+    expect("No flag is stale" in page(PATH + "/stale?after=zzz"), "the next page")
+
+
+def rollout():
+    """A change by steps is begun on the flag's page and steered on its own."""
+    if call("GET", API + "/rollouts")[0] == 404:
+        print("flag pages: this server has no rollouts of flags: not looked at")
+        return
+    send("/projects/shop/flags", name="rolled", environment="")
+    at = PATH.replace("production", "rolled")
+    url = at + "/flag?key=cart"
+    old = {"state": "ENABLED", "variants": ON_OFF, "defaultVariant": "off"}
+    send(at + "/make", key="cart", base=0, definition=json.dumps(old), comment="")
+    expect(f'action="{at}/roll"' in page(url) and f'action="{at}/roll"' not in page(url, who="reader"), "the form")
+    new, plan = json.dumps({**old, "defaultVariant": "on"}), '{"steps": ["50%", "100%"], "outcomes": ["checkout"]}'
+    text = send(at + "/roll", 400, key="cart", base=1, definition=new.replace("variants", "variantz"), plan=plan, comment="why")
+    expect(alert(text).startswith("definition:1:") and typed(text, "plan") == plan and 'value="why"' in text, f"a wrong definition: {alert(text)}")
+    text = send(at + "/roll", 400, key="cart", base=1, definition=new, plan='{"stepz": []}', comment="")
+    expect("steps" in alert(text) and typed(text, "plan") == '{"stepz": []}', f"a wrong plan: {alert(text)}")
+    expect(alert(send(at + "/roll", 400, key="cart", base=1, definition=new, plan='[]', comment="")).startswith("plan:"), "a plan that is none")
+    where = send(at + "/roll", key="cart", base=1, definition=new, plan=plan, comment="by steps")
+    expect(re.fullmatch("/flag-rollouts/[0-9A-Z]{26}", where), f"it has a page: {where}")
+    text = page(where)
+    expect("Rollout of cart" in text and "50%" in text and f'action="{where}/order"' in text, "with its share")
+    expect(f'action="{where}/order"' not in page(where, who="reader"), "a reader has no buttons")
+    expect(where in page(at) and where in page(at + "/rollouts"), "the set leads to it")
+    send(where + "/order", 403, who="reader", order="abort")
+    send(where + "/order", 400, order="explode")
+    send(where + "/order", order="abort")
+    wait(lambda: f'action="{where}/order"' not in page(where), "aborted", 60)
+    expect(call("GET", API.replace("production", "rolled"))[1]["flags"]["cart"] == old, "and everybody is back")
+    expect(alert(send(where + "/order", 409, order="pause")), "an order to what is over is refused at the form")
+    page("/flag-rollouts/01M86V5RC3V9R0Q4Y1ZBXD7K3A", want=404)
+
+
 def repository():
     push("flags", {".weir/flags/beta.json": json.dumps({"flags": {"one": {"state": "ENABLED", "variants": ON_OFF, "defaultVariant": "on"}}})})
     path = "/projects/shop/flags/beta"
@@ -320,7 +367,7 @@ def repository():
 def main():
     SERVER.start()
     try:
-        for act in (sets, create, listed, one_flag, edit, explain, switch, imported, rights, archive, history, drafts, repository):
+        for act in (sets, create, listed, one_flag, edit, explain, switch, imported, rights, archive, history, drafts, life, rollout, repository):
             act()
         print("flag pages: all as it should be")
     finally:
