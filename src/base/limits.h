@@ -114,4 +114,13 @@
 #define LIMIT_FLAG_STEPS         100000      /* nodes of rules that one evaluation looks at, those of the flags that it needs counted in: some milliseconds */
 #define LIMIT_FLAG_LOOK_STEPS    20          /* what a look at a prerequisite counts */
 
+#define LIMIT_FLAG_EDGES         1000        /* edges that follow one server: each has a stream of its own */
+#define LIMIT_FLAG_COPY_BYTES    (512 << 20) /* text of one copied set: a million flags are about 200 MiB */
+#define LIMIT_EDGE_TOKENS        4096        /* clients' tokens that an edge knows */
+#define LIMIT_EDGE_ASKS          50          /* questions about unknown tokens per second: guesses at an edge do not become load of the server */
+#define LIMIT_EDGE_TOKEN_FRESH_S 60          /* so old what the server said about a token may be while it can be asked */
+#define LIMIT_EDGE_TOKEN_DAYS    30          /* so old it may be while it cannot */
+#define LIMIT_EDGE_WAIT_S        60          /* longest wait before the server is tried again */
+#define LIMIT_EDGE_RETRY_AFTER_S 3600        /* longest that its Retry-After is obeyed */
+
 #endif

@@ -237,6 +237,10 @@ void run_handler(struct http_req *r)
 		ret = buf_check(&r->out, "the answer", &r->err);
 	if (ret) /* a limit met by the answer is the server's fault, not the request's */
 		answer_handler_error(r, r->out.failed ? 500 : 0);
+	if (r->failed && r->made) { /* of an event stream */
+		MHD_destroy_response(r->made);
+		r->made = NULL;
+	}
 }
 
 /* --- to the wire --- */

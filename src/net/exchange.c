@@ -291,15 +291,13 @@ static enum MHD_Result run(struct http_req *r)
 {
 	if (!conn_set_phase(r->conn, CONN_BUSY))
 		return MHD_NO;
+	if (r->must_ask) {
+		r->state = REQ_PARKED;
+		return MHD_YES;
+	}
 	switch (r->match.entry->route->kind) {
 	case HTTP_FAST:
-	case HTTP_SSE:
-		run_handler(r);
-		if (r->failed && r->made) {
-			MHD_destroy_response(r->made);
-			r->made = NULL;
-		}
-		return answer_queue(r);
+	case HTTP_SSE: run_handler(r); return answer_queue(r);
 	case HTTP_WORKER:
 	case HTTP_STREAM: r->state = REQ_PARKED; return MHD_YES;
 	}
@@ -325,6 +323,10 @@ static enum MHD_Result begin(struct http_req *r, const char *method, const char 
 {
 	if (!admit(r, method, version))
 		return refuse(r);
+	if (r->match.entry->route->kind == HTTP_STREAM && r->must_ask) {
+		answer_errorf(r, 503, WEIR_EUNAVAIL, "who this is cannot be told now; try again");
+		return refuse(r);
+	}
 	if (r->match.entry->route->kind == HTTP_STREAM)
 		return begin_stream(r);
 	r->state = REQ_BODY;

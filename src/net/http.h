@@ -37,6 +37,7 @@ enum http_scope { /* what the caller's token must hold; each includes the ones b
 	SCOPE_RUNNER,  /* separate: runner protocol only */
 	SCOPE_JOB,     /* a running job's own identity (store artifacts, release from its project), or scope release */
 	SCOPE_FLAGS,   /* separate: ask what flags say, as applications do; also every scope from read on */
+	SCOPE_EDGE,    /* separate: copy the definitions of flags, as `weir edge` does; also every scope from read on */
 };
 
 enum http_kind { HTTP_FAST, HTTP_WORKER, HTTP_STREAM, HTTP_SSE };
@@ -81,8 +82,10 @@ struct http_identity {
 	enum http_scope scope;
 	char            subject[65]; /* SCOPE_JOB: the job's id; else empty */
 	char            project[65]; /* token bound to one project; else empty */
+	usec_t          expires_at;  /* of the token; 0: never */
 };
 
+enum { HTTP_AUTH_ASK = 1 };
 struct http_config {
 	const char *bind;          /* "127.0.0.1" */
 	uint16_t    port;          /* 0: any free one, see http_server_port() */
@@ -94,6 +97,9 @@ struct http_config {
 	 * the same time whatever is wrong. NULL: everything is open (tests). */
 	int (*authenticate)(void *ctx, str scheme, str credentials, struct http_identity *ret, struct err *reterr);
 	void *auth_ctx;
+	/* When `authenticate` must ask somebody else it returns HTTP_AUTH_ASK, and this is asked on a worker thread before the handler runs there, too
+	 * (streams: 503). May block; NULL: never needed. */
+	int (*authenticate_slow)(void *ctx, str scheme, str credentials, struct http_identity *ret, struct err *reterr);
 	int64_t  tick_ms;          /* how often time limits are looked at; 0: a quarter of the smallest, at most 1 s */
 	unsigned worker_queue_max; /* requests that wait for a worker; 0: LIMIT_HTTP_QUEUE */
 	/* Requests per second of one token to routes of the scope flags; past it: 429 with Retry-After. Who shows no valid token has a tenth of it per

@@ -10,7 +10,8 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "scenario"))
 sys.dont_write_bytecode = True
-from served import ENV, PORT, SERVER, call, end, expect, weir  # noqa: E402
+from edged import Edge  # noqa: E402
+from served import ENV, PORT, SERVER, TOKENS, call, end, expect, wait, weir  # noqa: E402
 
 CACHE = os.path.abspath(sys.argv[2])
 URL = f"http://127.0.0.1:{PORT}"
@@ -32,7 +33,8 @@ def flags():
     }
 
 
-def change(base, body):
+def change(body):
+    base = next(s["revision"] for s in call("GET", "/api/v1/flag-sets")[1]["flag_sets"] if s["id"] == "shop/production")
     status, answer, _ = call("POST", SET + "/changes", {"base": base, **body})
     expect(status == 200, f"{status} {answer}")
 
@@ -41,7 +43,7 @@ def quiet(*argv, cwd=HERE, seconds=170):
     return subprocess.run(argv, cwd=cwd, capture_output=True, timeout=seconds, check=False).returncode == 0
 
 
-def javascript(token):
+def javascript(token, url=URL):
     folder = os.path.join(CACHE, "npm")
     os.makedirs(folder, exist_ok=True)
     for name in ("package.json", "package-lock.json", "sdk.mjs", "backoff.mjs"):
@@ -49,17 +51,17 @@ def javascript(token):
             out.write(f.read())
     if not os.path.exists(os.path.join(folder, "node_modules", "eventsource")) and not quiet("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder):
         return "npm cannot fetch the OpenFeature packages"
-    with subprocess.Popen(["node", "sdk.mjs", URL, token], cwd=folder, stdout=subprocess.PIPE, text=True) as p:
+    with subprocess.Popen(["node", "sdk.mjs", url, token], cwd=folder, stdout=subprocess.PIPE, text=True) as p:
         watch = threading.Timer(90, p.kill)
         watch.start()
         first = p.stdout.readline()
         if first == "ready\n":
             cart = flags()["new-cart"]
-            change(1, {"flags": {"new-cart": {**cart, "defaultVariant": "on"}}})
+            change({"flags": {"new-cart": {**cart, "defaultVariant": "on"}}})
         rest = first + p.stdout.read()
         watch.cancel()
         expect(p.wait() == 0, f"the JavaScript SDKs: {rest}")
-    change(2, {"flags": {"new-cart": flags()["new-cart"]}})
+    change({"flags": {"new-cart": flags()["new-cart"]}})
     print(rest.splitlines()[-1])
     return None
 
@@ -77,46 +79,55 @@ def backoff(token):
     SERVER.start()
 
 
-def python(token):
+def python(token, url=URL):
     folder = os.path.join(CACHE, "venv")
     interpreter = os.path.join(folder, "bin", "python")
     if not os.path.exists(interpreter) or not quiet(interpreter, "-c", "import openfeature.contrib.provider.ofrep"):
         if not quiet("python3", "-m", "venv", folder) or not quiet(interpreter, "-m", "pip", "install", "-q", *PYPI):
             return "pip cannot fetch the OpenFeature packages"
-    r = subprocess.run([interpreter, os.path.join(HERE, "sdk.py"), URL, token], capture_output=True, text=True, timeout=60, check=False)
+    r = subprocess.run([interpreter, os.path.join(HERE, "sdk.py"), url, token], capture_output=True, text=True, timeout=60, check=False)
     expect(r.returncode == 0, f"the Python SDK: {r.stdout}{r.stderr}")
     print(r.stdout.strip())
     return None
 
 
-def go(token):
+def go(token, url=URL):
     """Built from the module cache or the proxy, exactly the versions of go.sum."""
     folder, source = os.path.join(CACHE, "go"), os.path.join(HERE, "go")
     program = os.path.join(folder, "sdk")
     os.makedirs(folder, exist_ok=True)
     if not shutil.which("go") or not quiet("go", "build", "-mod=readonly", "-o", program, ".", cwd=source, seconds=300):
         return "go cannot fetch or build the OpenFeature modules"
-    r = subprocess.run([program, URL, token], capture_output=True, text=True, timeout=60, check=False)
+    r = subprocess.run([program, url, token], capture_output=True, text=True, timeout=60, check=False)
     expect(r.returncode == 0, f"the Go SDK: {r.stdout}{r.stderr}")
     print(r.stdout.strip())
     return None
 
 
 def main():
+    edge = Edge("near")
     SERVER.start()
     try:
         weir("project", "create", "shop")
         weir("flag", "create", "shop/production")
-        change(0, {"flags": flags()})
+        change({"flags": flags()})
         token = weir("token", "create", "app", "--scope", "flags", "--project", "shop").split()[0]
         no_javascript = javascript(token)
         skipped = [why for why in (no_javascript, python(token), go(token)) if why]
         if not no_javascript:
             backoff(token)
+        TOKENS["edge"] = weir("token", "create", "edge", "--scope", "edge").split()[0]
+        edge.start()
+        wait(lambda: edge.call("GET", "/readyz", who=None)[0] == 200, "the edge has its copy", 60)
+        for client in (javascript, python, go):
+            if not client(token, f"http://127.0.0.1:{edge.port}"):
+                print("the same at an edge")
         for why in skipped:
             print("skipped:", why)
         sys.exit(77 if len(skipped) == 3 else 0)
     finally:
+        if edge.p:
+            edge.stop()
         end()
 
 
