@@ -242,7 +242,9 @@ void run_handler(struct http_req *r)
 
 	r->err = (struct err){ 0 };
 	(void)buf_reserve(&r->out, 1000); /* most answers fit: no growing step by step */
-	ret = entry->route->fn(r, entry->ctx, &r->err);
+	ret = form_check(r, &r->err);
+	if (!ret)
+		ret = entry->route->fn(r, entry->ctx, &r->err);
 	if (!ret)
 		ret = arena_check(&r->arena, "the request", &r->err);
 	if (!ret)

@@ -151,6 +151,8 @@ enum MHD_Result answer_queue(struct http_req *r);
 enum MHD_Result answer_queue_response(struct http_req *r, struct MHD_Response *resp);
 bool answer_is_page(const struct http_req *r); /* a browser's page rather than an API's answer */
 void answer_handler_error(struct http_req *r, int status); /* r->err, logged when it is the server's */
+/* The fields of a form, when the route takes one; for run_handler(). */
+MUST_CHECK int form_check(struct http_req *r, struct err *reterr);
 void run_handler(struct http_req *r);  /* calls the route's function and turns its error into the answer */
 /* worker.c */
 MUST_CHECK int workers_start(struct http_server *s, struct err *reterr);

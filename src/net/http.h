@@ -1,6 +1,6 @@
 /* http.h - HTTP/1.1 server on libmicrohttpd behind a table of routes.
  *
- * A route is one line: method, path pattern, scope, limits, handler, doc, names of its query; the OpenAPI document is made from the table. Patterns: "/api/v1/projects/:name/runs/:id:int"
+ * A route is one line: method, path pattern, scope, limits, handler, doc, names of its query and of its form's fields; the OpenAPI document is made from the table. Patterns: "/api/v1/projects/:name/runs/:id:int"
  * (typed parameters :name (LIMIT_NAME_BYTES of [A-Za-z0-9._-], not starting with '.' or '-'), :id:int, :id:id (ULID), and a
  * last "*rest" for any tail). A known path with another method is 405 with Allow; HEAD is answered from GET.
  *
@@ -45,7 +45,7 @@ enum http_kind { HTTP_FAST, HTTP_WORKER, HTTP_STREAM, HTTP_SSE };
 typedef int (*http_handler)(struct http_req *req, void *ctx, struct err *reterr);
 
 enum http_query_kind { QUERY_TEXT, QUERY_INT, QUERY_WORD };
-/* A name that a route's query may hold. Any other name, a name twice, and a value that does not fit are answered with 400 before the handler runs. */
+/* A name that a route's query or form may hold. Any other name, a name twice, and a value that does not fit are answered with 400 before the handler runs. */
 struct http_query_param {
 	const char          *name; /* NULL ends a list */
 	enum http_query_kind kind;
@@ -56,6 +56,8 @@ struct http_query_param {
 };
 /* For routes whose handler reads http_raw_query() itself: whatever the query holds is let through. */
 extern const struct http_query_param http_any_query[];
+/* For routes that forms without fields post to. */
+extern const struct http_query_param http_no_fields[];
 
 struct http_route {
 	const char     *method; /* "GET" */
@@ -70,6 +72,8 @@ struct http_route {
 	const struct http_query_param *query; /* names that the query may hold; NULL: none */
 	bool            any_tail; /* *rest takes what a name of users' own may hold: backslashes, control bytes, "." and ".."; never for files */
 	bool            cors;     /* pages of other origins may call it, with a token (never by cookie) */
+	/* The body is a form (application/x-www-form-urlencoded; empty where none is required) with these fields; NULL: it is no form. FAST and WORKER. */
+	const struct http_query_param *form;
 };
 /* Browser pages (paths outside /api, /git, /events, ...) that lack credentials are sent to /login instead of a 401. */
 
@@ -127,10 +131,10 @@ uint16_t http_server_port(const struct http_server *s);
 /* Stops accepting, lets requests under way finish for at most grace_ms, then cuts; returns NULL. */
 struct http_server *http_server_stop(struct http_server *s, int64_t grace_ms);
 /* Runs the handler of a FAST or WORKER route in the caller's thread, as `who` (scope and project are checked), without a socket: for surfaces that
- * render what the API answers. path_and_query is encoded as on the wire. body STR_NULL: none; else JSON. *ret: the JSON answer in `a`, NULL
+ * render what the API answers. remote: the address of who asks. path_and_query is encoded as on the wire. body STR_NULL: none; else JSON. *ret: the JSON answer in `a`, NULL
  * when it had none; an answer of another type is one DOC_STR. Every answer of 400 or more is an error with its code and message. */
-MUST_CHECK int http_server_call(struct http_server *s, const struct http_identity *who, const char *method, const char *path_and_query,
-                                str body, struct arena *a, struct doc_node **ret, struct err *reterr);
+MUST_CHECK int http_server_call(struct http_server *s, const struct http_identity *who, str remote, const char *method,
+                                const char *path_and_query, str body, struct arena *a, struct doc_node **ret, struct err *reterr);
 /* OpenAPI 3.1 document of all routes. */
 MUST_CHECK int http_server_openapi(const struct http_server *s, struct buf *out, struct err *reterr);
 /* Prometheus text of the server's own counters (requests by route and status, seconds histogram, connections). */
@@ -168,8 +172,8 @@ bool http_same_origin(const struct http_req *r);
 bool http_may(const struct http_req *r, enum http_scope scope);
 /* Parses the body as JSON (Content-Type application/json demanded); positions in errors are "body:line:col". */
 MUST_CHECK int http_body_json(struct http_req *r, struct doc_node **ret, struct err *reterr);
-/* application/x-www-form-urlencoded field; STR_NULL when absent. */
-str  http_form(struct http_req *r, const char *name);
+str  http_form(const struct http_req *r, const char *name);  /* decoded; STR_NULL when absent or not in the route's list of fields */
+int64_t http_form_int(const struct http_req *r, const char *name, int64_t otherwise); /* of a QUERY_INT; otherwise: when absent */
 
 /* --- the answer --- */
 void http_status(struct http_req *r, int status); /* default 200 */

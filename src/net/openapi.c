@@ -141,7 +141,7 @@ static void write_operation(struct jw *w, const struct route_entry *e, struct bu
 		jw_key(w, "requestBody");
 		jw_obj(w);
 		jw_kint(w, "x-weir-bytes-max", route->body_max);
-		write_content(w, route->body_doc ? "application/json" : "*/*", route->body_doc);
+		write_content(w, route->body_doc ? "application/json" : route->form ? "application/x-www-form-urlencoded" : "*/*", route->body_doc);
 		jw_end(w);
 	}
 	write_answers(w, route);

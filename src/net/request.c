@@ -64,24 +64,6 @@ int64_t http_param_int(const struct http_req *r, const char *name)
 	return v;
 }
 
-/* The value of one name in "a=1&b=2"; decoded into the arena. */
-static str form_field(struct arena *a, str text, const char *name)
-{
-	str pair, key, value;
-
-	if (!text.len)
-		return STR_NULL;
-	for (bool more = true; more;) {
-		more = str_cut(text, '&', &pair, &text);
-		if (!str_cut(pair, '=', &key, &value))
-			value = STR("");
-		if (url_decode(a, key, true, &key) && str_eqz(key, name) && url_decode(a, value, true, &value) &&
-		    str_utf8_valid(value))
-			return value;
-	}
-	return STR_NULL;
-}
-
 str http_query(const struct http_req *r, const char *name)
 {
 	for (size_t i = 0; i < r->match.n_query; i++)
@@ -177,11 +159,31 @@ int http_body_json(struct http_req *r, struct doc_node **ret, struct err *reterr
 	return e;
 }
 
-str http_form(struct http_req *r, const char *name)
+int form_check(struct http_req *r, struct err *reterr)
 {
-	if (!content_type_is(r, "application/x-www-form-urlencoded"))
-		return STR_NULL;
-	return form_field(&r->arena, buf_str(&r->body), name);
+	if (!r->match.entry->route->form)
+		return 0;
+	if (r->body.len && !content_type_is(r, "application/x-www-form-urlencoded"))
+		return err_set(reterr, WEIR_EINVAL, "the body must be a form, with 'Content-Type: application/x-www-form-urlencoded'");
+	return router_form(&r->match, buf_str(&r->body), &r->arena, reterr);
+}
+
+str http_form(const struct http_req *r, const char *name)
+{
+	for (size_t i = 0; i < r->match.n_form; i++)
+		if (str_eqz(r->match.form[i].name, name))
+			return r->match.form[i].value;
+	return STR_NULL;
+}
+
+int64_t http_form_int(const struct http_req *r, const char *name, int64_t otherwise)
+{
+	str     v = http_form(r, name);
+	int64_t n = otherwise;
+
+	if (v.ptr && !str_to_i64(v, &n))
+		BUG("field '%s' of route '%s' is not QUERY_INT", name, r->match.entry->route->path);
+	return n;
 }
 
 bool http_gone(const struct http_req *r)

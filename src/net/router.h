@@ -1,4 +1,4 @@
-/* router.h - from a method and a path to one route: a trie over path segments; and the query by the route's list. Pure, no locks: built before the server starts,
+/* router.h - from a method and a path to one route: a trie over path segments; query and form by the route's lists. Pure, no locks: built before the server starts,
  * read by all threads afterwards. */
 #ifndef WEIR_NET_ROUTER_H
 #define WEIR_NET_ROUTER_H
@@ -36,6 +36,8 @@ struct route_match {
 	size_t              n_params;
 	struct route_param  query[ROUTE_QUERY_MAX]; /* see router_query() */
 	size_t              n_query;
+	struct route_param  form[ROUTE_QUERY_MAX]; /* see router_form() */
+	size_t              n_form;
 	bool                known;     /* the path exists, the method does not */
 	char                allow[64]; /* "GET, HEAD, POST" when known */
 };
@@ -52,7 +54,9 @@ MUST_CHECK int router_match(const struct router *r, str method, str raw_path, st
 /* Fills m->query from the raw query of a request whose route was found. -WEIR_EINVAL: a name that the route does not know (with the nearest that it
  * does), a name twice, a required one missing, a value that is not what the route says; values are in no message. */
 MUST_CHECK int router_query(struct route_match *m, str raw_query, struct arena *a, struct err *reterr);
-/* -WEIR_EINVAL when a route's list of names is impossible; for router_add(). */
+/* The same for the fields of a form, from a body in application/x-www-form-urlencoded. */
+MUST_CHECK int router_form(struct route_match *m, str body, struct arena *a, struct err *reterr);
+/* -WEIR_EINVAL when one of a route's lists of names is impossible; for router_add(). */
 MUST_CHECK int router_check_query(const struct http_route *route, struct err *reterr);
 /* All routes in the order they were added. */
 size_t router_count(const struct router *r);

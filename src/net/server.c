@@ -292,7 +292,7 @@ static int text_node(struct arena *a, str text, struct doc_node **ret, struct er
 	return arena_check(a, "the answer", reterr);
 }
 
-int http_server_call(struct http_server *s, const struct http_identity *who, const char *method, const char *path_and_query, str body,
+int http_server_call(struct http_server *s, const struct http_identity *who, str remote, const char *method, const char *path_and_query, str body,
                      struct arena *a, struct doc_node **ret, struct err *reterr)
 {
 	static struct strict_header json_type = { { "Content-Type", 12 }, { "application/json", 16 } };
@@ -307,7 +307,7 @@ int http_server_call(struct http_server *s, const struct http_identity *who, con
 	r->who = *who;
 	r->headers = &json_type;
 	r->n_headers = body.len > 0;
-	memcpy(r->remote, "inside", sizeof("inside"));
+	snprintf(r->remote, sizeof(r->remote), "%.*s", STR_ARG(remote));
 	if (!str_cut(r->target, '?', &r->raw_path, &r->raw_query))
 		r->raw_query = STR_NULL;
 	buf_init(&r->body, body.len);

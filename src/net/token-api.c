@@ -195,6 +195,7 @@ static int logout_post(struct http_req *r, void *store, struct err *reterr)
 	return 0;
 }
 
+static const struct http_query_param login_form[] = { { .name = "token", .doc = "the access token" }, { .name = "next", .doc = "path to go to afterwards" }, { 0 } };
 static const struct http_query_param login_query[] = { { .name = "next", .doc = "path to go to afterwards" }, { 0 } };
 static const struct http_route routes[] = {
 	{ "GET", "/api/v1/tokens", HTTP_WORKER, SCOPE_ADMIN, 0, tokens_get, "Lists the access tokens, without their texts.", NULL, list_schema },
@@ -202,8 +203,8 @@ static const struct http_route routes[] = {
 	{ "DELETE", "/api/v1/tokens/:name", HTTP_WORKER, SCOPE_ADMIN, 0, token_delete, "Revokes an access token and the sessions begun with it.", NULL, NULL },
 	{ "GET", "/api/v1/token", HTTP_FAST, SCOPE_NONE, 0, own_token_get, "Name, scope, project and end of the token that the request carries.", NULL, own_schema },
 	{ "GET", "/login", HTTP_FAST, SCOPE_NONE, 0, login_get, "The form that begins a session.", NULL, NULL, login_query },
-	{ "POST", "/login", HTTP_WORKER, SCOPE_NONE, 16 << 10, login_post, "Begins a session with a token.", NULL, NULL },
-	{ "POST", "/logout", HTTP_WORKER, SCOPE_NONE, 4096, logout_post, "Ends the session.", NULL, NULL },
+	{ "POST", "/login", HTTP_WORKER, SCOPE_NONE, 16 << 10, login_post, "Begins a session with a token.", NULL, NULL, .form = login_form },
+	{ "POST", "/logout", HTTP_WORKER, SCOPE_NONE, 4096, logout_post, "Ends the session.", NULL, NULL, .form = http_no_fields },
 };
 
 const struct http_route *token_routes(size_t *ret_n)

@@ -67,12 +67,12 @@ static int is_ready(void *ctx, struct err *reterr)
 	return db_read(r->db, is_ready_tx, NULL, reterr);
 }
 
-static int web_call(void *ctx, const struct http_identity *who, const char *method, const char *path, str body, struct arena *a,
+static int web_call(void *ctx, const struct http_identity *who, str remote, const char *method, const char *path, str body, struct arena *a,
                     struct doc_node **ret, struct err *reterr)
 {
 	struct rooms *r = ctx;
 
-	return http_server_call(r->http, who, method, path, body, a, ret, reterr);
+	return http_server_call(r->http, who, remote, method, path, body, a, ret, reterr);
 }
 
 static int routes(struct rooms *r, struct err *reterr)
@@ -88,6 +88,7 @@ static int routes(struct rooms *r, struct err *reterr)
 		{ pipeline_routes, r->pipeline },
 		{ release_routes, r->release },
 		{ flag_routes, r->flag },
+		{ flag_look_routes, r->flag },
 		{ flag_draft_routes, r->flag },
 		{ flag_ofrep_routes, r->flag },
 		{ flag_copy_routes, r->flag },

@@ -34,7 +34,7 @@ static int ask(struct page *p, struct doc_node **ret, struct err *reterr, const 
 {
 	if (!path)
 		return arena_check(p->a, "a path", reterr);
-	return p->web->ops.api(p->web->ops.ctx, http_who(p->req), "GET", path, STR_NULL, p->a, ret, reterr);
+	return p->web->ops.api(p->web->ops.ctx, http_who(p->req), http_remote(p->req), "GET", path, STR_NULL, p->a, ret, reterr);
 }
 
 static const char *format(struct arena *a, const char *fmt, va_list ap)
@@ -70,9 +70,62 @@ int page_ask_maybe(struct page *p, struct doc_node **ret, struct err *reterr, co
 	return 0;
 }
 
+int page_do(struct page *p, const char *method, str body, struct doc_node **ret, struct err *reterr, const char *path_fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, path_fmt);
+	const char *path = format(p->a, path_fmt, ap);
+	va_end(ap);
+	*ret = NULL;
+	if (!path)
+		return arena_check(p->a, "a path", reterr);
+	return p->web->ops.api(p->web->ops.ctx, http_who(p->req), http_remote(p->req), method, path, body, p->a, ret, reterr);
+}
+
+/* All names that forms of pages with text have: what is not in a form is not in the answer either. */
+static const char *const typed_names[] = { "key", "name", "environment", "definition", "document", "comment", "context", "at", "title", "apply_at", "reason", "contexts", "change", "plan" };
+
+void page_refused(struct page *p, const char *form, const struct err *why)
+{
+	http_status(p->req, err_http_status(why->code));
+	jw_key(&p->w, "failed");
+	jw_obj(&p->w);
+	jw_kbool(&p->w, form, true);
+	jw_kstrz(&p->w, "message", why->msg);
+	jw_kbool(&p->w, "conflict", why->code == WEIR_ECONFLICT);
+	jw_end(&p->w);
+	jw_key(&p->w, "typed");
+	jw_obj(&p->w);
+	for (size_t i = 0; i < ARRAY_SIZE(typed_names); i++)
+		if (http_form(p->req, typed_names[i]).ptr)
+			jw_kstr(&p->w, typed_names[i], http_form(p->req, typed_names[i]));
+	jw_end(&p->w);
+}
+
 void page_add(struct page *p, const char *key, const struct doc_node *n)
 {
 	view_write_pair(&p->w, str_z(key), n, p->now);
+}
+
+const struct doc_node *page_without(struct page *p, const struct doc_node *map, const char *const *keys)
+{
+	struct doc_node *n = map ? ARENA_NEW(p->a, struct doc_node) : NULL;
+
+	if (!n || map->kind != DOC_MAP)
+		return n ? map : NULL;
+	*n = *map;
+	n->map.n = 0;
+	n->map.pairs = ARENA_ARRAY(p->a, map->map.n + 1, struct doc_pair);
+	for (size_t i = 0; n->map.pairs && i < map->map.n; i++) {
+		bool out = false;
+
+		for (size_t k = 0; keys[k]; k++)
+			out |= str_eqz(map->map.pairs[i].key, keys[k]);
+		if (!out)
+			n->map.pairs[n->map.n++] = map->map.pairs[i];
+	}
+	return n;
 }
 
 const char *page_url(struct page *p, str s)

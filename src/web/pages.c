@@ -273,7 +273,7 @@ int page_release_act(struct http_req *r, void *web, struct err *reterr)
 	path = arena_printf(p.a, "/api/v1/releases/%s/%.*s", page_url(&p, id), STR_ARG(action));
 	if (!path)
 		return arena_check(p.a, "a path", reterr);
-	e = p.web->ops.api(p.web->ops.ctx, http_who(r), "POST", path, STR_NULL, p.a, &answer, reterr);
+	e = p.web->ops.api(p.web->ops.ctx, http_who(r), http_remote(r), "POST", path, STR_NULL, p.a, &answer, reterr);
 	if (e)
 		return e;
 	path = arena_printf(p.a, "/releases/%s", page_url(&p, id));
@@ -302,7 +302,7 @@ int page_rollback(struct http_req *r, void *web, struct err *reterr)
 	path = arena_printf(p.a, "/api/v1/projects/%s/rollback", url);
 	if (!path)
 		return arena_check(p.a, "a path", reterr);
-	e = p.web->ops.api(p.web->ops.ctx, http_who(r), "POST", path, buf_str(&body), p.a, &answer, reterr);
+	e = p.web->ops.api(p.web->ops.ctx, http_who(r), http_remote(r), "POST", path, buf_str(&body), p.a, &answer, reterr);
 	if (e)
 		return e;
 	path = arena_printf(p.a, "/projects/%s", url);

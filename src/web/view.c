@@ -15,7 +15,8 @@ static const struct {
 	{ "promoting", "live" }, { "queued", "held" },    { "waiting", "held" },   { "held", "held" },       { "paused", "held" },
 	{ "cannot-judge", "held" }, { "worse-hold", "held" }, { "pending", "held" }, { "cancelled", "idle" }, { "skipped", "idle" },
 	{ "archived", "idle" },  { "superseded", "idle" }, { "undecided", "live" }, { "live", "good" },    { "returning", "bad" },   { "aborted", "bad" },
-	{ "empty", "idle" },
+	{ "empty", "idle" },     { "on", "good" },         { "off", "idle" },       { "missing", "bad" },     { "open", "held" },      { "scheduled", "live" },
+	{ "completed", "good" },  { "applied", "good" },   { "rejected", "bad" },   { "withdrawn", "idle" },
 };
 
 const char *view_state_class(str state)
@@ -247,7 +248,9 @@ static bool is_superseded(const struct doc_node *map)
 
 void view_write(struct jw *w, const struct doc_node *n, usec_t now)
 {
-	if (!n || (n->kind != DOC_MAP && n->kind != DOC_SEQ)) {
+	enum { DEPTH = 32 }; /* no answer of the API is so deep but where it holds somebody's own document */
+
+	if (!n || w->depth >= DEPTH || (n->kind != DOC_MAP && n->kind != DOC_SEQ)) {
 		if (n)
 			jw_node(w, n);
 		else

@@ -11,8 +11,8 @@
 struct web;
 
 struct web_ops {
-	/* http_server_call(): the answer of an API route, asked as `who`. */
-	int (*api)(void *ctx, const struct http_identity *who, const char *method, const char *path, str body, struct arena *a,
+	/* http_server_call(): the answer of an API route, asked as `who` from the address `remote`. */
+	int (*api)(void *ctx, const struct http_identity *who, str remote, const char *method, const char *path, str body, struct arena *a,
 	           struct doc_node **ret, struct err *reterr);
 	void *ctx;
 };

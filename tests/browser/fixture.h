@@ -35,7 +35,7 @@ static inline int fixture_file(const char *name, struct buf *out)
 	return fs_read(path, out, NULL);
 }
 
-static inline int fixture_api(void *ctx, const struct http_identity *who, const char *method, const char *path, str body, struct arena *a,
+static inline int fixture_api(void *ctx, const struct http_identity *who, str remote UNUSED, const char *method, const char *path, str body, struct arena *a,
                               struct doc_node **ret, struct err *reterr)
 {
 	struct web_fixture *f = ctx;

@@ -90,6 +90,7 @@ static int h_rest(struct http_req *r, void *ctx UNUSED, struct err *e UNUSED)
 }
 
 static const struct http_query_param hello_query[] = { { .name = "q", .doc = "more words" }, { .name = "times", .kind = QUERY_INT, .min = 1, .max = 9 }, { 0 } };
+static const struct http_query_param a_form[] = { { .name = "a" }, { .name = "b", .kind = QUERY_INT, .min = 1, .max = 9 }, { 0 } };
 static const struct http_route routes[] = {
 	{ "GET", "/hello/:name", HTTP_FAST, SCOPE_READ, 0, h_hello, "Says hello.", NULL, NULL, hello_query },
 	{ "POST", "/echo", HTTP_FAST, SCOPE_READ, 4096, h_echo, "Answers its body.", NULL, NULL },
@@ -98,7 +99,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/fail", HTTP_WORKER, SCOPE_READ, 0, h_fail, "Fails.", NULL, NULL },
 	{ "GET", "/internal", HTTP_FAST, SCOPE_READ, 0, h_internal, "Breaks.", NULL, NULL },
 	{ "GET", "/block", HTTP_WORKER, SCOPE_READ, 0, h_block, "Waits.", NULL, NULL },
-	{ "POST", "/form", HTTP_FAST, SCOPE_READ, 4096, h_form, "A form.", NULL, NULL },
+	{ "POST", "/form", HTTP_FAST, SCOPE_READ, 4096, h_form, "A form.", NULL, NULL, .form = a_form },
 	{ "GET", "/assets/x.css", HTTP_FAST, SCOPE_NONE, 0, h_static, "Style.", NULL, NULL },
 	{ "POST", "/flags/*key", HTTP_FAST, SCOPE_FLAGS, 100, h_echo, "As routes of flags.", NULL, NULL },
 	{ "GET", "/git/:project.git/*rest", HTTP_FAST, SCOPE_READ, 0, h_rest, "A tail.", NULL, NULL },
@@ -201,9 +202,26 @@ static void test_bodies(void **s UNUSED)
 	assert_has(&f->out, "Content-Type: application/json");
 	net_exchange(f->port,
 	             STR("POST /form HTTP/1.1\r\n" HOST "Cookie: one=1; two=zwei\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-	                 "Content-Length: 15\r\n\r\na=x%26y&b=1+%2B"),
+	                 "Content-Length: 15\r\n\r\na=x%26y+%2B&b=1"),
 	             &f->out);
-	assert_has(&f->out, "[x&y][1 +][zwei]");
+	assert_has(&f->out, "[x&y +][1][zwei]");
+	static const char *const refused[][3] = {
+		{ "application/x-www-form-urlencoded", "colour=secret", "unknown field 'colour'; known here: a, b" },
+		{ "application/x-www-form-urlencoded", "b=10", "field 'b' must be a whole number from 1 to 9" },
+		{ "application/x-www-form-urlencoded", "a=1&%61=", "field 'a' stands twice" },
+		{ "application/x-www-form-urlencoded", "a=%00", "field 'a' has a bad escape, a NUL or bytes that are not UTF-8" },
+		{ "application/x-www-form-urlencoded", "a=1&", "the form holds an empty name" },
+		{ "application/json", "{\"a\":1}", "the body must be a form" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		struct buf raw CLEANUP_BUF = BUF_INIT(4096);
+
+		buf_addf(&raw, "POST /form HTTP/1.1\r\n" HOST "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n%s", refused[i][0], strlen(refused[i][1]), refused[i][1]);
+		net_exchange(f->port, buf_str(&raw), &f->out);
+		assert_int_equal(net_status(&f->out), 400);
+		assert_has(&f->out, refused[i][2]);
+		assert_false(str_contains(buf_str(&f->out), STR("secret")));
+	}
 	end(f);
 }
 
@@ -577,13 +595,13 @@ static void test_inner_call(void **s UNUSED)
 	struct doc_node     *n;
 	struct err           e = { 0 };
 
-	assert_ok(http_server_call(f->s, &who, "POST", "/json", STR("{\"n\":5}"), &a, &n, &e), &e);
+	assert_ok(http_server_call(f->s, &who, STR("192.0.2.7"), "POST", "/json", STR("{\"n\":5}"), &a, &n, &e), &e);
 	assert_int_equal(doc_get_int(n, "twice", 0), 10);
 	assert_str(doc_get_str(n, "who"), "dev");
-	assert_err(http_server_call(f->s, &who, "GET", "/fail", STR_NULL, &a, &n, &e), WEIR_ECONFLICT);
+	assert_err(http_server_call(f->s, &who, STR("192.0.2.7"), "GET", "/fail", STR_NULL, &a, &n, &e), WEIR_ECONFLICT);
 	assert_string_equal(e.msg, "a conflict of \"things\"");
-	assert_err(http_server_call(f->s, &who, "GET", "/nope", STR_NULL, &a, &n, &e), WEIR_ENOENT);
-	assert_err(http_server_call(f->s, &who, "GET", "/internal", STR_NULL, &a, &n, &e), WEIR_EINTERNAL);
+	assert_err(http_server_call(f->s, &who, STR("192.0.2.7"), "GET", "/nope", STR_NULL, &a, &n, &e), WEIR_ENOENT);
+	assert_err(http_server_call(f->s, &who, STR("192.0.2.7"), "GET", "/internal", STR_NULL, &a, &n, &e), WEIR_EINTERNAL);
 	end(f);
 }
 

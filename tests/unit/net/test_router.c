@@ -203,6 +203,12 @@ static void test_impossible_queries(void **s UNUSED)
 		setup(&f);
 		r.query = lists[i];
 		assert_err(router_add(f.r, &r, NULL, NULL), WEIR_EINVAL);
+		r.query = NULL;
+		r.form = lists[i];
+		assert_err(router_add(f.r, &r, NULL, NULL), WEIR_EINVAL);
+		r.form = http_no_fields;
+		r.kind = HTTP_STREAM;
+		assert_err(router_add(f.r, &r, NULL, NULL), WEIR_EINVAL);
 		done(&f);
 	}
 }

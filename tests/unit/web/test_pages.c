@@ -3,6 +3,7 @@
 #include "net-test.h"
 
 #define RELEASE "01M86V5RC3V9R0Q4Y1ZBXD7K2M"
+#define ROLLOUT "01M86V5RC3V9R0Q4Y1ZBXD7K3A"
 #define RUN     "01M86V2JG7S629QVPXK1NH0NJE"
 
 static struct web_fixture f;
@@ -42,6 +43,10 @@ static void test_every_page(void **s UNUSED)
 		{ "/runs/" RUN, { "line 1 &lt;b&gt;not bold&lt;/b&gt;", "Say things", "exit 3", "data-ended" } },
 		{ "/releases/" RELEASE, { "Is the canary worse?", "4.61", "data-chart=\"points\"", "action=\"/releases/" RELEASE "/pause\"", "0.86%" } },
 		{ "/activity", { "run.finished", "href=\"/runs/" RUN "\"", "Older" } },
+		{ "/projects/shop/flags", { "href=\"/projects/shop/flags/production\"", "aria-current=\"page\">Flags<", "Make the set" } },
+		{ "/projects/shop/flags/production/stale", { "old/&lt;checkout&gt;", "flag?key=old%2F%3Ccheckout%3E", "never-evaluated", "nowhere", "web/&lt;cart&gt;.ts:7", "22 in all" } },
+		{ "/projects/shop/flags/production/rollouts", { "href=\"/flag-rollouts/" ROLLOUT "\"", "25%", "rolled-back", "12 of 400" } },
+		{ "/flag-rollouts/" ROLLOUT, { "Is the new definition worse?", "4.61", "value=\"resume\"", "value=\"abort\"", "<td class=\"num\">203</td>", "1622" } },
 		{ "/insights", { "Change fail rate", "25%", "1h 10m", "How it is computed" } },
 	};
 
@@ -75,9 +80,33 @@ static void test_acting(void **s UNUSED)
 	assert_int_equal(ask(f.admin, "POST", "/projects/shop/rollback", "Content-Type: application/x-www-form-urlencoded\r\n",
 	                     "environment=production&service=shop"), 303);
 	assert_string_equal(f.posted, "POST /api/v1/projects/shop/rollback {\"environment\":\"production\",\"service\":\"shop\"} by dev");
+	assert_int_equal(ask(f.admin, "POST", "/flag-rollouts/" ROLLOUT "/order", "Content-Type: application/x-www-form-urlencoded\r\n", "order=abort"), 303);
+	assert_string_equal(f.posted, "POST /api/v1/flag-rollouts/" ROLLOUT "/orders {\"order\":\"abort\"} by dev");
+	assert_int_equal(ask(f.admin, "POST", "/flag-rollouts/" ROLLOUT "/order", "Content-Type: application/x-www-form-urlencoded\r\n", "order=explode"), 400);
+	assert_int_equal(ask(reader, "GET", "/flag-rollouts/" ROLLOUT, "", ""), 200);
+	assert_false(str_contains(buf_str(&out), STR("/order\"")));
+	/* no field of a form is accepted and ignored */
+	f.posted[0] = 0;
+	assert_int_equal(ask(f.admin, "POST", "/projects/shop/rollback", "Content-Type: application/x-www-form-urlencoded\r\n",
+	                     "environment=production&servise=shop"), 400);
+	assert_has(&out, "unknown field &#39;servise&#39; (did you mean &#39;service&#39;?)");
+	assert_int_equal(ask(f.admin, "POST", "/projects/shop/rollback", "Content-Type: application/x-www-form-urlencoded\r\n", "service=shop"), 400);
+	assert_int_equal(ask(f.admin, "POST", "/releases/" RELEASE "/pause", "Content-Type: application/x-www-form-urlencoded\r\n", "a=1"), 400);
+	assert_has(&out, "this address takes no form");
+	assert_string_equal(f.posted, "");
 	/* who may only look sees no buttons */
 	assert_int_equal(ask(reader, "GET", "/releases/" RELEASE, "", ""), 200);
 	assert_false(str_contains(buf_str(&out), STR("/pause\"")));
+}
+
+static void test_every_form_says_its_fields(void **s UNUSED)
+{
+	size_t                   n;
+	const struct http_route *list = web_routes(&n);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i].method, "GET") != 0 && !list[i].form)
+			fail_msg("%s %s takes any field", list[i].method, list[i].path);
 }
 
 static void test_errors_and_assets(void **s UNUSED)
@@ -97,7 +126,7 @@ static void test_errors_and_assets(void **s UNUSED)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_page), cmocka_unit_test(test_acting),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_page), cmocka_unit_test(test_acting), cmocka_unit_test(test_every_form_says_its_fields),
 		                                cmocka_unit_test(test_errors_and_assets) };
 
 	base_init();

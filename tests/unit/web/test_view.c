@@ -80,6 +80,18 @@ static void test_figures(void **s UNUSED)
 	check("{\"list\":[1,2]}", "list_n", "2");
 }
 
+/* Somebody's own document inside an answer: deeper than what jw_obj() can write. */
+static void test_deep(void **s UNUSED)
+{
+	struct buf deep CLEANUP_BUF = BUF_INIT(4096);
+
+	for (int i = 0; i < 45; i++)
+		buf_addz(&deep, "{\"k\":[");
+	for (int i = 0; i < 45; i++)
+		buf_addz(&deep, "]}");
+	check(buf_z(&deep), "k_n", "1");
+}
+
 static void test_data(void **s UNUSED)
 {
 	struct arena a   CLEANUP_ARENA = ARENA_INIT(1 << 20);
@@ -102,7 +114,7 @@ static void test_data(void **s UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_superseded), cmocka_unit_test(test_times), cmocka_unit_test(test_words), cmocka_unit_test(test_figures),
-		                                cmocka_unit_test(test_data) };
+		                                cmocka_unit_test(test_deep), cmocka_unit_test(test_data) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
