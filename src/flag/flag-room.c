@@ -354,6 +354,8 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 		rc = db_write(cfg->db, ticket_key_tx, r, reterr);
 	if (!rc)
 		rc = reload_all(r, reterr);
+	if (!rc)
+		rc = flag_usage_new(cfg->db, cfg->clock, &r->usage, reterr);
 	if (rc)
 		r = flag_close(r);
 	*ret = r;
@@ -369,7 +371,7 @@ int flag_start(struct flag_room *r, struct http_server *http, struct err *reterr
 	if (!rc && pthread_create(&r->follower, NULL, follow, r))
 		rc = err_set(reterr, WEIR_EINTERNAL, "flags: cannot start a thread");
 	r->follower_started = !rc;
-	return rc;
+	return rc ? rc : flag_usage_start(r->usage, reterr);
 }
 
 struct flag_room *flag_close(struct flag_room *r)
@@ -385,10 +387,17 @@ struct flag_room *flag_close(struct flag_room *r)
 		pthread_join(r->follower, NULL);
 	}
 	r->hub = sse_hub_free(r->hub);
+	r->usage = flag_usage_free(r->usage);
 	flag_tables_free(r->tables);
 	pthread_cond_destroy(&r->news);
 	pthread_mutex_destroy(&r->news_lock);
 	pthread_mutex_destroy(&r->writer);
 	free(r);
 	return NULL;
+}
+
+void flag_metrics(struct flag_room *r, struct buf *out)
+{
+	if (r)
+		flag_usage_metrics(r->usage, out);
 }

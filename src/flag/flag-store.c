@@ -22,6 +22,13 @@ const struct db_migration flag_migrations[] = {
 	  "CREATE TABLE flag_head (set_id @text@ NOT NULL, revision @int@ NOT NULL, evaluators @text@ NOT NULL, metadata @text@ NOT NULL,"
 	  " PRIMARY KEY (set_id, revision)) @strict@;"
 	  "CREATE TABLE flag_ticket_key (one @int@ PRIMARY KEY, key @text@ NOT NULL) @strict@" },
+	{ "flag usage",
+	  "CREATE TABLE flag_usage (set_id @text@ NOT NULL, flag @text@ NOT NULL, variant @text@ NOT NULL, hour @int@ NOT NULL, asked @int@ NOT NULL,"
+	  " bulk @int@ NOT NULL, PRIMARY KEY (set_id, flag, variant, hour)) @strict@;"
+	  "CREATE INDEX flag_usage_hours ON flag_usage (hour);"
+	  "CREATE TABLE flag_last_use (set_id @text@ NOT NULL, flag @text@ NOT NULL, asked @int@ NOT NULL, bulk @int@ NOT NULL,"
+	  " PRIMARY KEY (set_id, flag)) @strict@;"
+	  "CREATE TABLE flag_usage_state (set_id @text@ PRIMARY KEY, began_at @int@ NOT NULL, dropped_at @int@ NOT NULL) @strict@" },
 };
 const size_t flag_n_migrations = ARRAY_SIZE(flag_migrations);
 

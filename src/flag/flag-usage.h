@@ -41,6 +41,8 @@ void flag_usage_end(struct flag_usage *u, struct flag_tally *t);
 
 /* Writes what was counted up to now (the thread does it by itself). */
 MUST_CHECK int flag_usage_flush(struct flag_usage *u, struct err *reterr);
+/* Removes rows past LIMIT_FLAG_USAGE_DAYS and makes one row of each day that is over for two days (the thread does it every hour). */
+MUST_CHECK int flag_usage_prune(struct flag_usage *u, struct err *reterr);
 /* Prometheus: weir_flag_evaluations_total{set,reason}, weir_flag_evaluations_dropped_total. */
 void flag_usage_metrics(struct flag_usage *u, struct buf *out);
 
@@ -56,6 +58,8 @@ struct flag_last_use {
 };
 /* When counting began in this database: before it nobody can say anything. */
 MUST_CHECK int flag_usage_began(struct db_tx *tx, usec_t *ret, struct err *reterr);
+/* When counts of this set were dropped for the last time (LIMIT_FLAG_USAGE_CELLS); 0: never. A flag that is not counted may have been used then. */
+MUST_CHECK int flag_usage_dropped(struct db_tx *tx, str set, usec_t *ret, struct err *reterr);
 /* Counts since the hour of `since`, by key and variant. key STR_NULL: all flags of the set that were used. */
 MUST_CHECK int flag_usage_counts(struct db_tx *tx, struct arena *a, str set, str key, usec_t since, struct flag_use **ret, size_t *ret_n, struct err *reterr);
 /* The last use of each flag that was ever used since counting began, by key; older than the kept rows, too. */

@@ -44,6 +44,9 @@ struct flag_room *flag_close(struct flag_room *r); /* after the HTTP server stop
 const struct http_route *flag_routes(size_t *ret_n);       /* /api/v1 */
 const struct http_route *flag_ofrep_routes(size_t *ret_n); /* /ofrep/v1 */
 
+/* Prometheus text; r may be NULL. */
+void flag_metrics(struct flag_room *r, struct buf *out);
+
 /* The check "files" for .weir/flags/NAME.json in an offered change. Its ctx is a struct flag_room **, or NULL where there is no room. */
 extern const struct check_ops flag_file_check;
 /* Subscriber of change.accepted: takes the sets of .weir/flags from the default branch. ctx: the room. */

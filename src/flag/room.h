@@ -7,6 +7,7 @@
 #include "flag/flag-eval.h"
 #include "flag/flag-table.h"
 #include "flag/flag.h"
+#include "flag/flag-usage.h"
 #include "net/sse.h"
 
 #include <pthread.h>
@@ -18,6 +19,7 @@ enum { FLAG_TICKET_SIZE = 33, FLAG_ID_SIZE = 2 * (LIMIT_NAME_BYTES + 1), ACTOR_M
 struct flag_room {
 	struct flag_config  cfg;
 	struct flag_tables *tables;
+	struct flag_usage  *usage;
 	struct sse_hub     *hub;      /* NULL before flag_start() */
 	struct db_listener *listener;
 	unsigned char       ticket_key[crypto_auth_hmacsha256_KEYBYTES];

@@ -65,6 +65,13 @@ static int is_ready(void *ctx, struct err *reterr)
 	return db_read(r->db, is_ready_tx, NULL, reterr);
 }
 
+static void metrics(void *ctx, struct buf *out)
+{
+	struct rooms *r = ctx;
+
+	flag_metrics(r->flag, out);
+}
+
 static int web_call(void *ctx, const struct http_identity *who, const char *method, const char *path, str body, struct arena *a,
                     struct doc_node **ret, struct err *reterr)
 {
@@ -208,7 +215,7 @@ int rooms_open(struct rooms *r, struct err *reterr)
 		rc = token_store_open(r->db, r->log, r->keys, r->clock, &r->tokens, reterr);
 	if (!rc)
 		rc = http_open(r, reterr);
-	r->standard = (struct standard_ops){ .server = r->http, .ready = is_ready, .ctx = r };
+	r->standard = (struct standard_ops){ .server = r->http, .ready = is_ready, .metrics = metrics, .ctx = r };
 	if (!rc)
 		rc = event_api_open(r->log, r->http, r->url, &r->event_api, reterr);
 	if (!rc)
