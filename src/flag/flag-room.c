@@ -340,6 +340,7 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 		return err_set(reterr, WEIR_ENOMEM, "flags");
 	r->cfg = *cfg;
 	pthread_mutex_init(&r->writer, NULL);
+	pthread_mutex_init(&r->indexing, NULL);
 	pthread_mutex_init(&r->news_lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -392,6 +393,7 @@ struct flag_room *flag_close(struct flag_room *r)
 	pthread_cond_destroy(&r->news);
 	pthread_mutex_destroy(&r->news_lock);
 	pthread_mutex_destroy(&r->writer);
+	pthread_mutex_destroy(&r->indexing);
 	free(r);
 	return NULL;
 }

@@ -660,13 +660,24 @@ int flag_usage_dropped(struct db_tx *tx, str set, usec_t *ret, struct err *reter
 	return db_get_int(tx, reterr, ret, &found, "SELECT dropped_at FROM flag_usage_state WHERE set_id = $1", "s", set);
 }
 
+/* Bytes decide the order, not the database's language. */
+static int by_use(const void *pa, const void *pb)
+{
+	const struct flag_use *a = pa, *b = pb;
+	int                    d = str_cmp(a->key, b->key);
+
+	return d ? d : str_cmp(a->variant, b->variant);
+}
+
+static int by_last(const void *pa, const void *pb) { return str_cmp(((const struct flag_last_use *)pa)->key, ((const struct flag_last_use *)pb)->key); }
+
 int flag_usage_counts(struct db_tx *tx, struct arena *a, str set, str key, usec_t since, struct flag_use **ret, size_t *ret_n, struct err *reterr)
 {
 	struct db_rows CLEANUP_ROWS *rows = NULL;
 	VEC(struct flag_use) found = VEC_INIT;
 	int rc = db_query(tx, reterr, &rows,
-					  key.ptr ? "SELECT flag, variant, SUM(asked), SUM(bulk) FROM flag_usage WHERE set_id = $1 AND hour >= $2 AND flag = $3 GROUP BY flag, variant ORDER BY 1, 2"
-							  : "SELECT flag, variant, SUM(asked), SUM(bulk) FROM flag_usage WHERE set_id = $1 AND hour >= $2 GROUP BY flag, variant ORDER BY 1, 2",
+					  key.ptr ? "SELECT flag, variant, SUM(asked), SUM(bulk) FROM flag_usage WHERE set_id = $1 AND hour >= $2 AND flag = $3 GROUP BY flag, variant"
+							  : "SELECT flag, variant, SUM(asked), SUM(bulk) FROM flag_usage WHERE set_id = $1 AND hour >= $2 GROUP BY flag, variant",
 					  key.ptr ? "sis" : "si", set, (int64_t)(since / USEC_PER_HOUR), key);
 
 	while (!rc && (rc = db_next(rows, reterr)) > 0) {
@@ -674,6 +685,8 @@ int flag_usage_counts(struct db_tx *tx, struct arena *a, str set, str key, usec_
 
 		rc = VEC_PUSH(&found, u) ? 0 : err_set(reterr, WEIR_ENOMEM, "counts of flags");
 	}
+	if (found.n)
+		qsort(found.v, found.n, sizeof(*found.v), by_use);
 	*ret = ARENA_ARRAY(a, found.n + 1, struct flag_use);
 	*ret_n = found.n;
 	if (*ret && found.n)
@@ -688,7 +701,7 @@ int flag_usage_lasts(struct db_tx *tx, struct arena *a, str set, str key, struct
 	VEC(struct flag_last_use) found = VEC_INIT;
 	int rc = db_query(tx, reterr, &rows,
 					  key.ptr ? "SELECT flag, asked, bulk FROM flag_last_use WHERE set_id = $1 AND flag = $2" :
-								"SELECT flag, asked, bulk FROM flag_last_use WHERE set_id = $1 ORDER BY flag",
+								"SELECT flag, asked, bulk FROM flag_last_use WHERE set_id = $1",
 					  key.ptr ? "ss" : "s", set, key);
 
 	while (!rc && (rc = db_next(rows, reterr)) > 0) {
@@ -696,6 +709,8 @@ int flag_usage_lasts(struct db_tx *tx, struct arena *a, str set, str key, struct
 
 		rc = VEC_PUSH(&found, u) ? 0 : err_set(reterr, WEIR_ENOMEM, "last uses of flags");
 	}
+	if (found.n)
+		qsort(found.v, found.n, sizeof(*found.v), by_last);
 	*ret = ARENA_ARRAY(a, found.n + 1, struct flag_last_use);
 	*ret_n = found.n;
 	if (*ret && found.n)

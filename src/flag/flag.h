@@ -42,6 +42,8 @@ struct flag_room *flag_close(struct flag_room *r); /* after the HTTP server stop
  *   POST   /api/v1/projects/:project/flag-sets/:set/evaluate   {key, context, at? | revision?}: the answer and why
  *   POST   /ofrep/v1/evaluate/flags, the same with /KEY, GET /ofrep/v1/events */
 const struct http_route *flag_routes(size_t *ret_n);       /* /api/v1 */
+/*   GET    /api/v1/projects/:project/flag-sets/:set/{usage,references,stale}   ?key= &days= &after=: see flag-usage-api.c */
+const struct http_route *flag_usage_routes(size_t *ret_n);
 const struct http_route *flag_ofrep_routes(size_t *ret_n); /* /ofrep/v1 */
 
 /* Prometheus text; r may be NULL. */

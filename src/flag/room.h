@@ -23,6 +23,7 @@ struct flag_room {
 	struct sse_hub     *hub;      /* NULL before flag_start() */
 	struct db_listener *listener;
 	unsigned char       ticket_key[crypto_auth_hmacsha256_KEYBYTES];
+	pthread_mutex_t     indexing; /* one refresh of the index of references at a time */
 	pthread_mutex_t     writer;   /* held while sets are built and swapped in */
 	pthread_t           follower; /* takes over what other servers changed */
 	bool                follower_started;

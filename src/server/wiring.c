@@ -93,6 +93,7 @@ static int routes(struct rooms *r, struct err *reterr)
 		{ pipeline_routes, r->pipeline },
 		{ release_routes, r->release },
 		{ flag_routes, r->flag },
+		{ flag_usage_routes, r->flag },
 		{ flag_ofrep_routes, r->flag },
 		{ insight_routes, r->insight },
 		{ web_routes, r->web },
