@@ -51,6 +51,8 @@ void flag_metrics(struct flag_room *r, struct buf *out);
 
 /* The check "files" for .weir/flags/NAME.json in an offered change. Its ctx is a struct flag_room **, or NULL where there is no room. */
 extern const struct check_ops flag_file_check;
+/* The check "flags": what a change does to the references to flags in code, as warnings. The same ctx. */
+extern const struct check_ops flag_ref_check;
 /* Subscriber of change.accepted: takes the sets of .weir/flags from the default branch. ctx: the room. */
 int flag_on_change(const struct event *ev, void *room, struct err *reterr);
 

@@ -161,8 +161,8 @@ static int gate_open(struct rooms *r, struct err *reterr)
 		BUG("%zu checks", cfg.n_checks);
 	for (size_t i = 0; i < cfg.n_checks; i++) {
 		r->checks[i] = all[i];
-		if (all[i].run == flag_file_check.run)
-			r->checks[i].ctx = &r->flag; /* is a set kept in the store already? The room is opened later */
+		if (all[i].run == flag_file_check.run || all[i].run == flag_ref_check.run)
+			r->checks[i].ctx = &r->flag; /* which sets there are; the room is opened later */
 	}
 	cfg.checks = r->checks;
 	if (!rc)
