@@ -295,7 +295,7 @@ static int tell_stale_of(struct look *l, const char *id, struct err *reterr)
 {
 	struct arena CLEANUP_ARENA a = ARENA_INIT(ARENA_MAX);
 	struct flag_report         p;
-	int                        rc = flag_report_begin(l->room, str_z(id), FLAG_STALE_DAYS, &a, &p, reterr);
+	int                        rc = flag_report_begin(l->room, str_z(id), STR_NULL, FLAG_STALE_DAYS, FLAG_REPORT_ALL, &a, &p, reterr);
 
 	for (struct map_entry *e = rc ? NULL : map_next(&l->texts, NULL); !rc && e; e = map_next(&l->texts, e)) {
 		const struct seen *s = e->value;

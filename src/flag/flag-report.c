@@ -15,10 +15,8 @@ static int read_ages(struct db_tx *tx, struct flag_report *p, str id, struct err
 {
 	struct db_rows CLEANUP_ROWS *rows = NULL;
 	VEC(struct flag_age) found = VEC_INIT;
-	int rc = db_query(tx, reterr, &rows,
-					  "SELECT f.key, MIN(r.at), MAX(r.at) FROM flag f JOIN flag_revision r ON r.set_id = f.set_id AND r.revision = f.revision"
-					  " WHERE f.set_id = $1 GROUP BY f.key",
-					  "s", id);
+#define AGES "SELECT f.key, MIN(r.at), MAX(r.at) FROM flag f JOIN flag_revision r ON r.set_id = f.set_id AND r.revision = f.revision WHERE f.set_id = $1"
+	int rc = db_query(tx, reterr, &rows, p->key.ptr ? AGES " AND f.key = $2 GROUP BY f.key" : AGES " GROUP BY f.key", p->key.ptr ? "ss" : "s", id, p->key);
 
 	while (!rc && (rc = db_next(rows, reterr)) > 0) {
 		struct flag_age one = { arena_str(p->arena, db_str(rows, 0)), db_int(rows, 1), db_int(rows, 2) };
@@ -32,26 +30,33 @@ static int read_ages(struct db_tx *tx, struct flag_report *p, str id, struct err
 	if (p->ages && found.n)
 		memcpy(p->ages, found.v, found.n * sizeof(*p->ages));
 	VEC_FINI(&found);
+	if (!rc) /* what rules share counts as a change of all that use it */
+		rc = db_get_int(tx, reterr, &p->head_changed, NULL,
+						"SELECT COALESCE(MAX(r.at), 0) FROM flag_head h JOIN flag_revision r ON r.set_id = h.set_id AND r.revision = h.revision WHERE h.set_id = $1", "s", id);
 	return rc ? rc : arena_check(p->arena, "ages of flags", reterr);
+}
+
+static int read_uses(struct db_tx *tx, struct flag_report *p, str id, struct err *reterr)
+{
+	int rc = flag_usage_began(tx, &p->began, reterr);
+
+	if (!rc)
+		rc = flag_usage_dropped(tx, id, &p->dropped, reterr);
+	if (!rc)
+		rc = flag_usage_counts(tx, p->arena, id, p->key, p->now - p->days * USEC_PER_DAY, &p->uses, &p->n_uses, reterr);
+	return rc ? rc : flag_usage_lasts(tx, p->arena, id, p->key, &p->lasts, &p->n_lasts, reterr);
 }
 
 static int gather_tx(struct db_tx *tx, void *arg, struct err *reterr)
 {
 	struct flag_report *p = arg;
 	str                 id = flag_set_head(p->set)->id;
-	int                 rc = flag_usage_began(tx, &p->began, reterr);
+	int                 rc = 0;
 
-	if (!rc)
-		rc = flag_usage_dropped(tx, id, &p->dropped, reterr);
-	if (!rc)
-		rc = flag_usage_counts(tx, p->arena, id, STR_NULL, p->now - p->days * USEC_PER_DAY, &p->uses, &p->n_uses, reterr);
-	if (!rc)
-		rc = flag_usage_lasts(tx, p->arena, id, STR_NULL, &p->lasts, &p->n_lasts, reterr);
-	if (!rc)
+	if (p->what & FLAG_REPORT_USES)
+		rc = read_uses(tx, p, id, reterr);
+	if (!rc && (p->what & FLAG_REPORT_AGES))
 		rc = read_ages(tx, p, id, reterr);
-	if (!rc)
-		rc = db_get_int(tx, reterr, &p->head_changed, NULL,
-						"SELECT COALESCE(MAX(r.at), 0) FROM flag_head h JOIN flag_revision r ON r.set_id = h.set_id AND r.revision = h.revision WHERE h.set_id = $1", "s", id);
 	return rc || !p->code_known ? rc : flag_index_read(tx, p->arena, p->project, &p->index, reterr);
 }
 
@@ -76,17 +81,19 @@ static int list_needed(struct flag_report *p, struct err *reterr)
 	return 0;
 }
 
-int flag_report_begin(struct flag_room *r, str id, int days, struct arena *a, struct flag_report *ret, struct err *reterr)
+int flag_report_begin(struct flag_room *r, str id, str key, int days, int what, struct arena *a, struct flag_report *ret, struct err *reterr)
 {
 	struct err e = { 0 };
 	int        rc;
 
-	*ret = (struct flag_report){ .arena = a, .days = days, .now = clock_wall(r->cfg.clock) };
+	*ret = (struct flag_report){ .arena = a, .key = key, .what = what, .days = days, .now = clock_wall(r->cfg.clock) };
 	map_init(&ret->needed);
-	if ((rc = find_set(r, id, ret, reterr)) || (rc = flag_usage_flush(r->usage, reterr)))
+	rc = find_set(r, id, ret, reterr);
+	if (!rc && (what & FLAG_REPORT_USES))
+		rc = flag_usage_flush(r->usage, reterr);
+	if (rc)
 		return rc;
-	ret->code_known = !flag_index_refresh(r, ret->project, &e);
-	if (!ret->code_known)
+	if ((what & FLAG_REPORT_CODE) && !(ret->code_known = !flag_index_refresh(r, ret->project, &e)))
 		log_warn("flag", "project %.*s: its code is not searched for flags: %s", STR_ARG(ret->project), e.msg);
 	rc = list_needed(ret, reterr);
 	return rc ? rc : db_read(r->cfg.db, gather_tx, ret, reterr);

@@ -13,7 +13,8 @@ struct flag_age {
 struct flag_report { /* everything in the arena; one reference to the set */
 	struct arena         *arena;
 	struct flag_set      *set;
-	str                   project;
+	str                   project, key;
+	int                   what;
 	int                   days;
 	usec_t                now, began, dropped, head_changed;
 	struct flag_use      *uses; /* of the days, by key */
@@ -26,9 +27,10 @@ struct flag_report { /* everything in the arena; one reference to the set */
 	bool                  code_known;
 	struct map            needed; /* keys that others have as prerequisites */
 };
-/* Gathers for the set `id`: its own uses up to now are written first, the index of its project is brought up to date (what fails there makes the code unknown). The
+enum { FLAG_REPORT_USES = 1, FLAG_REPORT_CODE = 2, FLAG_REPORT_AGES = 4, FLAG_REPORT_ALL = 7 };
+/* Gathers `what` of the set `id`, of one flag or (key STR_NULL) of all: its own uses up to now are written first, the index of its project is brought up to date (what fails there makes the code unknown). The
  * caller ends it in any case. -WEIR_ENOENT. */
-MUST_CHECK int flag_report_begin(struct flag_room *r, str id, int days, struct arena *a, struct flag_report *ret, struct err *reterr);
+MUST_CHECK int flag_report_begin(struct flag_room *r, str id, str key, int days, int what, struct arena *a, struct flag_report *ret, struct err *reterr);
 void flag_report_end(struct flag_report *p);
 /* Uses of one key: the first; *ret_n of them. */
 const struct flag_use *flag_report_uses(const struct flag_report *p, str key, size_t *ret_n);

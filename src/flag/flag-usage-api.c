@@ -40,10 +40,10 @@ static int choose(struct http_req *req, struct page *p, struct err *reterr)
 	return arena_check(http_arena(req), "list of flags", reterr);
 }
 
-static int page_begin(struct http_req *req, struct flag_room *r, struct page *p, struct err *reterr)
+static int page_begin(struct http_req *req, struct flag_room *r, int what, struct page *p, struct err *reterr)
 {
 	char *id = arena_printf(http_arena(req), "%.*s/%.*s", STR_ARG(http_param(req, "project")), STR_ARG(http_param(req, "set")));
-	int   rc = flag_report_begin(r, str_z(id), (int)http_query_int(req, "days", FLAG_STALE_DAYS), http_arena(req), &p->report, reterr);
+	int   rc = flag_report_begin(r, str_z(id), http_query(req, "key"), (int)http_query_int(req, "days", FLAG_STALE_DAYS), what, http_arena(req), &p->report, reterr);
 
 	p->n = p->from = p->to = 0;
 	return rc ? rc : choose(req, p, reterr);
@@ -122,7 +122,7 @@ static int get_usage(struct http_req *req, void *ctx, struct err *reterr)
 	struct page p;
 	struct jw   w;
 	size_t      limit = (size_t)http_query_int(req, "limit", PAGE);
-	int         rc = page_begin(req, ctx, &p, reterr);
+	int         rc = page_begin(req, ctx, FLAG_REPORT_USES, &p, reterr);
 
 	if (!rc) {
 		p.to = p.n - p.from > limit ? p.from + limit : p.n;
@@ -166,7 +166,7 @@ static int get_references(struct http_req *req, void *ctx, struct err *reterr)
 	struct page p;
 	struct jw   w;
 	size_t      shown = 0, all = 0, n;
-	int         rc = page_begin(req, ctx, &p, reterr);
+	int         rc = page_begin(req, ctx, FLAG_REPORT_CODE, &p, reterr);
 
 	if (!rc && !p.report.code_known)
 		rc = err_set(reterr, WEIR_EBUSY, "the code of project %.*s cannot be searched now; the server's log says why", STR_ARG(p.report.project));
@@ -232,7 +232,7 @@ static int get_stale(struct http_req *req, void *ctx, struct err *reterr)
 	size_t      limit = (size_t)http_query_int(req, "limit", PAGE), shown = 0;
 	bool        one = http_query(req, "key").ptr, more = false;
 	int64_t     unknown = 0;
-	int         rc = page_begin(req, ctx, &p, reterr);
+	int         rc = page_begin(req, ctx, FLAG_REPORT_ALL, &p, reterr);
 
 	if (!rc) {
 		begin_answer(req, &p, &w);
