@@ -134,7 +134,7 @@ static void limits(void **state UNUSED)
 /* Texts that make a lexer go back again and again end after a few times their length, whatever the language. */
 static void hostile(void **state UNUSED)
 {
-	static const char *const pieces[] = { "`${", "\"${", "\"#{\"", "$\"{$\"{", "\"\\(", "f'{f\"{", "\"$(\"", "'", "/", "<<A\n", "<", "{{", "/*", "R\"(", "r#\"", "\"'", "- |\n" };
+	static const char *const pieces[] = { "`${", "\"${", "\"#{\"", "$\"{$\"{", "\"\\(", "f'{f\"{", "\"$(\"", "'", "/", "<<A\n", "<a ", "{{", "/*", "R\"(", "r#\"", "\"'", "- |\n" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++)
 		for (int lang = LANG_NONE; lang <= LANG_YAML; lang++) {

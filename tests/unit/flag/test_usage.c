@@ -186,6 +186,7 @@ static void clients_report_their_counts(void **state)
 	assert_use(&k.uses[0], "big", "on", UINT32_MAX, 0);
 	assert_use(&k.uses[1], "f0", "", 2, 0);
 	assert_use(&k.uses[2], "f0", "on", 8, 0);
+	assert_true(k.lasts[1].asked == now);
 	arena_fini(&k.a);
 	look(h, &k, "f0", now);
 	assert_int_equal(k.n, 1);
