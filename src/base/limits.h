@@ -46,6 +46,8 @@
 #define LIMIT_DB_READERS         8           /* read connections of one handle */
 #define LIMIT_DB_WRITERS         8           /* write connections of one PostgreSQL handle */
 #define LIMIT_DB_CACHED          200         /* prepared statements kept per connection */
+#define LIMIT_DB_LIST_ROWS       2000        /* rows of one @rows@: more are hardly faster */
+#define LIMIT_DB_LIST_BYTES      (1 << 20)   /* texts of one @rows@ before another statement begins; one row may be larger */
 #define LIMIT_JOBQ_ITEM_BYTES    (4 << 20)   /* one job of a queue with its payload */
 #define LIMIT_TREE_DEPTH         200         /* folders in folders of a git tree: readers recurse */
 #define LIMIT_PATH_BYTES         4096        /* path of a file inside a repository, as PATH_MAX */
@@ -87,11 +89,13 @@
 #define LIMIT_FLAG_BYTES         (256 << 10) /* one flag's definition: segments with some 10,000 ids fit in */
 #define LIMIT_FLAG_HEAD_BYTES    (4 << 20)   /* evaluators and metadata of one set */
 #define LIMIT_FLAGS              2000000     /* flags of one set */
+#define LIMIT_FLAG_SETS          100         /* of one project: some for each environment; each is in memory, and clients are shown into one of them */
 #define LIMIT_FLAG_PREREQUISITES 20          /* direct ones of one flag */
 #define LIMIT_FLAG_CHAIN         16          /* flags in a row that need each other: evaluation recurses */
 #define LIMIT_FLAG_CHAIN_STEPS   10000       /* looked at to find the longest such row: many flags that share theirs */
 #define LIMIT_FLAG_COMMENT_BYTES 1000        /* why flags were changed */
 #define LIMIT_FLAG_STREAMS       20000       /* clients that wait for news of flags */
+#define LIMIT_FLAG_TICKET_DAYS   7           /* how long the address of an event stream lets its holder in */
 #define LIMIT_FLAG_SCRATCH_BYTES (1 << 20)   /* values that one evaluation makes */
 #define LIMIT_FLAG_STEPS         100000      /* nodes of a rule that one evaluation looks at: some milliseconds */
 #define LIMIT_FLAG_USAGE_CELLS   100000      /* flags, variants and hours counted between two writes; more are dropped and said so: some 10 MB */
@@ -100,5 +104,7 @@
 #define LIMIT_FLAG_REF_FILES     200000      /* files of a commit that are searched */
 #define LIMIT_FLAG_REF_LITERALS  20000       /* texts of one file that are kept for the search */
 #define LIMIT_FLAG_REFS_SHOWN    1000        /* references that one answer lists */
+#define LIMIT_FLAG_STEPS         100000      /* nodes of rules that one evaluation looks at, those of the flags that it needs counted in: some milliseconds */
+#define LIMIT_FLAG_LOOK_STEPS    20          /* what a look at a prerequisite counts */
 
 #endif

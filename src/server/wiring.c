@@ -138,6 +138,7 @@ static int http_open(struct rooms *r, struct err *reterr)
 		.connections_max = CONNECTIONS_MAX,
 		.connections_per_ip_max = CONNECTIONS_MAX,
 		.clock = r->clock,
+		.flags_per_second = r->cfg->flags_per_second,
 		.authenticate = token_authenticate,
 		.auth_ctx = r->tokens,
 	};

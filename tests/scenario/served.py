@@ -68,9 +68,9 @@ def token(name="admin"):
     return TOKENS.get(name) or open(ENV["WEIR_TOKEN_FILE"], encoding="utf-8").read().strip()
 
 
-def call(method, path, body=None, who="admin", headers=None, raw=None, port=PORT):
+def call(method, path, body=None, who="admin", headers=None, raw=None, port=PORT, seconds=30):
     """(status, parsed JSON or text, headers)"""
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     h = {"Content-Type": "application/json"} if body is not None or raw is not None else {}
     if who:
         h["Authorization"] = f"Bearer {token(who)}"
