@@ -140,6 +140,15 @@ def code():
     write("app.py", "client.get_boolean_value('useed', False)\nclient.get_boolean_value('used', False)\nlog.warn('useed too')\nother('nosuch')\n")
     told = push("misspelt")
     expect("no flag set of the project has a flag 'useed' (did you mean 'used'?)" in told and "app.py:1" in told and "nosuch" not in told, f"a flag that is not there: {told}")
+    with open(os.path.join(WORK, "app.py"), "a", encoding="utf-8") as f:
+        f.write("x = 1\n")
+    told = push("touched")
+    expect("useed" not in told, f"what was there before is no news: {told}")
+    with open(os.path.join(WORK, "app.py"), "a", encoding="utf-8") as f:
+        f.write("y = 1\n")
+    write("zeta.py", "client.get_boolean_value('useed', False)\n")
+    told = push("once more")
+    expect("zeta.py:1" in told and "app.py" not in told, f"the place is the one that was added: {told}")
     write("web/main.ts", "const t = 1\n")
     told = push("fewer")
     expect("last reference to the flag 'expired'" in told and "'used'" not in told, f"the last reference goes: {told}")
