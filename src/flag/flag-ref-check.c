@@ -302,7 +302,9 @@ static int tell_stale_of(struct look *l, const char *id, struct err *reterr)
 		const struct flag *f = is_added(l, s) ? flag_set_find(p.set, s->text) : NULL;
 		struct flag_stale  stale;
 
-		if (!f || !flag_report_stale(&p, f, &stale))
+		if (f && f->archived)
+			rc = tell(l, "flag-stale", SEVERITY_WARNING, &s->added, s->text, "the flag '%.*s' of %s is archived: it is not served", STR_ARG(str_sub(s->text, 0, 100)), id);
+		if (!f || f->archived || !flag_report_stale(&p, f, &stale))
 			continue;
 		if (stale.is[FLAG_STALE_EXPIRED] || (stale.is[FLAG_STALE_ROLLED_OUT] && flag_report_last(&p, f->key)))
 			rc = tell(l, "flag-stale", SEVERITY_WARNING, &s->added, s->text, "the flag '%.*s' of %s is stale: %s", STR_ARG(str_sub(s->text, 0, 100)), id,

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "flag/flag-report.h"
+#include "lang/unleash/unleash.h"
 
 #define USEC_PER_DAY (86400 * USEC_PER_SEC)
 
@@ -72,13 +73,23 @@ static int find_set(struct flag_room *r, str id, struct flag_report *p, struct e
 	return e ? 0 : err_set(reterr, WEIR_ENOENT, "there is no flag set '%.*s'", STR_ARG(str_sub(id, 0, 200)));
 }
 
+static int need(struct flag_report *p, str key, struct err *reterr)
+{
+	return map_put(&p->needed, key, p, NULL) ? 0 : err_set(reterr, WEIR_ENOMEM, "prerequisites of flags");
+}
+
+/* Prerequisites, and parents as Unleash has them. */
 static int list_needed(struct flag_report *p, struct err *reterr)
 {
-	for (const struct flag *f = flag_set_next(p->set, NULL); f; f = flag_set_next(p->set, f))
-		for (size_t i = 0; i < f->n_prerequisites; i++)
-			if (!map_put(&p->needed, f->prerequisites[i].flag, p, NULL))
-				return err_set(reterr, WEIR_ENOMEM, "prerequisites of flags");
-	return 0;
+	int rc = 0;
+
+	for (const struct flag *f = flag_set_next(p->set, NULL); f && !rc; f = flag_set_next(p->set, f)) {
+		for (size_t i = 0; !rc && i < f->n_prerequisites; i++)
+			rc = need(p, f->prerequisites[i].flag, reterr);
+		for (size_t i = 0; !rc && f->unleash && i < unleash_n_dependencies(f->unleash); i++)
+			rc = need(p, unleash_dependency_at(f->unleash, i)->feature, reterr);
+	}
+	return rc;
 }
 
 int flag_report_begin(struct flag_room *r, str id, str key, int days, int what, struct arena *a, struct flag_report *ret, struct err *reterr)

@@ -175,10 +175,10 @@ static const char *same_for_all(const struct flag_stale_facts *f, struct arena *
 		return "it is switched off for everybody";
 	if (g->broken || g->from || g->until || g->n_prerequisites) /* what it gives depends on more than its rule */
 		return NULL;
-	if (!g->rule)
+	if (!g->rule && !g->unleash)
 		return g->default_variant < 0 ? "it has no rule and no default variant: everybody gets the default in the code"
 									  : arena_printf(a, "it has no rule: everybody gets '%.*s'", STR_ARG(str_sub(g->variants[g->default_variant].name, 0, 80)));
-	only = only_variant(g, a);
+	only = g->unleash ? STR_NULL : only_variant(g, a); /* strategies of Unleash's kind are judged by what they gave */
 	if (only.ptr)
 		return arena_printf(a, "its rule can give one variant only: everybody gets '%.*s'", STR_ARG(str_sub(only, 0, 80)));
 	if (latest(f->began, f->dropped) > f->now - (usec_t)f->days * USEC_PER_DAY)
@@ -228,6 +228,8 @@ bool flag_stale_judge(const struct flag_stale_facts *f, struct arena *a, struct 
 	bool any = false;
 
 	*ret = (struct flag_stale){ .todo = NULL };
+	if (f->flag->archived) /* somebody let it go already */
+		return false;
 	judge_use(f, a, ret);
 	judge_rollout(f, a, ret);
 	judge_expiry(f, a, ret);

@@ -37,9 +37,10 @@ struct flag_room *flag_close(struct flag_room *r); /* after the HTTP server stop
  *   GET    /api/v1/flag-sets                                   all sets
  *   PUT    /api/v1/projects/:project/flag-sets/:set            {environment?} makes an empty set
  *   GET    /api/v1/projects/:project/flag-sets/:set            flagd's document; ?revision=N
- *   POST   /api/v1/projects/:project/flag-sets/:set/changes    {base, flags: {KEY: definition | null}, evaluators?, metadata?, comment?}
+ *   POST   /api/v1/projects/:project/flag-sets/:set/changes    {base, flags: {KEY: definition | null}, evaluators?, metadata?, segments?, comment?}
  *   GET    /api/v1/projects/:project/flag-sets/:set/revisions  newest first
  *   POST   /api/v1/projects/:project/flag-sets/:set/evaluate   {key, context, at? | revision?}: the answer and why
+ *   drafts, differences, blast radius, samples: flag-draft.h
  *   POST   /ofrep/v1/evaluate/flags, the same with /KEY, GET /ofrep/v1/events */
 const struct http_route *flag_routes(size_t *ret_n);       /* /api/v1 */
 /*   GET    /api/v1/projects/:project/flag-sets/:set/{usage,references,stale}   ?key= &days= &after=: see flag-usage-api.c */

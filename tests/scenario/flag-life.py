@@ -166,6 +166,12 @@ def code():
     told = push("another branch", "side")
     expect("'side-flag'" in told and places("used") == ["moved.py:2!"], "other branches are warned, too, and are not in the index")
     git("reset", "-q", "--hard", "HEAD~1", cwd=WORK)
+    base = call("GET", SET + "/revisions")[1]["revisions"][0]["revision"]
+    status, answer, _ = call("POST", SET + "/changes", {"base": base, "flags": {"old": {**RULED, "weir": {"archived": True}}}})
+    expect(status == 200, f"an archived flag: {answer}")
+    write("old.rb", "on(:old)\n")
+    told = push("for an archived flag")
+    expect("'old' of shop/production is archived" in told and "old.rb:1" in told, f"an archived flag is not served: {told}")
 
 
 def push_new_flag():
@@ -217,6 +223,13 @@ def which_may_go():
     expect("not stale" in weir("flag", "stale", "shop/production", "used"), "exit code 0 when it is not")
     expect(single("unused") == 200, "it is used")
     expect(stale("unused")[0] == {}, f"one use, and it is not: {stale('unused')}")
+    base = call("GET", SET + "/revisions")[1]["revisions"][0]["revision"]
+    call("POST", SET + "/changes", {"base": base, "flags": {"parent": RULED, "child": {"state": "ENABLED", "weir": {"unleash": {
+        "strategies": [{"name": "default"}], "dependencies": [{"feature": "parent"}]}}}}})
+    SERVER.stop()
+    sql(f"UPDATE flag_revision SET at = at - {40 * DAY}")
+    SERVER.start()
+    expect(list(stale("child")[0]) == ["never-evaluated"] and stale("parent")[0] == {}, f"what another flag needs is looked at with it: {stale('parent')}")
     expect(call("GET", f"{SET}/stale?days=0")[0] == 400 and call("GET", f"{SET}/stale?key=nothing")[0] == 404, "errors are errors")
 
 

@@ -57,6 +57,11 @@ static const struct {
 	{ "operational", HEAD ",\"weir\":{\"purpose\":\"operational\"}}", 90, 31, 90, -1, 0, -1, NULL, 0, 1, false, "" },
 	{ "permission", HEAD ",\"weir\":{\"purpose\":\"permission\"}}", 90, 31, 90, -1, 0, -1, NULL, 0, 1, false, "" },
 	{ "release", HEAD ",\"weir\":{\"purpose\":\"release\"}}", 90, 31, 90, -1, 0, -1, NULL, 0, 1, false, "rolled-out" },
+	{ "Unleash's kind", "{\"state\":\"ENABLED\",\"weir\":{\"unleash\":{\"strategies\":[{\"name\":\"flexibleRollout\",\"parameters\":{\"rollout\":\"50\"}}]}}}", 90, 31, 90, -1, 0, -1,
+	  mixed, 2, 1, false, "" },
+	{ "Unleash's kind, all answers are one", "{\"state\":\"ENABLED\",\"weir\":{\"unleash\":{\"strategies\":[{\"name\":\"default\"}]}}}", 90, 31, 90, -1, 0, -1, one, 1, 1,
+	  false, "rolled-out" },
+	{ "archived", HEAD ",\"weir\":{\"archived\":true,\"expires\":\"2024-10-03\"}}", 90, 31, 90, -1, -1, -1, NULL, 0, 0, false, "" },
 	{ "in its time", HEAD ",\"weir\":{\"until\":\"2999-01-01T00:00:00Z\"}}", 90, 31, 90, -1, 0, -1, NULL, 0, 1, false, "" },
 	{ "with a prerequisite", HEAD ",\"weir\":{\"prerequisites\":[{\"flag\":\"x\",\"variants\":[\"on\"]}]}}", 90, 31, 90, -1, 0, -1, NULL, 0, 1, false, "" },
 	/* expired: NOW is 2024-10-04T00:00:00Z */
@@ -76,6 +81,8 @@ static struct flag_set *set_of(const char *text)
 	struct err           e = { 0 };
 
 	assert_ok(flag_set_build(NULL, &head, texts, 2, &s, &e), &e);
+	if (flag_set_find(s, STR("k"))->broken)
+		fail_msg("%s: %s", text, flag_set_find(s, STR("k"))->broken);
 	return s;
 }
 
