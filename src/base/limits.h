@@ -101,6 +101,12 @@
 #define LIMIT_FLAG_TICKET_DAYS   7           /* how long the address of an event stream lets its holder in */
 #define LIMIT_FLAG_SCRATCH_BYTES (1 << 20)   /* values that one evaluation makes */
 #define LIMIT_FLAG_STEPS         100000      /* nodes of a rule that one evaluation looks at: some milliseconds */
+#define LIMIT_FLAG_USAGE_CELLS   100000      /* flags, variants and hours counted between two writes; more are dropped and said so: some 10 MB */
+#define LIMIT_FLAG_USAGE_DAYS    90          /* how long counts of flags are kept */
+#define LIMIT_FLAG_REF_BYTES     (1 << 20)   /* a file that is searched for flag keys: larger ones are made by programs */
+#define LIMIT_FLAG_REF_FILES     200000      /* files of a commit that are searched */
+#define LIMIT_FLAG_REF_LITERALS  20000       /* texts of one file that are kept for the search */
+#define LIMIT_FLAG_REFS_SHOWN    1000        /* references that one answer lists */
 #define LIMIT_FLAG_ENVIRONMENTS  100         /* protected ones of a project */
 #define LIMIT_FLAG_REVIEWERS     200         /* of one environment */
 #define LIMIT_FLAG_APPROVALS     10          /* that a draft can need */

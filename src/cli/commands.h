@@ -48,6 +48,9 @@
 	X(FLAG, cmd_flag_eval)         \
 	X(FLAG, cmd_flag_explain)      \
 	X(FLAG, cmd_flag_history)      \
+	X(FLAG, cmd_flag_usage)        \
+	X(FLAG, cmd_flag_references)   \
+	X(FLAG, cmd_flag_stale)        \
 	X(FACTS, cmd_log)               \
 	X(FACTS, cmd_log_verify)        \
 	X(FACTS, cmd_insights)          \

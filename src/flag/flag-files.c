@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "flag/flag-index.h"
 #include "flag/room.h"
 
 #include <ctype.h>
@@ -356,6 +357,20 @@ static int drop_gone(struct turn *t, struct err *reterr)
 	return rc ? rc : arena_check(&a, "flag sets", reterr);
 }
 
+/* Names of flags in the code follow the default branch. What fails here is done by whoever asks for them next. */
+static void follow_references(struct flag_room *r, str project)
+{
+	const struct flag_table *table = flag_read_begin(r->tables);
+	bool                     has_set = false;
+	struct err               e = { 0 };
+
+	for (size_t i = 0; i < table->n; i++)
+		has_set |= str_eqz(project, table->entries[i]->project);
+	flag_read_end(r->tables);
+	if (has_set && flag_index_refresh(r, project, &e))
+		log_warn("flag", "project %.*s: references of flags are not brought up to date: %s", STR_ARG(project), e.msg);
+}
+
 int flag_on_change(const struct event *ev, void *ctx, struct err *reterr)
 {
 	struct flag_room          *r = ctx;
@@ -384,5 +399,7 @@ int flag_on_change(const struct event *ev, void *ctx, struct err *reterr)
 		rc = drop_gone(&t, reterr);
 	map_fini(&t.seen);
 	git_repo_close(t.repo);
+	if (!rc)
+		follow_references(r, ev->project);
 	return rc;
 }

@@ -428,6 +428,7 @@ static struct flag_room *room_new(const struct flag_config *cfg)
 	r->cfg = *cfg;
 	randombytes_buf(&r->chance, sizeof(r->chance));
 	pthread_mutex_init(&r->writer, NULL);
+	pthread_mutex_init(&r->indexing, NULL);
 	pthread_mutex_init(&r->news_lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -462,6 +463,8 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 		rc = reload_all(r, reterr);
 	if (!rc)
 		rc = flag_sampler_new(r, &r->sampler, reterr);
+	if (!rc)
+		rc = flag_usage_new(cfg->db, cfg->clock, &r->usage, reterr);
 	if (rc)
 		r = flag_close(r);
 	*ret = r;
@@ -488,6 +491,8 @@ int flag_start(struct flag_room *r, struct http_server *http, struct err *reterr
 	if (!rc && pthread_create(&r->follower, NULL, follow, r))
 		rc = err_set(reterr, WEIR_EINTERNAL, "flags: cannot start a thread");
 	r->follower_started = !rc;
+	if (!rc)
+		rc = flag_usage_start(r->usage, reterr);
 	return rc ? rc : flag_drafts_start(r, reterr);
 }
 
@@ -513,10 +518,18 @@ struct flag_room *flag_close(struct flag_room *r)
 	r->copy_hub = sse_hub_free(r->copy_hub);
 	r->unleash_hub = sse_hub_free(r->unleash_hub);
 	r->unleash_cache = unleash_cache_free(r->unleash_cache);
+	r->usage = flag_usage_free(r->usage);
 	flag_tables_free(r->tables);
 	pthread_cond_destroy(&r->news);
 	pthread_mutex_destroy(&r->news_lock);
 	pthread_mutex_destroy(&r->writer);
+	pthread_mutex_destroy(&r->indexing);
 	free(r);
 	return NULL;
+}
+
+void flag_metrics(struct flag_room *r, struct buf *out)
+{
+	if (r)
+		flag_usage_metrics(r->usage, out);
 }

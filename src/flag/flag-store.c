@@ -51,6 +51,20 @@ const struct db_migration flag_migrations[] = {
 	  "CREATE TABLE flag_client_variant (set_id @text@ NOT NULL, key @text@ NOT NULL, app @text@ NOT NULL, hour @int@ NOT NULL, variant @text@ NOT NULL,"
 	  " n @int@ NOT NULL, PRIMARY KEY (set_id, key, app, hour, variant)) @strict@;"
 	  "CREATE INDEX flag_client_variant_hours ON flag_client_variant (set_id, hour)" },
+	{ "flag usage",
+	  "CREATE TABLE flag_usage (set_id @text@ NOT NULL, flag @text@ NOT NULL, variant @text@ NOT NULL, hour @int@ NOT NULL, asked @int@ NOT NULL,"
+	  " bulk @int@ NOT NULL, PRIMARY KEY (set_id, flag, variant, hour)) @strict@;"
+	  "CREATE INDEX flag_usage_hours ON flag_usage (hour);"
+	  "CREATE TABLE flag_last_use (set_id @text@ NOT NULL, flag @text@ NOT NULL, asked @int@ NOT NULL, bulk @int@ NOT NULL,"
+	  " PRIMARY KEY (set_id, flag)) @strict@;"
+	  "CREATE TABLE flag_usage_state (set_id @text@ PRIMARY KEY, began_at @int@ NOT NULL, dropped_at @int@ NOT NULL) @strict@" },
+	{ "flag references",
+	  "CREATE TABLE flag_ref_blob (blob @text@ NOT NULL, lang @text@ NOT NULL, version @int@ NOT NULL, cut @int@ NOT NULL, data @blob@ NOT NULL,"
+	  " PRIMARY KEY (blob, lang)) @strict@;"
+	  "CREATE TABLE flag_ref_file (project @text@ NOT NULL, path @text@ NOT NULL, blob @text@ NOT NULL, lang @text@ NOT NULL, PRIMARY KEY (project, path)) @strict@;"
+	  "CREATE INDEX flag_ref_files ON flag_ref_file (blob, lang);"
+	  "CREATE TABLE flag_ref_state (project @text@ PRIMARY KEY, commit_id @text@ NOT NULL, version @int@ NOT NULL, at @int@ NOT NULL, files @int@ NOT NULL,"
+	  " beyond @int@ NOT NULL) @strict@" },
 };
 const size_t flag_n_migrations = ARRAY_SIZE(flag_migrations);
 

@@ -49,11 +49,18 @@ struct flag_room *flag_close(struct flag_room *r); /* after the HTTP server stop
  *   POST   /ofrep/v1/evaluate/flags, the same with /KEY, GET /ofrep/v1/events */
 const struct http_route *flag_routes(size_t *ret_n);       /* /api/v1 */
 const struct http_route *flag_look_routes(size_t *ret_n);  /* /api/v1, for looking */
+/*   GET    /api/v1/projects/:project/flag-sets/:set/{usage,references,stale}   ?key= &days= &after=: see flag-usage-api.c */
+const struct http_route *flag_usage_routes(size_t *ret_n);
 const struct http_route *flag_ofrep_routes(size_t *ret_n); /* /ofrep/v1 */
 const struct http_route *flag_unleash_routes(size_t *ret_n); /* /api/client, /api/frontend */
 
+/* Prometheus text; r may be NULL. */
+void flag_metrics(struct flag_room *r, struct buf *out);
+
 /* The check "files" for .weir/flags/NAME.json in an offered change. Its ctx is a struct flag_room **, or NULL where there is no room. */
 extern const struct check_ops flag_file_check;
+/* The check "flags": what a change does to the references to flags in code, as warnings. The same ctx. */
+extern const struct check_ops flag_ref_check;
 /* Subscriber of change.accepted: takes the sets of .weir/flags from the default branch. ctx: the room. */
 int flag_on_change(const struct event *ev, void *room, struct err *reterr);
 

@@ -126,6 +126,7 @@ struct ask { /* one request */
 	const struct flag_entry *entry; /* NULL: no set */
 	const struct doc_node   *context_node;
 	struct flag_context      context;
+	struct flag_answer      *answers; /* of a bulk evaluation, to be counted; NULL: none */
 };
 
 /* False: the request was refused. */
@@ -226,12 +227,22 @@ static void write_answer(struct buf *out, str key, const struct flag_answer *a)
 
 static int status_of(enum flag_error e) { return e == FLAG_OK ? 200 : e == FLAG_NOT_FOUND ? 404 : 400; }
 
+static void count_one(const struct ask *q, const struct flag_answer *answer)
+{
+	struct flag_tally *t = q->entry ? flag_usage_begin(q->room->usage) : NULL;
+
+	if (t)
+		flag_usage_add(t, str_z(q->entry->id), answer, FLAG_USED_ASKED, q->context.now);
+	flag_usage_end(q->room->usage, t);
+}
+
 static void answer_single(struct ask *q)
 {
 	struct flag_answer answer = { .error = FLAG_NOT_FOUND, .reason = FLAG_ERROR, .details = "there is no such flag" };
 
 	if (q->entry)
 		flag_evaluate(q->entry->set, q->key, FLAG_ANY, &q->context, &answer);
+	count_one(q, &answer);
 	http_status(q->req, status_of(answer.error));
 	http_type(q->req, "application/json");
 	write_answer(http_out(q->req), q->key, &answer);
@@ -334,10 +345,14 @@ static void answer_bulk(struct ask *q)
 	jw_obj(&w);
 	jw_key(&w, "flags");
 	jw_arr(&w);
+	if (q->entry)
+		q->answers = ARENA_ARRAY(http_arena(q->req), q->entry->n_sorted + 1, struct flag_answer);
 	for (size_t i = 0; q->entry && i < q->entry->n_sorted; i++) {
 		struct flag_answer answer;
 
 		flag_evaluate_one(q->entry->set, q->entry->sorted[i], &q->context, &answer);
+		if (q->answers)
+			q->answers[i] = answer;
 		if (i)
 			buf_addc(out, ',');
 		write_answer(out, q->entry->sorted[i]->key, &answer);
@@ -348,6 +363,16 @@ static void answer_bulk(struct ask *q)
 		write_streams(&w, q);
 	}
 	jw_end(&w);
+}
+
+/* What a bulk answer gave; an unchanged one (304) gave nothing. */
+static void count_all(const struct ask *q)
+{
+	struct flag_tally *t = q->answers ? flag_usage_begin(q->room->usage) : NULL;
+
+	for (size_t i = 0; t && i < q->entry->n_sorted; i++)
+		flag_usage_add(t, str_z(q->entry->id), &q->answers[i], FLAG_USED_BULK, q->context.now);
+	flag_usage_end(q->room->usage, t);
 }
 
 static void bulk(struct ask *q)
@@ -362,12 +387,13 @@ static void bulk(struct ask *q)
 		if (by_answer)
 			etag_of(q, NULL, buf_str(http_out(q->req)), etag);
 	}
-	if (!*etag)
-		return;
-	http_set_header(q->req, "ETag", str_z(etag));
-	if (unchanged && etag_matches(q->req, etag)) {
+	if (*etag)
+		http_set_header(q->req, "ETag", str_z(etag));
+	if (*etag && unchanged && etag_matches(q->req, etag)) {
 		http_out(q->req)->len = 0;
 		http_status(q->req, 304);
+	} else {
+		count_all(q);
 	}
 }
 

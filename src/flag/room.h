@@ -7,6 +7,7 @@
 #include "flag/flag-eval.h"
 #include "flag/flag-table.h"
 #include "flag/flag.h"
+#include "flag/flag-usage.h"
 #include "net/sse.h"
 
 #include <pthread.h>
@@ -21,12 +22,14 @@ struct flag_sampler;
 struct flag_room { /* of copies (flag-copy.h): cfg has no database; what evaluates looks at tables, hub, clock and ticket_key alone */
 	struct flag_config  cfg;
 	struct flag_tables *tables;
+	struct flag_usage  *usage;
 	struct sse_hub     *hub;      /* NULL before flag_start() */
 	struct sse_hub     *copy_hub; /* edges that copy; NULL before flag_start(), and in a room of copies */
 	struct sse_hub     *unleash_hub;
 	struct unleash_cache *unleash_cache;
 	struct db_listener *listener;
 	unsigned char       ticket_key[crypto_auth_hmacsha256_KEYBYTES];
+	pthread_mutex_t     indexing; /* one refresh of the index of references at a time */
 	_Atomic uint64_t    chance;   /* see flag_chance() */
 	pthread_mutex_t     writer;   /* held while sets are built and swapped in */
 	pthread_t           follower; /* takes over what other servers changed */

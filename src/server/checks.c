@@ -8,12 +8,13 @@
 
 const struct check_ops *checks_all(size_t *ret_n)
 {
-	static struct check_ops all[4];
+	static struct check_ops all[5];
 
 	all[0] = pipeline_file_check; /* the same bytes whichever thread is first */
 	all[1] = release_file_check;
 	all[2] = flag_file_check;
 	all[3] = flag_protection_check;
+	all[4] = flag_ref_check;
 	*ret_n = ARRAY_SIZE(all);
 	return all;
 }

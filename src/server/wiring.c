@@ -67,6 +67,13 @@ static int is_ready(void *ctx, struct err *reterr)
 	return db_read(r->db, is_ready_tx, NULL, reterr);
 }
 
+static void metrics(void *ctx, struct buf *out)
+{
+	struct rooms *r = ctx;
+
+	flag_metrics(r->flag, out);
+}
+
 static int web_call(void *ctx, const struct http_identity *who, str remote, const char *method, const char *path, str body, struct arena *a,
                     struct doc_node **ret, struct err *reterr)
 {
@@ -89,6 +96,7 @@ static int routes(struct rooms *r, struct err *reterr)
 		{ release_routes, r->release },
 		{ flag_routes, r->flag },
 		{ flag_look_routes, r->flag },
+		{ flag_usage_routes, r->flag },
 		{ flag_draft_routes, r->flag },
 		{ flag_ofrep_routes, r->flag },
 		{ flag_copy_routes, r->flag },
@@ -160,8 +168,8 @@ static int gate_open(struct rooms *r, struct err *reterr)
 		BUG("%zu checks", cfg.n_checks);
 	for (size_t i = 0; i < cfg.n_checks; i++) {
 		r->checks[i] = all[i];
-		if (all[i].run == flag_file_check.run)
-			r->checks[i].ctx = &r->flag; /* is a set kept in the store already? The room is opened later */
+		if (all[i].run == flag_file_check.run || all[i].run == flag_ref_check.run)
+			r->checks[i].ctx = &r->flag; /* which sets there are; the room is opened later */
 	}
 	cfg.checks = r->checks;
 	if (!rc)
@@ -227,7 +235,7 @@ int rooms_open(struct rooms *r, struct err *reterr)
 		rc = token_store_open(r->db, r->log, r->keys, r->clock, &r->tokens, reterr);
 	if (!rc)
 		rc = http_open(r, reterr);
-	r->standard = (struct standard_ops){ .server = r->http, .ready = is_ready, .ctx = r };
+	r->standard = (struct standard_ops){ .server = r->http, .ready = is_ready, .metrics = metrics, .ctx = r };
 	if (!rc)
 		rc = event_api_open(r->log, r->http, r->url, &r->event_api, reterr);
 	if (!rc)
