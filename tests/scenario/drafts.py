@@ -212,7 +212,7 @@ def stale():
     one, two = (ask("POST", OPEN + "/drafts", x, want=201) for x in (a, b))
     act(one, "apply", "anna", path=OPEN)
     expect("evaluators" in act(two, "apply", "anna", 409, path=OPEN), "of two who change what flags share the second is told")
-    expect(look(two, OPEN)["conflicts"][0]["what"] == "evaluators and metadata", "and sees why")
+    expect(look(two, OPEN)["conflicts"][0]["what"] == "evaluators, metadata and segments", "and sees why")
     status, answer, _ = call("POST", OPEN + "/changes", {"base": a["base"], "evaluators": {}, "metadata": {}})
     expect(status == 409, f"a direct change of them, too: {status} {answer}")
     # many at once: one is applied, once

@@ -124,7 +124,7 @@ static void test_list(void **state)
 
 	CHECK(f, 0, "http-python", WEIR(f, "new", "--list"));
 	CHECK(f, 0, "--param host=", WEIR(f, "new", "--list"));
-	CHECK(f, 0, "\"version\":1", WEIR(f, "new", "--list", "--json"));
+	CHECK(f, 0, "\"version\":2", WEIR(f, "new", "--list", "--json"));
 }
 
 static void test_with_project(void **state)
@@ -136,7 +136,7 @@ static void test_with_project(void **state)
 	assert_true(str_contains(buf_str(&f->posted), STR("\"name\":\"shop\"")));
 	assert_true(str_contains(buf_str(&f->posted), STR("\"template\":\"http-python\"")));
 	assert_true(str_contains(buf_str(&f->posted), STR("\"began_at\":1")));
-	CHECK(f, 0, "Begin from the golden path http-python, version 1",
+	CHECK(f, 0, "Begin from the golden path http-python, version 2",
 		  run(f, "", (const char *const[]){ "git", "-C", "shop", "log", NULL }));
 	CHECK(f, 0, "## main", run(f, "", (const char *const[]){ "git", "-C", "shop", "status", "-b", "--short", NULL }));
 	assert_int_equal(f->out.len, strlen("## main\n")); /* nothing is left out of the commit */
