@@ -348,7 +348,7 @@ static int draft_edit(struct cli *c, const char *set, struct err *reterr)
 	if (rc)
 		return rc;
 	version = doc_get_int(was, "version", 0);
-	if (cli_option(c, "version") && (rc = number_of(cli_option(c, "version"), "--version", &version, reterr)))
+	if (cli_option(c, "seen") && (rc = number_of(cli_option(c, "seen"), "--seen", &version, reterr)))
 		return rc;
 	body_begin(&b);
 	jw_kint(&b.w, "version", version);
@@ -415,7 +415,7 @@ static int draft_show(struct cli *c, const char *set, struct err *reterr)
 	return show_diff(c, diff);
 }
 
-/* The version that the caller saw: --version; else the present one, which an approval must not guess. */
+/* The version that the caller saw: --seen; else the present one, which an approval must not guess. */
 static int draft_act(struct cli *c, const char *set, const char *verb, struct err *reterr)
 {
 	bool             approve = !strcmp(verb, "approve"), withdraw = !strcmp(verb, "withdraw");
@@ -425,10 +425,10 @@ static int draft_act(struct cli *c, const char *set, const char *verb, struct er
 	int64_t          version = 0;
 	int              rc = draft_tail(c, cli_arg(c, 2), arena_printf(cli_arena(c), "/%s", verb), &tail, reterr);
 
-	if (!rc && cli_option(c, "version"))
-		rc = number_of(cli_option(c, "version"), "--version", &version, reterr);
+	if (!rc && cli_option(c, "seen"))
+		rc = number_of(cli_option(c, "seen"), "--seen", &version, reterr);
 	else if (!rc && approve)
-		rc = err_set(reterr, WEIR_EINVAL, "--version says which version you looked at; see it with: weir flag draft show %s %s", set, cli_arg(c, 2));
+		rc = err_set(reterr, WEIR_EINVAL, "--seen says which version you looked at; see it with: weir flag draft show %s %s", set, cli_arg(c, 2));
 	else if (!rc && !withdraw && !(rc = get_draft(c, set, cli_arg(c, 2), &d, reterr)))
 		version = doc_get_int(d, "version", 0);
 	if (rc)
@@ -699,7 +699,7 @@ static const struct cli_opt draft_opts[] = {
 	{ "comment", "TEXT", "why; it stands in the history and in the event", false },
 	{ "at", "TIME", "apply it at this time, once it is approved, for example 2027-01-31T09:00:00Z", false },
 	{ "base", "REVISION", "the revision you saw. Without it: the newest", false },
-	{ "version", "N", "the version of the draft that you saw; an approval must name it", false },
+	{ "seen", "N", "the version of the draft that you saw; an approval must name it", false },
 	{ "reason", "TEXT", "why a draft is rejected or withdrawn", false },
 	{ "state", "STATE", "list only drafts that are open, scheduled, applied, rejected, withdrawn or failed", false },
 	{ NULL, NULL, NULL, false },
@@ -732,7 +732,7 @@ static const struct cli_opt samples_opts[] = {
 const struct cli_command cmd_flag_draft = { .name = "flag draft", .args = "VERB SET [ID] [FILE]", .summary = "Proposes changes of flags, approves and applies them",
 	.opts = draft_opts, .args_min = 2, .args_max = 4, .run = run_draft,
 	.help = "open SET FILE --title TITLE: proposes what a flagd document has (a flag that is null is removed). list SET; show SET ID, with what it changes; edit SET ID [FILE]: "
-	        "another version, upon the newest base, which makes approvals void; approve SET ID --version N; reject SET ID --reason TEXT; withdraw SET ID; apply SET ID.\n\n"
+	        "another version, upon the newest base, which makes approvals void; approve SET ID --seen N; reject SET ID --reason TEXT; withdraw SET ID; apply SET ID.\n\n"
 	        "Which environments want approvals, and whose, stands in .weir/protection.yaml of the default branch. A draft in conflict (a flag in it was changed "
 	        "meanwhile) cannot be applied before it is edited upon a newer base." };
 const struct cli_command cmd_flag_schedule = { .name = "flag schedule", .args = "SET [KEY] [on|off|FILE]", .summary = "Changes a flag at a time, or lists what is scheduled",

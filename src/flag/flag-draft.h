@@ -2,7 +2,7 @@
  *
  * Sets of the store only; a set of the repository is changed by a push, and its review is git's (409 says so). SET is
  * /api/v1/projects/:project/flag-sets/:set, CHANGE the body of SET/changes without base: flags? {KEY: definition | null}, evaluators? and metadata?
- * (together), comment?, and environment? (the set's own, "" takes it away). Reading wants scope read, all else scope release.
+ * (together), segments?, comment?, and environment? (the set's own, "" takes it away). Reading wants scope read, all else scope release.
  *
  *   GET    SET/drafts?state=STATE&before=ID&limit=N   {drafts: [DRAFT without flags, evaluators, metadata]}, newest first
  *   POST   SET/drafts                         {base, title, apply_at?, CHANGE}                   201, DRAFT
@@ -24,12 +24,12 @@
  *   PUT    SET/samples                        {keep, days?, deny?}   the same answer; what no longer fits is dropped at once
  *
  * DRAFT: {id, set, state, version, base, title, comment, by, opened_at, changed_by, changed_at, apply_at?, keys: [KEY], flags: {KEY: definition | null},
- *   evaluators?, metadata?, environment?, conflicts: [{what: KEY | "evaluators and metadata" | "environment", revision}], protected, approvals_needed,
+ *   evaluators?, metadata?, segments?, environment?, conflicts: [{what: KEY | "evaluators, metadata and segments" | "environment", revision}], protected, approvals_needed,
  *   approvals: [{by, address, at, version, comment?, void}], approved, cause?, ended_by?, ended_at?, revision?, late_s?}
  *   state: open; scheduled (approved, and apply_at names when); applied (revision says as which); rejected, withdrawn, failed (cause says why).
  *   conflicts: what changed since base; not empty: it cannot be applied before a PUT with a newer base. approved: nothing is missing.
  *   late_s: a scheduled draft was applied so many seconds after its time (no server ran then).
- * DIFF: {set, from, to, flags: [{key, kind, changes: [LINE]}], evaluators: [LINE], metadata: [LINE], environment?: LINE}; kind: added, removed, changed,
+ * DIFF: {set, from, to, flags: [{key, kind, changes: [LINE]}], evaluators: [LINE], metadata: [LINE], segments: [LINE], environment?: LINE}; kind: added, removed, changed,
  *   archived, unarchived. LINE: {path, kind: added | removed | changed, before?, after?}; path: JSON pointer (RFC 6901) into the flag's definition,
  *   "" is all of it; from, to: revisions, to null: not stored yet.
  * BLAST: {contexts, samples, given, since: TIME | null, flags: [{key, touched, flips, moves: [{from: OUTCOME, to: OUTCOME, contexts}],

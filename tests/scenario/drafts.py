@@ -412,7 +412,7 @@ def commands():
     expect("did you mean 'approve'" in weir("flag", "draft", "aprove", "shop/production", n, want=2), "a misspelt verb")
     told = weir("flag", "draft", "show", "shop/production", n)
     expect("comment   why" in told and "/defaultVariant" in told, told)
-    expect("--version" in weir("flag", "draft", "approve", "shop/production", n, want=2), "an approval names its version")
+    expect("--seen" in weir("flag", "draft", "approve", "shop/production", n, want=2), "an approval names its version")
     act({"id": n}, "approve", "bert", version=1)
     expect("approved  version 1 by token:bert" in weir("flag", "draft", "show", "shop/production", n), "who approved")
     told = weir("flag", "draft", "edit", "shop/production", n, "--title", "by hand again")
