@@ -101,7 +101,7 @@ const struct cli_command cmd_edge = {
 	.name = "edge",
 	.args = "",
 	.summary = "Serves flags near their clients from a copy of the server's, until it gets SIGTERM",
-	.help = "Read-only, by the protocols of the server (OFREP with its event streams). The copy lies in DATA/edge: an edge starts and serves\n"
+	.help = "Read-only, by the protocols of the server (OFREP with its event streams, Unleash). The copy lies in DATA/edge: an edge starts and serves\n"
 	        "without its server, and follows it again when it is back. It copies the sets that its token names (scope edge; WEIR_TOKEN or\n"
 	        "token-file, never an argument). Clients' tokens are the server's; a revoked one is refused within a minute while the server answers.\n\n"
 	        "/readyz says how old the copy is, /metrics has the figures.",

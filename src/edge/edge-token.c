@@ -9,8 +9,9 @@
 #include "edge/edge-internal.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "edge/edge-pool.h"
 
-enum { WAYS = 8, BUCKETS = LIMIT_EDGE_TOKENS / WAYS, DIGEST_BYTES = 32, TEXT_MAX = 128, IDLE_MAX = 8, ASK_TIMEOUT_MS = 5000 };
+enum { WAYS = 8, BUCKETS = LIMIT_EDGE_TOKENS / WAYS, DIGEST_BYTES = 32, TEXT_MAX = 128, ASK_TIMEOUT_MS = 5000 };
 #define FILE_NAME  "tokens"
 #define FRESH_US   (LIMIT_EDGE_TOKEN_FRESH_S * USEC_PER_SEC)
 #define KEEP_US    (LIMIT_EDGE_TOKEN_DAYS * 24 * 3600 * USEC_PER_SEC)
@@ -38,8 +39,7 @@ struct edge_tokens {
 	usec_t              away_until; /* monotonic */
 	double              asks;       /* what may be asked about unknown tokens now */
 	usec_t              asks_at;
-	struct http_client *idle[IDLE_MAX];
-	unsigned            n_idle;
+	struct edge_pool    pool;
 	struct edge_token_counts counts;
 };
 
@@ -183,27 +183,6 @@ static bool may_ask(struct edge_tokens *t)
 	return true;
 }
 
-static int client_take(struct edge_tokens *t, struct http_client **ret, struct err *reterr)
-{
-	*ret = NULL;
-	pthread_mutex_lock(&t->lock);
-	if (t->n_idle)
-		*ret = t->idle[--t->n_idle];
-	pthread_mutex_unlock(&t->lock);
-	return *ret ? 0 : http_client_new(t->server, NULL, ret, reterr);
-}
-
-static void client_give(struct edge_tokens *t, struct http_client *c)
-{
-	pthread_mutex_lock(&t->lock);
-	if (t->n_idle < IDLE_MAX) {
-		t->idle[t->n_idle++] = c;
-		c = NULL;
-	}
-	pthread_mutex_unlock(&t->lock);
-	http_client_free(c);
-}
-
 static bool copy_text(char *to, size_t size, str s)
 {
 	if (s.len >= size)
@@ -236,7 +215,7 @@ static int question(struct edge_tokens *t, str text, struct http_identity *ret, 
 	char                   header[TEXT_MAX + 32];
 	const char *const      headers[] = { header, NULL };
 	struct http_call       call = HTTP_CALL_INIT;
-	int                    rc = client_take(t, &c, reterr);
+	int                    rc = edge_pool_take(&t->pool, &c, reterr);
 
 	if (rc)
 		return rc;
@@ -247,7 +226,7 @@ static int question(struct edge_tokens *t, str text, struct http_identity *ret, 
 	call.out = &out;
 	rc = http_call_ok(c, &call, reterr);
 	explicit_bzero(header, sizeof(header));
-	client_give(t, c);
+	edge_pool_give(&t->pool, c);
 	*ret_wait_s = call.retry_after_s;
 	if (!rc && !read_identity(buf_str(&out), ret))
 		rc = err_set(reterr, WEIR_EUNAVAIL, "the server's answer about a token cannot be read");
@@ -405,6 +384,7 @@ int edge_tokens_open(struct edge_disk *d, const char *server, const unsigned cha
 	t->asks_at = clock_mono(clock) - USEC_PER_SEC;
 	memcpy(t->key, key, sizeof(t->key));
 	pthread_mutex_init(&t->lock, NULL);
+	edge_pool_init(&t->pool, t->server);
 	load(t);
 	*ret = t;
 	return 0;
@@ -418,8 +398,7 @@ struct edge_tokens *edge_tokens_close(struct edge_tokens *t)
 		return NULL;
 	if (edge_tokens_save(t, &e))
 		log_error("edge", "what is known about tokens is not kept: %s", e.msg);
-	while (t->n_idle)
-		http_client_free(t->idle[--t->n_idle]);
+	edge_pool_fini(&t->pool);
 	pthread_mutex_destroy(&t->lock);
 	free(t->server);
 	explicit_bzero(t, sizeof(*t));

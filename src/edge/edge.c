@@ -4,13 +4,14 @@
 #include "base/base.h"
 
 #include "edge/edge-internal.h"
+#include "edge/edge-report.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/log.h"
 
 #include <time.h>
 
-enum { STOP_GRACE_MS = 10000, CONNECTIONS_MAX = LIMIT_FLAG_STREAMS + 4096, WRITE_BODY_MAX = 1 << 20 };
+enum { STOP_GRACE_MS = 10000, CONNECTIONS_MAX = LIMIT_FLAG_STREAMS + 4096, WRITE_BODY_MAX = 1 << 20, UNLEASH_MAX = 16 };
 
 struct edge {
 	const struct edge_config *cfg;
@@ -19,6 +20,8 @@ struct edge {
 	struct flag_room         *flag;
 	struct edge_tokens       *tokens;
 	struct edge_link         *link;
+	struct edge_reports       reports;
+	struct http_route         answered[UNLEASH_MAX], reported[UNLEASH_MAX]; /* of Unleash's protocol: here; by the server */
 	struct http_server       *http;
 	struct standard_ops       standard;
 	pthread_t                 keeper;
@@ -103,6 +106,8 @@ static void say_metrics(void *ctx, struct buf *out)
 	counter(out, "token_questions", "Questions to the server about tokens.", t.asked);
 	counter(out, "token_questions_refused", "Those that it answered with no.", t.refused);
 	counter(out, "token_questions_unanswered", "Those that it did not answer.", t.unanswered);
+	counter(out, "reports_passed", "Reports of applications that the server took or refused.", atomic_load(&e->reports.passed));
+	counter(out, "reports_refused", "Reports that were refused because the server did not answer.", atomic_load(&e->reports.refused));
 	counter(out, "token_questions_limited", "Unknown tokens that were not asked about: too many at once.", t.limited);
 }
 
@@ -129,6 +134,29 @@ static const struct http_route own_routes[] = {
 	API("GET", no_api), API("POST", refuse_write), API("PUT", refuse_write), API("PATCH", refuse_write), API("DELETE", refuse_write),
 };
 
+/* Of Unleash's routes those that clients ask; what they report goes to the server. weir's own about them are the server's. */
+static int add_unleash(struct edge *e, struct err *reterr)
+{
+	size_t                   n, n_answered = 0, n_reported = 0;
+	const struct http_route *all = flag_unleash_routes(&n);
+	int                      rc;
+
+	for (size_t i = 0; i < n; i++) {
+		if (str_has_prefix(str_z(all[i].path), STR("/api/v1/")))
+			continue;
+		if (n_answered == UNLEASH_MAX || n_reported == UNLEASH_MAX)
+			BUG("more than %d routes of Unleash's protocol", UNLEASH_MAX);
+		if (!strcmp(all[i].method, "GET") || !strcmp(all[i].path, "/api/frontend")) {
+			e->answered[n_answered++] = all[i];
+		} else {
+			e->reported[n_reported] = all[i];
+			e->reported[n_reported++].fn = edge_report;
+		}
+	}
+	rc = http_server_routes(e->http, e->answered, n_answered, e->flag, reterr);
+	return rc ? rc : http_server_routes(e->http, e->reported, n_reported, &e->reports, reterr);
+}
+
 static int add_routes(struct edge *e, struct err *reterr)
 {
 	size_t                   n;
@@ -138,6 +166,8 @@ static int add_routes(struct edge *e, struct err *reterr)
 	list = flag_ofrep_routes(&n);
 	if (!rc)
 		rc = http_server_routes(e->http, list, n, e->flag, reterr);
+	if (!rc)
+		rc = add_unleash(e, reterr);
 	return rc ? rc : http_server_routes(e->http, own_routes, ARRAY_SIZE(own_routes), e, reterr);
 }
 
@@ -260,6 +290,7 @@ int edge_start(const struct edge_config *cfg, struct edge **ret, struct err *ret
 		return err_set(reterr, WEIR_ENOMEM, "no memory for the edge");
 	e->cfg = cfg;
 	e->disk.lock = -1;
+	edge_reports_init(&e->reports, cfg->server, &clock_real);
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->wake, NULL);
 	rc = begin(e, reterr);
@@ -284,6 +315,7 @@ struct edge *edge_stop(struct edge *e)
 	e->flag = flag_close(e->flag);
 	e->tokens = edge_tokens_close(e->tokens);
 	edge_disk_close(&e->disk);
+	edge_reports_fini(&e->reports);
 	pthread_cond_destroy(&e->wake);
 	pthread_mutex_destroy(&e->lock);
 	free(e);

@@ -164,7 +164,10 @@ static int make_delta(void *ctx, struct buf *out, struct err *reterr)
 	jw_obj(&w);
 	jw_key(&w, "events");
 	jw_arr(&w);
-	rc = d->after < 0 ? write_hydration(&w, d, reterr) : write_changes(&w, d, reterr);
+	if (d->after < 0)
+		rc = write_hydration(&w, d, reterr);
+	else
+		rc = d->after < d->now ? write_changes(&w, d, reterr) : 0;
 	jw_end(&w);
 	jw_end(&w);
 	return rc;
@@ -185,7 +188,7 @@ int unleash_delta(struct flag_room *r, const struct unleash_set *s, int64_t afte
 								 .use = use, .ctx = ctx };
 	int                    rc;
 
-	if (d.after > d.now)
+	if (d.after > d.now || (!r->cfg.db && d.after < d.now)) /* a room of copies has no history: who is behind gets everything */
 		d.after = -1;
 	unleash_query_key(&key, s, q);
 	buf_addf(&key, "\ndelta %lld", (long long)d.after);

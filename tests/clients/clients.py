@@ -86,8 +86,7 @@ def javascript(token, url=URL):
     if not there and not quiet("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder):
         return "npm cannot fetch the packages of OpenFeature and Unleash"
     run_sdk(["node", "sdk.mjs", url, token], folder, "ready")
-    if url == URL:
-        run_sdk(["node", "unleash.mjs", URL, token], folder, "change")
+    run_sdk(["node", "unleash.mjs", url, token], folder, "change")
     return None
 
 
@@ -111,8 +110,7 @@ def python(token, url=URL):
         if not quiet("python3", "-m", "venv", folder) or not quiet(interpreter, "-m", "pip", "install", "-q", *PYPI):
             return "pip cannot fetch the packages of OpenFeature and Unleash"
     run_sdk([interpreter, os.path.join(HERE, "sdk.py"), url, token], HERE, "change")
-    if url == URL:
-        run_sdk([interpreter, os.path.join(HERE, "unleash.py"), URL, token], HERE, "change")
+    run_sdk([interpreter, os.path.join(HERE, "unleash.py"), url, token], HERE, "change")
     return None
 
 

@@ -165,11 +165,46 @@ def streams():
     s.close()
 
 
+SEGMENTS = {"staff": {"id": 7, "constraints": [{"contextName": "userId", "operator": "STR_ENDS_WITH", "values": ["@example.org"]}]}}
+INNER = {"state": "ENABLED", "weir": {"unleash": {"strategies": [{"name": "default", "segments": [7]}]}}}
+REPORT = {"appName": "till", "instanceId": "1", "bucket": {"start": "2026-01-01T00:00:00Z", "stop": "2999-01-01T00:00:00Z", "toggles": {"cart": {"yes": 3, "no": 1}}}}
+
+
+def unleash():
+    """Unleash's protocol: asked at the edge, reported to the server."""
+    told = change({"inner": INNER}, segments=SEGMENTS)
+    wait(lambda: EDGE.revision() == told, "flags of Unleash's kind reach the edge", 120)
+    for path in ("/api/client/features", "/api/frontend?userId=a@example.org", "/api/frontend?userId=a@example.com"):
+        here, there = call("GET", path, who="app"), EDGE.call("GET", path)
+        expect(here[:2] == there[:2] and here[0] == 200, f"{path}: server {here[:2]}, edge {there[:2]}")
+    expect("inner" in str(EDGE.call("GET", "/api/frontend?userId=a@example.org")[1]) and "inner" not in str(EDGE.call("GET", "/api/frontend?userId=a@example.com")[1]),
+           "its segment counts at the edge")
+    for seen, said in ((f'"{told}"', 0), (f'"{told - 1}"', 1)):
+        status, answer, _ = EDGE.call("GET", "/api/client/delta", headers={"If-None-Match": seen})
+        expect((status == 304 and not said) or (status == 200 and len(answer["events"]) == said), f"delta after {seen}: {status} {answer}")
+    s = Stream(EDGE.port, "/api/client/streaming", who="app")
+    s.until("unleash-connected")
+    change({"inner": {**INNER, "state": "DISABLED"}})
+    s.until("unleash-updated")
+    s.close()
+    expect(EDGE.call("POST", "/api/client/metrics", REPORT)[0] == 202 and EDGE.call("POST", "/api/frontend/client/register", {"appName": "page"})[0] == 200, "reports are taken")
+    status, answer, _ = call("GET", SET + "/counts")
+    expect([(c["app"], c["key"], c["yes"], c["no"]) for c in answer["counts"]] == [("till", "cart", 3, 1)], f"and are at the server: {answer}")
+    expect({c["app"] for c in call("GET", SET + "/clients")[1]["clients"]} == {"till", "page"}, "as is who reported")
+    here, there = call("POST", "/api/client/metrics", {"appName": 3}, "app"), EDGE.call("POST", "/api/client/metrics", {"appName": 3})
+    expect(here[0] == there[0] == 400 and here[1]["message"] == there[1]["message"], f"a bad one is refused as there: {here} {there}")
+    expect(EDGE.metric("reports_passed_total") == 3, "reports are counted")
+
+
 def server_dies():
     expect(EDGE.single("cart", who="leaver")[0] == 200, "a token is learned")
     wait(lambda: '"leaver"' in EDGE.kept("tokens"), "tokens reach the disk", 60)
     SERVER.stop(signal.SIGKILL)
     wait(lambda: "server: away" in EDGE.call("GET", "/readyz")[1], "the edge sees it", 90)
+    for _ in range(2):
+        status, answer, headers = EDGE.call("POST", "/api/client/metrics", REPORT)
+        expect(status == 503 and headers.get("retry-after"), f"a report can wait, too: {status} {answer}")
+    expect(EDGE.call("GET", "/api/client/features")[0] == 200 and EDGE.metric("reports_refused_total") == 2, "what is asked is answered")
     expect(cart() is True and EDGE.metric("connected") == 0, "and goes on")
     status, answer, headers = EDGE.single("cart", who="late")
     expect(status == 503 and headers.get("retry-after"), f"a token that nobody knows can wait: {status} {answer}")
@@ -289,7 +324,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY and hard < 16384 else 16384, hard))
     SERVER.start()
     try:
-        for act in (world, own_token, same_answers, read_only, refused_starts, streams, server_dies, revoked, damaged, never_older, project_edge, many):
+        for act in (world, own_token, same_answers, read_only, refused_starts, streams, unleash, server_dies, revoked, damaged, never_older, project_edge, many):
             print(act.__name__, flush=True)
             act()
         EDGE.stop()
