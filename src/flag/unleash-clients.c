@@ -270,6 +270,46 @@ static bool begin(struct http_req *req, struct flag_room *r, struct reading *in,
 	return !*ret_rc;
 }
 
+static bool has_variant(const struct flag *f, str name)
+{
+	for (size_t i = 0; i < f->n_variants; i++)
+		if (str_eq(f->variants[i].name, name))
+			return true;
+	return false;
+}
+
+/* One feature's counts as uses of the flag: by variant where the client asked for those, else yes and no. */
+static void use_count(struct flag_tally *t, const struct report *p, const struct flag *f, const struct count *c)
+{
+	usec_t at = c->hour + HOUR - 1;
+
+	for (size_t i = 0; i < doc_len(c->variants); i++) {
+		str name = c->variants->map.pairs[i].key;
+
+		flag_usage_report(t, p->set, f->key, has_variant(f, name) ? name : STR(""), (uint64_t)c->variants->map.pairs[i].value->i, at, p->now);
+	}
+	if (doc_len(c->variants))
+		return;
+	flag_usage_report(t, p->set, f->key, has_variant(f, STR("on")) ? STR("on") : STR(""), (uint64_t)c->yes, at, p->now);
+	flag_usage_report(t, p->set, f->key, has_variant(f, STR("off")) ? STR("off") : STR(""), (uint64_t)c->no, at, p->now);
+}
+
+/* Flags that clients evaluate themselves are used, too (weir flag usage, stale flags). */
+static void count_uses(struct flag_room *r, const struct report *p)
+{
+	const struct flag_entry *e = flag_table_find(flag_read_begin(r->tables), p->set);
+	struct flag_tally       *t = e ? flag_usage_begin(r->usage) : NULL;
+
+	for (size_t i = 0; t && i < p->n_counts; i++) {
+		const struct flag *f = flag_set_find(e->set, p->counts[i].key);
+
+		if (f)
+			use_count(t, p, f, &p->counts[i]);
+	}
+	flag_usage_end(r->usage, t);
+	flag_read_end(r->tables);
+}
+
 /* Stores a report of the set that the request means, and answers. */
 static int store(struct flag_room *r, struct reading *in, struct report *p, int status, struct err *reterr)
 {
@@ -284,8 +324,10 @@ static int store(struct flag_room *r, struct reading *in, struct report *p, int 
 	p->now = in->now;
 	flag_set_unref(set.set);
 	rc = db_write(r->cfg.db, report_tx, p, reterr);
-	if (!rc)
+	if (!rc) {
+		count_uses(r, p);
 		http_status(in->req, status);
+	}
 	return rc;
 }
 

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 from served import DATA, DATABASE, ENV, PORT, SERVER, TOKENS, TOP, WEIR, Server, call, end, expect, free_port, git, token, wait, weir  # noqa: E402
@@ -94,16 +95,26 @@ def counting():
     expect(pages == [["everybody", "expired"], ["kill-switch", "unused"], ["used"]], f"pages: {pages}")
 
 
+def clients_report():
+    hour = time.strftime("%Y-%m-%dT%H:00:00Z", time.gmtime())
+    report = {"appName": "shop", "instanceId": "1", "bucket": {"start": hour, "stop": hour, "toggles": {
+        "used": {"yes": 7, "no": 2, "variants": {}}, "everybody": {"yes": 5, "no": 0, "variants": {"on": 4, "disabled": 1}}, "nothing": {"yes": 3, "no": 0, "variants": {}}}}}
+    status, answer, _ = call("POST", "/api/client/metrics", report, "app")
+    expect(status == 202, f"a client's own counts: {status} {answer}")
+    seen = {v.get("variant", ""): v["asked"] for v in usage("everybody")["variants"]}
+    expect(counts("used") == (12, 1) and seen == {"on": 4, "": 1, "off": 0}, f"Unleash's clients count as asked: {usage('used')} {seen}")
+
+
 def restarts():
     expect(single("used") == 200, "once more")
     SERVER.stop()
     SERVER.start()
-    expect(counts("used") == (4, 1), "what was counted is written at close")
+    expect(counts("used") == (13, 1), "what was counted is written at close")
     expect(single("used") == 200, "and more")
-    expect(counts("used") == (5, 1), "reading writes what was counted")
+    expect(counts("used") == (14, 1), "reading writes what was counted")
     SERVER.stop(signal.SIGKILL)
     SERVER.start()
-    expect(counts("used") == (5, 1), "and nothing is counted twice after a SIGKILL")
+    expect(counts("used") == (14, 1), "and nothing is counted twice after a SIGKILL")
 
 
 def write(path, text):
@@ -253,6 +264,7 @@ def main():
     try:
         prepare()
         counting()
+        clients_report()
         restarts()
         code()
         laptop()
