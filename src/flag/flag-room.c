@@ -418,6 +418,7 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 	r->cfg = *cfg;
 	randombytes_buf(&r->chance, sizeof(r->chance));
 	pthread_mutex_init(&r->writer, NULL);
+	flag_pasts_init(&r->pasts);
 	pthread_mutex_init(&r->news_lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -475,6 +476,7 @@ struct flag_room *flag_close(struct flag_room *r)
 	}
 	r->hub = sse_hub_free(r->hub);
 	flag_tables_free(r->tables);
+	flag_pasts_fini(&r->pasts);
 	pthread_cond_destroy(&r->news);
 	pthread_mutex_destroy(&r->news_lock);
 	pthread_mutex_destroy(&r->writer);
