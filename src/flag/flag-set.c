@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "flag/flag-set.h"
+#include "flag/flag-unleash.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -238,53 +239,13 @@ static void compile_rule(struct flag_shard *s, const struct doc_node *rule, stru
 
 /* --- Unleash's kind --- */
 
-static enum flag_type type_of(const struct doc_node *n)
-{
-	switch (n->kind) {
-	case DOC_BOOL:
-		return FLAG_BOOL;
-	case DOC_INT:
-	case DOC_REAL:
-		return FLAG_NUMBER;
-	case DOC_MAP:
-	case DOC_SEQ:
-		return FLAG_OBJECT;
-	default:
-		return FLAG_STRING;
-	}
-}
-
-/* The value that a payload stands for: "number" and "json" as what they say, all others as text; no payload: the variant's name. */
-static const struct doc_node *payload_value(struct arena *scratch, const struct unleash_variant *v)
-{
-	struct doc_node *n = NULL, *text = ARENA_NEW(scratch, struct doc_node);
-	bool             parsed = str_eqz(v->payload.type, "number") || str_eqz(v->payload.type, "json");
-
-	if (parsed && !doc_parse_json(scratch, "payload", v->payload.value, &n, NULL) && n->kind != DOC_NULL)
-		return n;
-	if (text)
-		*text = (struct doc_node){ .kind = DOC_STR, .s = v->payload.type.ptr ? v->payload.value : v->name };
-	return text;
-}
-
 /* The variants of a feature that has some as flagd's would stand in a definition; one without is on or off. */
 static void unleash_variants(struct flag_shard *s, struct flag *f)
 {
-	static struct doc_node     on = { .kind = DOC_BOOL, .b = true }, off = { .kind = DOC_BOOL, .b = false };
 	struct arena CLEANUP_ARENA scratch = ARENA_INIT(PARSE_ARENA_MAX);
-	size_t                     n = unleash_n_variants(f->unleash);
-	struct flag_variant_def   *v = ARENA_ARRAY(&scratch, n + 2, struct flag_variant_def);
-	struct flag_def            d = { .variants = v, .n_variants = n ? n : 2 };
+	struct flag_def            d = { .type = FLAG_ANY };
 
-	if (v && !n) {
-		v[0] = (struct flag_variant_def){ STR("on"), &on };
-		v[1] = (struct flag_variant_def){ STR("off"), &off };
-	}
-	for (size_t i = 0; v && i < n; i++) {
-		v[i] = (struct flag_variant_def){ unleash_variant_at(f->unleash, i)->name, payload_value(&scratch, unleash_variant_at(f->unleash, i)) };
-		scratch.failed = scratch.failed || !v[i].value;
-	}
-	if (scratch.failed) {
+	if (!flag_unleash_variants(f->unleash, &scratch, &d.variants, &d.n_variants)) {
 		f->broken = "its variants take too much memory";
 		return;
 	}
@@ -292,7 +253,7 @@ static void unleash_variants(struct flag_shard *s, struct flag *f)
 	for (size_t i = 0; i < f->n_variants; i++) {
 		struct flag_variant *one = (struct flag_variant *)(uintptr_t)&f->variants[i];
 
-		one->type = type_of(v[i].value);
+		one->type = flag_type_of(d.variants[i].value);
 		f->type = i && f->type != one->type ? FLAG_ANY : one->type;
 	}
 }
