@@ -98,6 +98,7 @@
 #define LIMIT_FLAG_UNLEASH_VALUES 50000      /* values of one constraint; the flag's own size ends them before */
 #define LIMIT_FLAG_COMMENT_BYTES 1000        /* why flags were changed */
 #define LIMIT_FLAG_STREAMS       20000       /* clients that wait for news of flags */
+#define LIMIT_FLAG_PAST_FLAGS    50000       /* flags of all past revisions together that stay compiled: about 50 MB */
 #define LIMIT_FLAG_TICKET_DAYS   7           /* how long the address of an event stream lets its holder in */
 #define LIMIT_FLAG_SCRATCH_BYTES (1 << 20)   /* values that one evaluation makes */
 #define LIMIT_FLAG_STEPS         100000      /* nodes of a rule that one evaluation looks at: some milliseconds */

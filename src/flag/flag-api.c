@@ -134,6 +134,7 @@ static int put_set(struct http_req *req, void *ctx, struct err *reterr)
 /* --- a set at a revision --- */
 
 struct past {
+	struct flag_room *r;
 	struct arena      arena;
 	str               id;
 	int64_t           revision; /* -1: the newest at `when` */
@@ -151,10 +152,13 @@ static int past_tx(struct db_tx *tx, void *arg, struct err *reterr)
 	int               rc;
 
 	arena_fini(&p->arena);
+	p->set = flag_set_unref(p->set);
 	rc = flag_store_find(tx, &p->arena, p->id, &s, reterr);
 	if (!rc && p->revision < 0)
 		rc = flag_store_revision_at(tx, p->id, p->when, &p->revision, reterr);
-	return rc ? rc : flag_store_at(tx, &p->arena, p->id, p->revision, &p->head, &p->texts, &p->n, reterr);
+	if (!rc)
+		p->set = flag_pasts_get(&p->r->pasts, p->id, p->revision);
+	return rc || p->set ? rc : flag_store_at(tx, &p->arena, p->id, p->revision, &p->head, &p->texts, &p->n, reterr);
 }
 
 /* The set as it was: p->revision, or what was newest at p->when. The caller frees with past_end(). */
@@ -162,7 +166,12 @@ static int past_begin(struct flag_room *r, struct past *p, struct err *reterr)
 {
 	int rc = db_read(r->cfg.db, past_tx, p, reterr);
 
-	return rc ? rc : flag_set_build(NULL, &p->head, p->texts, p->n, &p->set, reterr);
+	if (rc || p->set)
+		return rc;
+	rc = flag_set_build(NULL, &p->head, p->texts, p->n, &p->set, reterr);
+	if (!rc)
+		flag_pasts_put(&r->pasts, p->set);
+	return rc;
 }
 
 static void past_end(struct past *p)
@@ -174,7 +183,7 @@ static void past_end(struct past *p)
 /* The present set or a past one, by the request's ?revision= or ?at=; *ret has a reference of its own. */
 static int set_of(struct flag_room *r, str id, int64_t revision, usec_t when, struct flag_set **ret, struct err *reterr)
 {
-	struct past p = { .arena = ARENA_INIT(PAST_ARENA_MAX), .id = id, .revision = revision, .when = when };
+	struct past p = { .r = r, .arena = ARENA_INIT(PAST_ARENA_MAX), .id = id, .revision = revision, .when = when };
 	int         rc;
 
 	if (revision < 0 && !when)

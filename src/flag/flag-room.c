@@ -429,6 +429,7 @@ static struct flag_room *room_new(const struct flag_config *cfg)
 	randombytes_buf(&r->chance, sizeof(r->chance));
 	pthread_mutex_init(&r->writer, NULL);
 	pthread_mutex_init(&r->indexing, NULL);
+	flag_pasts_init(&r->pasts);
 	pthread_mutex_init(&r->news_lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -520,6 +521,7 @@ struct flag_room *flag_close(struct flag_room *r)
 	r->unleash_cache = unleash_cache_free(r->unleash_cache);
 	r->usage = flag_usage_free(r->usage);
 	flag_tables_free(r->tables);
+	flag_pasts_fini(&r->pasts);
 	pthread_cond_destroy(&r->news);
 	pthread_mutex_destroy(&r->news_lock);
 	pthread_mutex_destroy(&r->writer);

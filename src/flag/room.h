@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "flag/flag-eval.h"
+#include "flag/flag-past.h"
 #include "flag/flag-table.h"
 #include "flag/flag.h"
 #include "flag/flag-usage.h"
@@ -39,6 +40,7 @@ struct flag_room { /* of copies (flag-copy.h): cfg has no database; what evaluat
 	bool                stop, has_news;
 	struct flag_drafts  *drafts;  /* applies scheduled drafts; NULL before flag_start() */
 	struct flag_sampler *sampler; /* contexts that are kept */
+	struct flag_pasts    pasts;   /* past revisions that were asked for */
 };
 
 /* --- flag-store.c: tables. A flag's text lives in one row per revision that changed it; `replaced` is the revision that took it away, 0: none --- */
