@@ -66,6 +66,7 @@
 #define LIMIT_HTTP_ARENA_BYTES   (128 << 20) /* memory of one request beside its body and answer */
 #define LIMIT_HTTP_OUT_BYTES     (64 << 20)  /* answer of FAST and WORKER routes; larger ones are streams */
 #define LIMIT_HTTP_DISCARD_BYTES (1 << 20)   /* body that is read and dropped so that the client sees a refusal */
+#define LIMIT_HTTP_PAIRS         200         /* pairs of a query that may hold any names */
 #define LIMIT_HTTP_QUEUE         256         /* requests that wait for a worker; more are 503 */
 #define LIMIT_HTTP_RING_BYTES    (64 << 10)  /* each way of a streamed request */
 #define LIMIT_SSE_PULL_BYTES     (1 << 20)   /* messages of one turn of one event stream */
@@ -122,5 +123,12 @@
 #define LIMIT_EDGE_TOKEN_DAYS    30          /* so old it may be while it cannot */
 #define LIMIT_EDGE_WAIT_S        60          /* longest wait before the server is tried again */
 #define LIMIT_EDGE_RETRY_AFTER_S 3600        /* longest that its Retry-After is obeyed */
+#define LIMIT_UNLEASH_CACHE_BYTES (64 << 20) /* answers to Unleash's clients that are kept */
+#define LIMIT_UNLEASH_REPORT      10000      /* features, or applications, of one report */
+#define LIMIT_UNLEASH_STRATEGIES  1000       /* that one application says it knows */
+#define LIMIT_UNLEASH_INSTANCES   20000      /* of all applications of one set, seen in a week */
+#define LIMIT_UNLEASH_COUNTS      100000     /* rows of one set in an hour: features times applications */
+#define LIMIT_UNLEASH_DAYS        30         /* that counts are kept */
+#define LIMIT_UNLEASH_LISTED      20000      /* counts in one answer */
 
 #endif

@@ -10,6 +10,7 @@
 #include "flag/draft.h"
 #include "flag/flag-copy.h"
 #include "flag/room.h"
+#include "flag/unleash-api.h"
 
 #include <errno.h>
 #include <time.h>
@@ -101,6 +102,8 @@ void flag_kick(struct flag_room *r)
 		sse_kick(r->hub);
 	if (r->copy_hub)
 		sse_kick(r->copy_hub);
+	if (r->unleash_hub)
+		sse_kick(r->unleash_hub);
 }
 
 int flag_reload(struct flag_room *r, str id, struct err *reterr)
@@ -431,7 +434,8 @@ static struct flag_room *room_new(const struct flag_config *cfg)
 	pthread_cond_init(&r->news, &attr);
 	pthread_condattr_destroy(&attr);
 	r->tables = flag_tables_new();
-	return r->tables ? r : flag_close(r);
+	r->unleash_cache = unleash_cache_new();
+	return r->tables && r->unleash_cache ? r : flag_close(r);
 }
 
 int flag_open_copies(const struct clock *clock, const unsigned char ticket_key[crypto_auth_hmacsha256_KEYBYTES], struct flag_room **ret, struct err *reterr)
@@ -469,7 +473,13 @@ int flag_start(struct flag_room *r, struct http_server *http, struct err *reterr
 	int rc = sse_hub_new(http, ofrep_pull, r, LIMIT_FLAG_STREAMS, &r->hub, reterr);
 
 	if (!rc)
+		rc = sse_hub_new(http, unleash_pull, r, LIMIT_FLAG_STREAMS, &r->unleash_hub, reterr);
+	if (!rc)
 		rc = http_server_errors(http, "/ofrep/", ofrep_error, reterr);
+	if (!rc)
+		rc = http_server_errors(http, "/api/client/", unleash_error, reterr);
+	if (!rc)
+		rc = http_server_errors(http, "/api/frontend", unleash_error, reterr);
 	if (rc || !r->cfg.db)
 		return rc;
 	rc = sse_hub_new(http, flag_copy_pull, r, LIMIT_FLAG_EDGES, &r->copy_hub, reterr);
@@ -501,6 +511,8 @@ struct flag_room *flag_close(struct flag_room *r)
 	}
 	r->hub = sse_hub_free(r->hub);
 	r->copy_hub = sse_hub_free(r->copy_hub);
+	r->unleash_hub = sse_hub_free(r->unleash_hub);
+	r->unleash_cache = unleash_cache_free(r->unleash_cache);
 	flag_tables_free(r->tables);
 	pthread_cond_destroy(&r->news);
 	pthread_mutex_destroy(&r->news_lock);

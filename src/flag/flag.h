@@ -42,11 +42,15 @@ struct flag_room *flag_close(struct flag_room *r); /* after the HTTP server stop
  *   GET    /api/v1/projects/:project/flag-sets/:set/flags      by key: what each is, who changed it last; ?q= state= purpose= owner= after= limit=
  *   GET    /api/v1/projects/:project/flag-sets/:set/flag?key=K one flag: definition, needs, needed_by, history
  *   POST   /api/v1/projects/:project/flag-sets/:set/evaluate   {key, context, at? | revision?}: the answer and why
+ *   GET    /api/v1/projects/:project/flag-sets/:set/unleash    {left_out: [{key, why}]}: what Unleash's clients cannot evaluate themselves
+ *   GET    /api/v1/projects/:project/flag-sets/:set/clients    applications that registered; .../counts: what they counted
+ *   GET    /api/client/features, /delta, /streaming, POST /api/client/register, /metrics, /api/frontend: Unleash's protocol
  *   drafts, differences, blast radius, samples: flag-draft.h
  *   POST   /ofrep/v1/evaluate/flags, the same with /KEY, GET /ofrep/v1/events */
 const struct http_route *flag_routes(size_t *ret_n);       /* /api/v1 */
 const struct http_route *flag_look_routes(size_t *ret_n);  /* /api/v1, for looking */
 const struct http_route *flag_ofrep_routes(size_t *ret_n); /* /ofrep/v1 */
+const struct http_route *flag_unleash_routes(size_t *ret_n); /* /api/client, /api/frontend */
 
 /* The check "files" for .weir/flags/NAME.json in an offered change. Its ctx is a struct flag_room **, or NULL where there is no room. */
 extern const struct check_ops flag_file_check;

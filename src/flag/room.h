@@ -23,6 +23,8 @@ struct flag_room { /* of copies (flag-copy.h): cfg has no database; what evaluat
 	struct flag_tables *tables;
 	struct sse_hub     *hub;      /* NULL before flag_start() */
 	struct sse_hub     *copy_hub; /* edges that copy; NULL before flag_start(), and in a room of copies */
+	struct sse_hub     *unleash_hub;
+	struct unleash_cache *unleash_cache;
 	struct db_listener *listener;
 	unsigned char       ticket_key[crypto_auth_hmacsha256_KEYBYTES];
 	_Atomic uint64_t    chance;   /* see flag_chance() */
@@ -52,6 +54,8 @@ MUST_CHECK int flag_store_find(struct db_tx *tx, struct arena *a, str id, struct
 MUST_CHECK int flag_store_list(struct db_tx *tx, struct arena *a, struct stored_set **ret, size_t *ret_n, struct err *reterr);
 /* Texts of a set that changed after revision `after` (removed ones with an empty text); after 0: all that there are. */
 MUST_CHECK int flag_store_texts_after(struct db_tx *tx, struct arena *a, str id, int64_t after, struct flag_text **ret, size_t *ret_n, struct err *reterr);
+/* Evaluators, metadata and segments as revision `at` had them: those of the newest row up to it. */
+MUST_CHECK int flag_store_head_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret, struct err *reterr);
 /* All texts and the head as revision `at` left them. */
 MUST_CHECK int flag_store_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret_head, struct flag_text **ret, size_t *ret_n,
 						struct err *reterr);
@@ -138,6 +142,9 @@ void flag_kick(struct flag_room *r);
  * LIMIT_FLAG_TICKET_DAYS, so that a new one has been handed out long before. */
 void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE]);
 bool flag_ticket_ok(const struct flag_room *r, str id, str ticket);
+
+/* Tells all streams that a set may have changed. */
+void flag_kick(struct flag_room *r);
 
 /* --- ofrep.c --- */
 void ofrep_error(struct http_req *req, int status, const char *code, str message);

@@ -145,7 +145,7 @@ static bool rate_ok(struct http_req *r, struct rate *rate, str key)
 	/* whole seconds, rounded up: no client may be told to come too early */
 	http_set_headerf(r, "Retry-After", "%lld", (long long)((wait + USEC_PER_SEC - 1) / USEC_PER_SEC));
 	answer_errorf(r, 429, WEIR_EBUSY, "too many requests: at most %u per second %s; see Retry-After",
-	              rate == r->s->by_token ? r->s->cfg.flags_per_second : (r->s->cfg.flags_per_second + 9) / 10,
+	              rate == r->s->by_token ? r->s->cfg.flags_per_second : (r->s->cfg.flags_per_second + 99) / 100,
 	              rate == r->s->by_token ? "and token" : "and address without a valid token");
 	return false;
 }

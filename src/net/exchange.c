@@ -149,7 +149,9 @@ static bool preflight(struct http_req *r)
 	r->status = 204;
 	cors_headers(r);
 	http_set_header(r, "Access-Control-Allow-Methods", str_z(m.entry->route->method));
-	http_set_header(r, "Access-Control-Allow-Headers", STR("Authorization, X-API-Key, Content-Type, If-None-Match, Flagd-Selector, Last-Event-ID, Cache-Control"));
+	http_set_header(r, "Access-Control-Allow-Headers", STR("Authorization, X-API-Key, Content-Type, If-None-Match, Flagd-Selector, Last-Event-ID, Cache-Control, "
+	                                                     "Unleash-Environment, Unleash-AppName, Unleash-InstanceId, Unleash-Connection-Id, Unleash-SDK, "
+	                                                     "Unleash-Interval, Unleash-Client-Spec"));
 	http_set_header(r, "Access-Control-Max-Age", STR("600"));
 	return true;
 }

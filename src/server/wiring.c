@@ -92,6 +92,7 @@ static int routes(struct rooms *r, struct err *reterr)
 		{ flag_draft_routes, r->flag },
 		{ flag_ofrep_routes, r->flag },
 		{ flag_copy_routes, r->flag },
+		{ flag_unleash_routes, r->flag },
 		{ insight_routes, r->insight },
 		{ web_routes, r->web },
 	};
