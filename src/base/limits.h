@@ -92,6 +92,11 @@
 #define LIMIT_FLAG_CHAIN_STEPS   10000       /* looked at to find the longest such row: many flags that share theirs */
 #define LIMIT_FLAG_COMMENT_BYTES 1000        /* why flags were changed */
 #define LIMIT_FLAG_STREAMS       20000       /* clients that wait for news of flags */
+#define LIMIT_FLAG_USERS         100000      /* told apart in one rollout: 3 MB */
+#define LIMIT_FLAG_ROLLOUTS      64          /* under way at once on a server */
+#define LIMIT_FLAG_TRACK_EVENTS  1000        /* of one request */
+#define LIMIT_FLAG_TRACK_QUEUE   100000      /* events that wait to be counted */
+#define LIMIT_FLAG_TRACK_AGE_S   3600        /* how late an event may come */
 #define LIMIT_FLAG_SCRATCH_BYTES (1 << 20)   /* values that one evaluation makes */
 #define LIMIT_FLAG_STEPS         100000      /* nodes of a rule that one evaluation looks at: some milliseconds */
 

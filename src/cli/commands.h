@@ -41,6 +41,8 @@
 	X(FLAG, cmd_flag_eval)         \
 	X(FLAG, cmd_flag_explain)      \
 	X(FLAG, cmd_flag_history)      \
+	X(FLAG, cmd_flag_rollout)      \
+	X(FLAG, cmd_flag_rollouts)     \
 	X(FACTS, cmd_log)               \
 	X(FACTS, cmd_log_verify)        \
 	X(FACTS, cmd_insights)          \

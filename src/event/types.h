@@ -41,6 +41,12 @@
 	X(FLAG_SET_CREATED, "flag.set_created", "", "set:s environment:s source:s", "a set of flags was made")               \
 	X(FLAG_CHANGED, "flag.changed", "",                                                                                  \
 	  "set:s environment:s revision:i flags:i keys:a digest:s address:s comment?:s", "flags were changed: a new revision; digest covers their definitions") \
+	X(FLAG_ROLLOUT_STARTED, "flag.rollout_started", "", "rollout:s set:s environment:s flag:s share:n revision:i cause:s", "a flag's change goes to a share of its users") \
+	X(FLAG_ROLLOUT_STEPPED, "flag.rollout_stepped", "", "rollout:s set:s environment:s flag:s share:n revision:i cause:s evidence?:o", "a flag's change goes to more of its users, and why") \
+	X(FLAG_ROLLOUT_HELD, "flag.rollout_held", "", "rollout:s set:s environment:s flag:s verdict:s cause:s evidence?:o", "a flag's rollout waits, and why") \
+	X(FLAG_ROLLOUT_RESUMED, "flag.rollout_resumed", "", "rollout:s set:s environment:s flag:s cause:s evidence?:o", "a flag's rollout goes on") \
+	X(FLAG_ROLLOUT_FINISHED, "flag.rollout_finished", "", "rollout:s set:s environment:s flag:s result:s revision:i cause:s evidence?:o", \
+	  "a flag's rollout is over: promoted, rolled-back or aborted, and why") \
 	X(SERVER_STARTED, "server.started", "", "version:s", "weir serve came up")
 
 enum event_type {

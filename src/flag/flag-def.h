@@ -4,6 +4,7 @@
  * carry their "key" is read too. What weir adds to a flag stands below one key of its own, "weir", which other readers of the format pass over:
  *   "weir": {"owner": "team-checkout", "purpose": "release", "expires": "2027-03-31", "from": TIME, "until": TIME,
  *            "prerequisites": [{"flag": "payments", "variants": ["on"]}]}
+ * and, written by a guarded rollout only: "rollout": {"id": ID, "previous": flag, "share": 0.05, "salt": TEXT}
  * Every key is obeyed or refused with its place and the nearest known one. Source of the format: flagd.dev/schema/v0 (draft-07). */
 #ifndef WEIR_FLAG_FLAG_DEF_H
 #define WEIR_FLAG_FLAG_DEF_H
@@ -25,6 +26,7 @@ struct flag_variant_def {
 	str                    name;
 	const struct doc_node *value;
 };
+struct flag_rollout_def;
 struct flag_prerequisite_def { /* the flag must be on one of these variants, else this one is off */
 	str        flag;
 	const str *variants;
@@ -47,6 +49,12 @@ struct flag_def { /* texts and nodes belong to the document's arena */
 	usec_t                              from, until;     /* on only from <= now < until; 0: no bound */
 	const struct flag_prerequisite_def *prerequisites;
 	size_t                              n_prerequisites;
+	const struct flag_rollout_def      *rollout;         /* NULL: none is under way */
+};
+struct flag_rollout_def { /* contexts get the flag as it stands by `share`, else `previous` */
+	str                    id, salt;
+	double                 share; /* 0 < share <= 1 */
+	const struct flag_def *previous;
 };
 struct flag_set_def {
 	const struct doc_node *evaluators, *metadata; /* NULL: none */

@@ -2,7 +2,7 @@
  *
  * The rules are flagd's (0.16): off (state, time, prerequisites): DISABLED without a value. No rule: STATIC with the default variant. Rule gives null:
  * DEFAULT with the default variant. It names a variant (a text; true and false as "true" and "false"; a number as it is printed): TARGETING_MATCH. It
- * names none of the flag's: GENERAL. No default variant: DEFAULT without a value, the caller's own default counts. */
+ * names none of the flag's: GENERAL. While a change is rolled out, all of this is asked of the definition that the context's targetingKey falls to. No default variant: DEFAULT without a value, the caller's own default counts. */
 #ifndef WEIR_FLAG_FLAG_EVAL_H
 #define WEIR_FLAG_FLAG_EVAL_H
 
@@ -27,6 +27,8 @@ struct flag_answer {
 	const char                *details; /* why, for people; NULL: nothing to say */
 	const struct flag_variant *variant; /* NULL: no value */
 };
+/* The definition that counts for this context while a change of f is rolled out: f itself or what it was; f when none is. */
+const struct flag *flag_arm(const struct flag *f, const struct flag_context *c);
 /* want: FLAG_ANY, or the type that the caller asks for (another one is TYPE_MISMATCH). Allocates nothing but what rules make. */
 void flag_evaluate(const struct flag_set *s, str key, enum flag_type want, const struct flag_context *c, struct flag_answer *ret);
 void flag_evaluate_one(const struct flag_set *s, const struct flag *f, const struct flag_context *c, struct flag_answer *ret);

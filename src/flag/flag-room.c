@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "flag/room.h"
+#include "flag/rollout-room.h"
 
 #include <errno.h>
 #include <time.h>
@@ -185,6 +185,8 @@ static int check_texts(const struct flag_change *c, struct err *reterr)
 		doc_check_init(&k, &a, name);
 		flag_def_read(&k, c->texts[i].key, 1, 1, n, &d);
 		flag_rule_check(&k, d.targeting, evaluators);
+		if (d.rollout && !c->rollout)
+			doc_error(&k, n, "weir.rollout is written by a guarded rollout, not by hand: start one with `weir flag rollout`");
 		rc = doc_check_result(&k, reterr);
 	}
 	return rc;
@@ -203,7 +205,7 @@ static int apply_tx(struct db_tx *tx, void *arg, struct err *reterr)
 	return flag_store_change(a->r, tx, a->c, &a->revision, reterr);
 }
 
-static int apply_locked(struct flag_room *r, struct flag_change *c, int64_t *ret_revision, struct err *reterr)
+static int apply_locked(struct flag_room *r, struct flag_change *c, struct arena *scratch, int64_t *ret_revision, struct err *reterr)
 {
 	struct flag_set *before = present_set(r, c->id), *next = NULL;
 	struct apply     a = { .r = r, .c = c };
@@ -211,6 +213,10 @@ static int apply_locked(struct flag_room *r, struct flag_change *c, int64_t *ret
 
 	if (!before)
 		return err_set(reterr, WEIR_ENOENT, "there is no flag set '%.*s'", STR_ARG(str_sub(c->id, 0, 200)));
+	if (!c->rollout && (rc = rollout_rewrite(before, c, scratch, reterr))) {
+		flag_set_unref(before);
+		return rc;
+	}
 	if (!c->with_head) {
 		c->evaluators = flag_set_head(before)->evaluators;
 		c->metadata = flag_set_head(before)->metadata;
@@ -221,7 +227,7 @@ static int apply_locked(struct flag_room *r, struct flag_change *c, int64_t *ret
 
 		rc = flag_set_build(before, &head, c->texts, c->n, &next, reterr);
 	}
-	if (!rc)
+	if (!rc && !c->restores)
 		rc = check_whole(next, c, reterr);
 	flag_set_unref(next);
 	if (!rc)
@@ -235,14 +241,15 @@ static int apply_locked(struct flag_room *r, struct flag_change *c, int64_t *ret
 
 int flag_apply(struct flag_room *r, const struct flag_change *change, int64_t *ret_revision, struct err *reterr)
 {
-	struct flag_change c = *change;
-	int                rc;
+	struct arena CLEANUP_ARENA a = ARENA_INIT(LOAD_ARENA_MAX);
+	struct flag_change         c = *change;
+	int                        rc;
 
 	pthread_mutex_lock(&r->writer);
 	/* Another server may have been here first: what the change is checked against is what it will be stored upon. */
 	rc = reload_locked(r, c.id, reterr);
 	if (!rc)
-		rc = apply_locked(r, &c, ret_revision, reterr);
+		rc = apply_locked(r, &c, &a, ret_revision, reterr);
 	pthread_mutex_unlock(&r->writer);
 	if (!rc && r->hub)
 		sse_kick(r->hub);
@@ -354,6 +361,8 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 		rc = db_write(cfg->db, ticket_key_tx, r, reterr);
 	if (!rc)
 		rc = reload_all(r, reterr);
+	if (!rc)
+		rc = rollouts_new(r, &r->rollouts, reterr);
 	if (rc)
 		r = flag_close(r);
 	*ret = r;
@@ -369,6 +378,8 @@ int flag_start(struct flag_room *r, struct http_server *http, struct err *reterr
 	if (!rc && pthread_create(&r->follower, NULL, follow, r))
 		rc = err_set(reterr, WEIR_EINTERNAL, "flags: cannot start a thread");
 	r->follower_started = !rc;
+	if (!rc)
+		rc = rollouts_start(r->rollouts, reterr);
 	return rc;
 }
 
@@ -376,6 +387,7 @@ struct flag_room *flag_close(struct flag_room *r)
 {
 	if (!r)
 		return NULL;
+	r->rollouts = rollouts_free(r->rollouts);
 	r->listener = db_unlisten(r->listener);
 	if (r->follower_started) {
 		pthread_mutex_lock(&r->news_lock);

@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/vec.h"
-#include "flag/room.h"
+#include "flag/rollout-room.h"
 
 const struct db_migration flag_migrations[] = {
 	{ "flag sets",
@@ -22,6 +22,15 @@ const struct db_migration flag_migrations[] = {
 	  "CREATE TABLE flag_head (set_id @text@ NOT NULL, revision @int@ NOT NULL, evaluators @text@ NOT NULL, metadata @text@ NOT NULL,"
 	  " PRIMARY KEY (set_id, revision)) @strict@;"
 	  "CREATE TABLE flag_ticket_key (one @int@ PRIMARY KEY, key @text@ NOT NULL) @strict@" },
+	{ "guarded rollouts",
+	  "CREATE TABLE flag_rollout (id @text@ PRIMARY KEY, set_id @text@ NOT NULL, key @text@ NOT NULL, running @int@ NOT NULL, state @text@ NOT NULL,"
+	  " spec @text@ NOT NULL, previous @text@ NOT NULL, next @text@ NOT NULL, salt @text@ NOT NULL, ro @text@ NOT NULL, counts @text@ NOT NULL,"
+	  " evidence @text@ NOT NULL, cause @text@ NOT NULL, by_actor @text@ NOT NULL, started_at @int@ NOT NULL, ended_at @int@ NOT NULL,"
+	  " order_word @text@ NOT NULL, order_by @text@ NOT NULL, order_answer @text@ NOT NULL, version @int@ NOT NULL) @strict@;"
+	  "CREATE UNIQUE INDEX flag_rollout_one ON flag_rollout (set_id, key) WHERE running = 1;"
+	  "CREATE INDEX flag_rollout_sets ON flag_rollout (set_id, id);"
+	  "CREATE TABLE flag_rollout_user (rollout @text@ NOT NULL, part @int@ NOT NULL, users @blob@ NOT NULL, PRIMARY KEY (rollout, part)) @strict@;"
+	  "CREATE TABLE flag_track (id @text@ PRIMARY KEY, events @blob@ NOT NULL) @strict@" },
 };
 const size_t flag_n_migrations = ARRAY_SIZE(flag_migrations);
 
@@ -196,7 +205,7 @@ static int put_text(struct db_tx *tx, const struct flag_change *c, const struct 
 
 	if (!rc && !there) /* removed after the author looked? */
 		rc = db_get_int(tx, reterr, &had, NULL, "SELECT COALESCE(MAX(replaced), 0) FROM flag WHERE set_id = $1 AND key = $2", "ss", c->id, t->key);
-	if (!rc && had > c->base)
+	if (!rc && c->base >= 0 && had > c->base)
 		return err_set(reterr, WEIR_ECONFLICT, "flag '%.*s' was changed by revision %lld; you saw revision %lld: look at it again", STR_ARG(str_sub(t->key, 0, 100)),
 					   (long long)had, (long long)c->base);
 	if (!rc && there)
@@ -253,6 +262,7 @@ int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_c
 	}
 	revision = s.revision + 1;
 	digest_of(c, s.evaluators, s.metadata, digest);
+	rc = rollout_store_guard(r, tx, c, &s, revision, reterr);
 	for (size_t i = 0; !rc && i < c->n; i++)
 		rc = put_text(tx, c, &c->texts[i], revision, reterr);
 	if (!rc)
@@ -267,6 +277,8 @@ int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_c
 					 "siisssiz", s.id, revision, c->now, c->by, c->address, c->comment, (int64_t)c->n, digest);
 	if (!rc)
 		rc = append_event(r, tx, c, &s, revision, digest, reterr);
+	if (!rc && c->also)
+		rc = c->also(tx, c->also_arg, revision, reterr);
 	if (!rc)
 		rc = db_notify(tx, FLAG_CHANNEL, reterr);
 	*ret_revision = revision;

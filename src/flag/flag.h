@@ -40,9 +40,13 @@ struct flag_room *flag_close(struct flag_room *r); /* after the HTTP server stop
  *   POST   /api/v1/projects/:project/flag-sets/:set/changes    {base, flags: {KEY: definition | null}, evaluators?, metadata?, comment?}
  *   GET    /api/v1/projects/:project/flag-sets/:set/revisions  newest first
  *   POST   /api/v1/projects/:project/flag-sets/:set/evaluate   {key, context, at? | revision?}: the answer and why
+ *   POST   /api/v1/projects/:project/flag-sets/:set/rollouts   {flag, definition, base, outcomes, steps?, ...}: a change by steps
+ *   GET    the same; GET /api/v1/flag-rollouts/:id; POST /api/v1/flag-rollouts/:id/orders {order: promote | pause | resume | abort}
+ *   POST   /api/v1/flags/track                                 {events: [...]}: what applications saw
  *   POST   /ofrep/v1/evaluate/flags, the same with /KEY, GET /ofrep/v1/events */
 const struct http_route *flag_routes(size_t *ret_n);       /* /api/v1 */
 const struct http_route *flag_ofrep_routes(size_t *ret_n); /* /ofrep/v1 */
+const struct http_route *flag_rollout_api(size_t *ret_n);  /* guarded rollouts and their evidence */
 
 /* The check "files" for .weir/flags/NAME.json in an offered change. Its ctx is a struct flag_room **, or NULL where there is no room. */
 extern const struct check_ops flag_file_check;

@@ -15,6 +15,7 @@
 #define FLAG_CHANNEL "flag"
 enum { FLAG_TICKET_SIZE = 33, FLAG_ID_SIZE = 2 * (LIMIT_NAME_BYTES + 1), ACTOR_MAX = LIMIT_ACTOR_BYTES + 1 };
 
+struct flag_rollouts;
 struct flag_room {
 	struct flag_config  cfg;
 	struct flag_tables *tables;
@@ -24,6 +25,7 @@ struct flag_room {
 	pthread_mutex_t     writer;   /* held while sets are built and swapped in */
 	pthread_t           follower; /* takes over what other servers changed */
 	bool                follower_started;
+	struct flag_rollouts *rollouts; /* guarded rollouts: rollout-room.h */
 	pthread_mutex_t     news_lock; /* what follows; never held while something is done */
 	pthread_cond_t      news;
 	bool                stop, has_news;
@@ -54,13 +56,19 @@ MUST_CHECK int flag_store_revision_at(struct db_tx *tx, str id, usec_t when, int
 struct flag_change {
 	str                     id;      /* of the set */
 	enum flag_source        source;  /* where the change comes from: the place that the set is kept in, else -WEIR_ECONFLICT */
-	int64_t                 base;    /* revision that the author saw; a flag that changed since is refused */
+	int64_t                 base;    /* revision that the author saw; a flag that changed since is refused. -1: whatever is there */
 	const struct flag_text *texts;
 	size_t                  n;
 	bool                    with_head; /* evaluators and metadata are set, too */
 	str                     evaluators, metadata;
 	str                     by, address, comment;
 	usec_t                  now;
+	/* A step of a rollout of this id, which alone may touch its flag meanwhile; NULL: none. Its rows go into the same transaction: called with the
+	 * new revision. */
+	bool                    restores; /* brings back what was there before: nothing else that is wrong in the set may stand in its way */
+	const char             *rollout;
+	int (*also)(struct db_tx *tx, void *arg, int64_t revision, struct err *reterr);
+	void                   *also_arg;
 };
 /* Checks for clashes, writes the rows and appends flag.changed. *ret_revision: the new one. -WEIR_ECONFLICT names the flag that changed meanwhile. */
 MUST_CHECK int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_change *c, int64_t *ret_revision, struct err *reterr);
@@ -85,6 +93,8 @@ MUST_CHECK int flag_apply(struct flag_room *r, const struct flag_change *c, int6
 void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE]);
 
 /* --- ofrep.c --- */
+/* The set that an application's request means, by its token and Flagd-Selector; *ret is t's. -WEIR_ENOENT, -WEIR_EINVAL. */
+MUST_CHECK int flag_choose_set(const struct flag_table *t, const struct http_req *req, const struct flag_entry **ret, struct err *reterr);
 /* The position of an event stream is the revision of its set. */
 MUST_CHECK int ofrep_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room, struct err *reterr);
 

@@ -87,6 +87,7 @@ static int routes(struct rooms *r, struct err *reterr)
 		{ release_routes, r->release },
 		{ flag_routes, r->flag },
 		{ flag_ofrep_routes, r->flag },
+		{ flag_rollout_api, r->flag },
 		{ insight_routes, r->insight },
 		{ web_routes, r->web },
 	};
