@@ -5,7 +5,7 @@
 
 #include "flag/rollout-room.h"
 
-enum { LIST_MAX = 50, ORDER_WAIT_MS = 10000, ORDER_LOOK_MS = 20 };
+enum { LIST_MAX = 50, ORDER_WAIT_MS = 10000, ORDER_LOOK_MS = 10, KNOWN_WITHIN_MS = 2000 };
 
 static str set_of(struct http_req *req)
 {
@@ -213,6 +213,8 @@ static int post_rollout(struct http_req *req, void *ctx, struct err *reterr)
 		rc = rollout_start(r, &o, http_arena(req), id, &revision, reterr);
 	if (rc)
 		return rc;
+	for (int i = 0; i < KNOWN_WITHIN_MS / ORDER_LOOK_MS && !rollouts_know(r->rollouts, id); i++)
+		clock_sleep_ms(ORDER_LOOK_MS); /* who reads the answer may send events at once */
 	http_status(req, 201);
 	http_json(req, &w);
 	jw_obj(&w);

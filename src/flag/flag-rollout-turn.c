@@ -51,6 +51,17 @@ void rollouts_kick(struct flag_rollouts *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+bool rollouts_know(struct flag_rollouts *s, const char *id)
+{
+	bool ret = false;
+
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->all.n; i++)
+		ret = ret || !strcmp(s->all.v[i]->id, id);
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
 /* --- the list --- */
 
 size_t guarded_step(const struct guarded *g)

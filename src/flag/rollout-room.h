@@ -143,6 +143,8 @@ void rollouts_exposed(struct flag_room *r, const struct flag_arms *arms, const s
 bool rollouts_add(struct flag_rollouts *s, const struct track_event *e);
 /* An order was given, or a rollout began: the thread looks at once. */
 void rollouts_kick(struct flag_rollouts *s);
+/* Has the thread taken it over? Before that its events are passed over. */
+bool rollouts_know(struct flag_rollouts *s, const char *id);
 
 /* --- flag-rollout-act.c --- */
 /* Asks the state machine of g and does what it says, until there is nothing to do. */
