@@ -46,6 +46,8 @@
 #define LIMIT_DB_READERS         8           /* read connections of one handle */
 #define LIMIT_DB_WRITERS         8           /* write connections of one PostgreSQL handle */
 #define LIMIT_DB_CACHED          200         /* prepared statements kept per connection */
+#define LIMIT_DB_LIST_ROWS       2000        /* rows of one @rows@: more are hardly faster */
+#define LIMIT_DB_LIST_BYTES      (1 << 20)   /* texts of one @rows@ before another statement begins; one row may be larger */
 #define LIMIT_JOBQ_ITEM_BYTES    (4 << 20)   /* one job of a queue with its payload */
 #define LIMIT_TREE_DEPTH         200         /* folders in folders of a git tree: readers recurse */
 #define LIMIT_PATH_BYTES         4096        /* path of a file inside a repository, as PATH_MAX */
@@ -87,6 +89,7 @@
 #define LIMIT_FLAG_BYTES         (256 << 10) /* one flag's definition: segments with some 10,000 ids fit in */
 #define LIMIT_FLAG_HEAD_BYTES    (4 << 20)   /* evaluators and metadata of one set */
 #define LIMIT_FLAGS              2000000     /* flags of one set */
+#define LIMIT_FLAG_SETS          100         /* of one project: some for each environment; each is in memory, and clients are shown into one of them */
 #define LIMIT_FLAG_PREREQUISITES 20          /* direct ones of one flag */
 #define LIMIT_FLAG_CHAIN         16          /* flags in a row that need each other: evaluation recurses */
 #define LIMIT_FLAG_CHAIN_STEPS   10000       /* looked at to find the longest such row: many flags that share theirs */
@@ -97,7 +100,9 @@
 #define LIMIT_FLAG_TRACK_EVENTS  1000        /* of one request */
 #define LIMIT_FLAG_TRACK_QUEUE   100000      /* events that wait to be counted */
 #define LIMIT_FLAG_TRACK_AGE_S   3600        /* how late an event may come */
+#define LIMIT_FLAG_TICKET_DAYS   7           /* how long the address of an event stream lets its holder in */
 #define LIMIT_FLAG_SCRATCH_BYTES (1 << 20)   /* values that one evaluation makes */
-#define LIMIT_FLAG_STEPS         100000      /* nodes of a rule that one evaluation looks at: some milliseconds */
+#define LIMIT_FLAG_STEPS         100000      /* nodes of rules that one evaluation looks at, those of the flags that it needs counted in: some milliseconds */
+#define LIMIT_FLAG_LOOK_STEPS    20          /* what a look at a prerequisite counts */
 
 #endif

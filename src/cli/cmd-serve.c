@@ -75,6 +75,8 @@ static int config_fill(struct cli *c, struct server_config *cfg, char *host, cha
 		cfg->http_threads = (unsigned)n;
 	if (str_to_u64(str_z(cli_setting(c, "http-workers")), &n))
 		cfg->http_workers = (unsigned)n;
+	if (str_to_u64(str_z(cli_setting(c, "flags-per-second")), &n))
+		cfg->flags_per_second = (unsigned)n;
 	return 0;
 }
 

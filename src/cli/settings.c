@@ -64,6 +64,10 @@ static int setting_check(const struct setting *s, const char *v, const char *whe
 		if (!str_to_u64(str_z(v), &n) || n > 1024)
 			return err_set(reterr, WEIR_EINVAL, "%s: '%s' is not a number from 0 to 1024", where, v);
 		return 0;
+	case SETTING_COUNT:
+		if (!str_to_u64(str_z(v), &n) || n > 1000000)
+			return err_set(reterr, WEIR_EINVAL, "%s: '%s' is not a number from 0 to 1000000", where, v);
+		return 0;
 	case SETTING_ADDRESS: return settings_address(where, v, host, sizeof(host), &port, reterr);
 	case SETTING_URL:
 		if (*v && !str_has_prefix(str_z(v), STR("http://")) && !str_has_prefix(str_z(v), STR("https://")))

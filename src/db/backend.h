@@ -39,6 +39,7 @@ struct db_rows {
 struct db_dialect { /* what the tokens of shared SQL become */
 	const char *int_type, *text_type, *blob_type, *real_type, *strict;
 	char        param; /* '?' for ?1, '$' for $1 */
+	const char *list_from[2], *list_column[2]; /* what stands around the parameter and the column's number in @rows@ */
 };
 
 struct db_backend {

@@ -10,7 +10,10 @@
  * was answered before (on SQLite: by this handle; what another program writes into the file is seen within a second).
  *
  * SQL is written once for both: parameters $1..$32, RETURNING, ON CONFLICT; types in migrations as @int@ (64 bit),
- * @text@, @blob@, @real@ and @strict@ behind a table's closing parenthesis. No other dialect. */
+ * @text@, @blob@, @real@ and @strict@ behind a table's closing parenthesis. No other dialect.
+ * Many rows in one statement: a text parameter holds a JSON list of lists of texts, [["a","1"],["b","2"]], and "@rows:1:key,n@ AS r" in a FROM is the
+ * table of them, all of type text (CAST(r.n AS @int@)). One statement for a thousand rows is some twenty times as fast as a thousand on PostgreSQL; db_list()
+ * makes the lists. */
 #ifndef WEIR_DB_DB_H
 #define WEIR_DB_DB_H
 
@@ -70,6 +73,18 @@ int64_t db_int(struct db_rows *rows, int col); /* NULL: 0 */
 double  db_real(struct db_rows *rows, int col);
 str     db_str(struct db_rows *rows, int col); /* text or blob; SQL NULL: STR_NULL */
 bool    db_null(struct db_rows *rows, int col);
+
+/* For @rows@: how many of the next rows fit into one parameter; see LIMIT_DB_LIST_*. Makes [[row(0)...], ...] of texts; STR_NULL is SQL's NULL. */
+struct db_list {
+	struct buf json;
+	size_t     n;
+};
+void db_list_init(struct db_list *l);
+bool db_list_fits(const struct db_list *l, size_t bytes); /* one more row of so many bytes of text? An empty list takes any */
+void db_list_add(struct db_list *l, const str *columns, size_t n_columns);
+MUST_CHECK int db_list_end(struct db_list *l, str *ret, struct err *reterr); /* *ret: the parameter, until db_list_clear() or _fini() */
+void db_list_clear(struct db_list *l);
+void db_list_fini(struct db_list *l);
 
 /* One-row helpers. *ret_found (may be NULL) says whether a row came; absent leaves *ret at 0 / STR_NULL; without
  * ret_found absent is -WEIR_ENOENT. */

@@ -242,7 +242,7 @@ static int pg_open(struct db *db, const char *url, void **ret, struct err *reter
 
 const struct db_backend db_postgres = {
 	/* byte order as in SQLite, whatever the database's locale */
-	.dialect = { "BIGINT", "TEXT COLLATE \"C\"", "BYTEA", "DOUBLE PRECISION", "", '$' },
+	.dialect = { "BIGINT", "TEXT COLLATE \"C\"", "BYTEA", "DOUBLE PRECISION", "", '$', { "jsonb_array_elements(", "::jsonb) AS value" }, { "value->>", "" } },
 	.open = pg_open,
 	.close = pg_close,
 	.write = pg_write,

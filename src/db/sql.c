@@ -38,6 +38,24 @@ static const char *sql_token(const struct db_dialect *d, str name)
 	return NULL;
 }
 
+/* "rows:1:key,text": the lists in the JSON list of parameter $1 as rows of texts. False: it is not written so. */
+static bool sql_add_rows(const struct db_dialect *d, str token, struct buf *out)
+{
+	str     kind, param, columns, column;
+	int64_t n, i = 0;
+
+	if (!str_cut(token, ':', &kind, &columns) || !str_eqz(kind, "rows") || !str_cut(columns, ':', &param, &columns) || !str_to_i64(param, &n) || n < 1 ||
+	    n > LIMIT_DB_PARAMS)
+		return false;
+	buf_addz(out, "(SELECT ");
+	for (bool more = true; more; i++) {
+		more = str_cut(columns, ',', &column, &columns);
+		buf_addf(out, "%s%s%lld%s AS \"%.*s\"", i ? ", " : "", d->list_column[0], (long long)i, d->list_column[1], STR_ARG(column));
+	}
+	buf_addf(out, " FROM %s%c%lld%s)", d->list_from[0], d->param, (long long)n, d->list_from[1]);
+	return true;
+}
+
 /* Translates the @token@ at p; returns its length, 0 on error. */
 static size_t sql_add_token(const struct db_dialect *d, const char *p, struct buf *out, struct err *reterr)
 {
@@ -45,8 +63,10 @@ static size_t sql_add_token(const struct db_dialect *d, const char *p, struct bu
 	str         name = end ? str_n(p + 1, (size_t)(end - p) - 1) : str_z(p + 1);
 	const char *text = end ? sql_token(d, name) : NULL;
 
+	if (!text && end && sql_add_rows(d, name, out))
+		return name.len + 2;
 	if (!text) {
-		(void)err_set(reterr, WEIR_EINVAL, "unknown token '@%.*s@' in SQL (known: @int@ @text@ @blob@ @real@ @strict@)",
+		(void)err_set(reterr, WEIR_EINVAL, "unknown token '@%.*s@' in SQL (known: @int@ @text@ @blob@ @real@ @strict@ @rows:N:COLUMN,...@)",
 		              (int)(name.len < 20 ? name.len : 20), name.ptr);
 		return 0;
 	}

@@ -203,7 +203,7 @@ static int lite_backup(void *bp, const char *path, struct err *reterr)
 }
 
 const struct db_backend db_sqlite = {
-	.dialect = { "INTEGER", "TEXT", "BLOB", "REAL", "STRICT", '?' },
+	.dialect = { "INTEGER", "TEXT", "BLOB", "REAL", "STRICT", '?', { "json_each(", ")" }, { "json_extract(value, '$[", "]')" } },
 	.open = lite_open,
 	.close = lite_close,
 	.write = lite_write,

@@ -23,6 +23,7 @@ struct evaluation {
 	const struct flag_set     *set;
 	const struct flag_context *c;
 	unsigned                   depth; /* of prerequisites */
+	uint64_t                   steps; /* left, of the flag and of all that it needs together */
 	void (*trace)(void *ctx, const struct logic_step *s);
 	void *trace_ctx;
 };
@@ -51,6 +52,10 @@ static bool is_on(struct evaluation *e, const struct flag_prerequisite *p)
 	struct flag_answer answer;
 
 	if (!f || e->depth >= LIMIT_FLAG_CHAIN) /* checked when written; a set must not hang on what was not */
+		return false;
+	/* Flags that need each other many ways are looked at as often: these looks are counted as a small rule. */
+	e->steps -= e->steps < LIMIT_FLAG_LOOK_STEPS ? e->steps : LIMIT_FLAG_LOOK_STEPS;
+	if (!e->steps)
 		return false;
 	e->depth++;
 	evaluate(e, f, &answer);
@@ -127,7 +132,8 @@ static void evaluate_rule(struct evaluation *e, const struct flag *f, struct fla
 		.flag_key = f->key,
 		.timestamp = (double)(e->c->now / USEC_PER_SEC),
 		.scratch = e->c->scratch,
-		.limits = { .steps_max = LIMIT_FLAG_STEPS, .bytes_max = LIMIT_FLAG_SCRATCH_BYTES },
+		.steps_left = &e->steps,
+		.limits = { .bytes_max = LIMIT_FLAG_SCRATCH_BYTES },
 		.trace = e->depth ? NULL : e->trace, /* of the flag that was asked for, not of those it needs */
 		.trace_ctx = e->trace_ctx,
 	};
@@ -159,6 +165,8 @@ static void evaluate(struct evaluation *e, const struct flag *f, struct flag_ans
 		fail(ret, FLAG_PARSE_ERROR, f->broken);
 	} else if ((ret->details = why_off(e, f))) {
 		ret->reason = FLAG_DISABLED;
+		if (!e->steps)
+			fail(ret, FLAG_GENERAL, "the flag and those that it needs take too many steps");
 	} else if (f->rule) {
 		evaluate_rule(e, f, ret);
 	} else {
@@ -168,7 +176,7 @@ static void evaluate(struct evaluation *e, const struct flag *f, struct flag_ans
 
 void flag_evaluate_one(const struct flag_set *s, const struct flag *f, const struct flag_context *c, struct flag_answer *ret)
 {
-	struct evaluation e = { .set = s, .c = c };
+	struct evaluation e = { .set = s, .c = c, .steps = LIMIT_FLAG_STEPS };
 
 	evaluate(&e, f, ret);
 }
@@ -247,7 +255,7 @@ static void explain_arm(const struct flag *f, const struct flag_answer *a, struc
 int flag_explain(const struct flag_set *s, str key, const struct flag_context *c, struct jw *w, struct err *reterr)
 {
 	const struct flag *f = flag_set_find(s, key);
-	struct evaluation  e = { .set = s, .c = c, .trace = explain_step, .trace_ctx = w };
+	struct evaluation  e = { .set = s, .c = c, .steps = LIMIT_FLAG_STEPS, .trace = explain_step, .trace_ctx = w };
 	struct flag_answer answer;
 
 	if (!f)

@@ -277,12 +277,39 @@ static int ticket_key_tx(struct db_tx *tx, void *arg, struct err *reterr)
 	return rc;
 }
 
+static int64_t today(const struct flag_room *r) { return clock_wall(r->cfg.clock) / USEC_PER_SEC / 86400; }
+
+/* "04ce1" and 32 digits of a digest over the day and the set. */
+static void ticket_of(const struct flag_room *r, str id, int64_t day, char out[FLAG_TICKET_SIZE])
+{
+	crypto_auth_hmacsha256_state s;
+	unsigned char                mac[crypto_auth_hmacsha256_BYTES];
+
+	snprintf(out, FLAG_TICKET_SIZE, "%05x", (unsigned)day & 0xfffff);
+	crypto_auth_hmacsha256_init(&s, r->ticket_key, sizeof(r->ticket_key));
+	crypto_auth_hmacsha256_update(&s, (const unsigned char *)out, 5);
+	crypto_auth_hmacsha256_update(&s, (const unsigned char *)id.ptr, id.len);
+	crypto_auth_hmacsha256_final(&s, mac);
+	hex_of(mac, (FLAG_TICKET_SIZE - 6) / 2, out + 5);
+}
+
 void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE])
 {
-	unsigned char mac[crypto_auth_hmacsha256_BYTES];
+	ticket_of(r, id, today(r), out);
+}
 
-	crypto_auth_hmacsha256(mac, (const unsigned char *)id.ptr, id.len, r->ticket_key);
-	hex_of(mac, (FLAG_TICKET_SIZE - 1) / 2, out);
+bool flag_ticket_ok(const struct flag_room *r, str id, str ticket)
+{
+	bool ok = false;
+
+	/* Of tomorrow, too: another server's clock may be ahead. */
+	for (int64_t day = today(r) + 1; day > today(r) - LIMIT_FLAG_TICKET_DAYS; day--) {
+		char good[FLAG_TICKET_SIZE];
+
+		ticket_of(r, id, day, good);
+		ok |= ticket.len == FLAG_TICKET_SIZE - 1 && mem_equal_const_time(ticket.ptr, good, ticket.len);
+	}
+	return ok;
 }
 
 /* --- life --- */
@@ -372,6 +399,9 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 int flag_start(struct flag_room *r, struct http_server *http, struct err *reterr)
 {
 	int rc = sse_hub_new(http, ofrep_pull, r, LIMIT_FLAG_STREAMS, &r->hub, reterr);
+
+	if (!rc)
+		rc = http_server_errors(http, "/ofrep/", ofrep_error, reterr);
 
 	if (!rc)
 		rc = db_listen(r->cfg.db, FLAG_CHANNEL, notified, r, &r->listener, reterr);

@@ -301,6 +301,19 @@ static void compile_flag(struct flag_shard *s, str key, uint64_t hash, str text,
 		f->broken = arena_dupz(&s->arena, err.msg);
 }
 
+/* Does what a rule says depend on the time? It reads $flagd.timestamp, or $flagd as a whole; only $flagd.flagKey is the same at all times. */
+static bool reads_time(str text)
+{
+	const char *at;
+
+	while (text.len && (at = memmem(text.ptr, text.len, "$flagd", 6))) {
+		text = str_sub(text, (size_t)(at - text.ptr) + 6, text.len);
+		if (!str_has_prefix(text, STR(".flagKey")))
+			return true;
+	}
+	return false;
+}
+
 /* --- a shard --- */
 
 struct item {
@@ -365,7 +378,7 @@ static int shard_new(struct flag_common *common, struct item *v, size_t n, struc
 		struct arena CLEANUP_ARENA scratch = ARENA_INIT(PARSE_ARENA_MAX);
 
 		compile_flag(s, v[i].key, v[i].hash, v[i].text, &scratch, &s->flags[i]);
-		s->timed = s->timed || is_timed(&s->flags[i]) || (s->flags[i].arms && is_timed(s->flags[i].arms->stable)) || str_contains(v[i].text, STR("$flagd.timestamp"));
+		s->timed = s->timed || is_timed(&s->flags[i]) || (s->flags[i].arms && is_timed(s->flags[i].arms->stable)) || reads_time(v[i].text);
 	}
 	if ((rc = arena_check(&s->arena, "flags", reterr))) {
 		shard_unref(s);
@@ -483,7 +496,7 @@ static int set_new(const struct flag_set *before, const struct flag_set_head *he
 	if (!rc)
 		s->head = (struct flag_set_head){ str_z(s->id), head->revision, s->common->evaluators_text, s->common->metadata_text };
 	if (!rc)
-		s->timed = str_contains(s->common->evaluators_text, STR("$flagd.timestamp"));
+		s->timed = reads_time(s->common->evaluators_text);
 	return rc;
 }
 

@@ -57,8 +57,15 @@ static void read_set(struct db_rows *rows, struct arena *a, struct stored_set *r
 
 int flag_store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr)
 {
-	return db_exec(tx, reterr, "INSERT INTO flag_set (" SET_COLUMNS ") VALUES ($1, $2, $3, $4, $5, 0, '', '', $6)", "sssszi", s->id, s->project, s->name,
-				   s->environment, source_name(s->source), s->changed_at);
+	int64_t n;
+	int     rc = db_exec(tx, reterr, "INSERT INTO flag_set (" SET_COLUMNS ") VALUES ($1, $2, $3, $4, $5, 0, '', '', $6)", "sssszi", s->id, s->project, s->name,
+						 s->environment, source_name(s->source), s->changed_at);
+
+	if (!rc)
+		rc = db_get_int(tx, reterr, &n, NULL, "SELECT COUNT(*) FROM flag_set WHERE project = $1", "s", s->project);
+	if (!rc && n > LIMIT_FLAG_SETS)
+		return err_set(reterr, WEIR_ELIMIT, "project '%.*s' has %d flag sets, which is the limit", STR_ARG(str_sub(s->project, 0, LIMIT_NAME_BYTES)), LIMIT_FLAG_SETS);
+	return rc;
 }
 
 int flag_store_find(struct db_tx *tx, struct arena *a, str id, struct stored_set *ret, struct err *reterr)
@@ -197,21 +204,53 @@ static void digest_of(const struct flag_change *c, str evaluators, str metadata,
 	hex_of(raw, sizeof(raw), out);
 }
 
-static int put_text(struct db_tx *tx, const struct flag_change *c, const struct flag_text *t, int64_t revision, struct err *reterr)
+/* Somebody else's change of one of these flags, after the author looked: a text that came, or one that went. */
+static int find_clash(struct db_tx *tx, const struct flag_change *c, str keys, struct err *reterr)
 {
-	int64_t had;
-	bool    there;
-	int     rc = db_get_int(tx, reterr, &had, &there, "SELECT revision FROM flag WHERE set_id = $1 AND key = $2 AND replaced = 0", "ss", c->id, t->key);
+	struct db_rows CLEANUP_ROWS *rows = NULL;
+	int                          rc = db_query(tx, reterr, &rows,
+											   "SELECT f.key, MAX(CASE WHEN f.replaced > f.revision THEN f.replaced ELSE f.revision END) FROM @rows:1:key,text@ AS r"
+											   " JOIN flag f ON f.set_id = $2 AND f.key = r.key WHERE f.revision > $3 OR f.replaced > $3 GROUP BY f.key ORDER BY f.key LIMIT 1",
+											   "ssi", keys, c->id, c->base);
 
-	if (!rc && !there) /* removed after the author looked? */
-		rc = db_get_int(tx, reterr, &had, NULL, "SELECT COALESCE(MAX(replaced), 0) FROM flag WHERE set_id = $1 AND key = $2", "ss", c->id, t->key);
-	if (!rc && c->base >= 0 && had > c->base)
-		return err_set(reterr, WEIR_ECONFLICT, "flag '%.*s' was changed by revision %lld; you saw revision %lld: look at it again", STR_ARG(str_sub(t->key, 0, 100)),
-					   (long long)had, (long long)c->base);
-	if (!rc && there)
-		rc = db_exec(tx, reterr, "UPDATE flag SET replaced = $3 WHERE set_id = $1 AND key = $2 AND replaced = 0", "ssi", c->id, t->key, revision);
-	if (!rc && t->json.len)
-		rc = db_exec(tx, reterr, "INSERT INTO flag (set_id, key, revision, replaced, text) VALUES ($1, $2, $3, 0, $4)", "ssis", c->id, t->key, revision, t->json);
+	if (rc || (rc = db_next(rows, reterr)) <= 0)
+		return rc;
+	return err_set(reterr, WEIR_ECONFLICT, "flag '%.*s' was changed by revision %lld; you saw revision %lld: look at it again", STR_ARG(str_sub(db_str(rows, 0), 0, 100)),
+				   (long long)db_int(rows, 1), (long long)c->base);
+}
+
+/* A list of keys and texts, in three statements however many they are. */
+static int put_list(struct db_tx *tx, const struct flag_change *c, struct db_list *l, int64_t revision, struct err *reterr)
+{
+	str list;
+	int rc = db_list_end(l, &list, reterr);
+
+	if (!rc && c->base >= 0 && c->base < revision - 1)
+		rc = find_clash(tx, c, list, reterr);
+	if (!rc)
+		rc = db_exec(tx, reterr, "UPDATE flag SET replaced = $3 WHERE set_id = $2 AND replaced = 0 AND key IN (SELECT r.key FROM @rows:1:key,text@ AS r)", "ssi", list,
+					 c->id, revision);
+	if (!rc)
+		rc = db_exec(tx, reterr, "INSERT INTO flag (set_id, key, revision, replaced, text) SELECT $2, r.key, $3, 0, r.text FROM @rows:1:key,text@ AS r WHERE r.text <> ''",
+					 "ssi", list, c->id, revision);
+	db_list_clear(l);
+	return rc;
+}
+
+static int put_texts(struct db_tx *tx, const struct flag_change *c, int64_t revision, struct err *reterr)
+{
+	struct db_list l;
+	int            rc = 0;
+
+	db_list_init(&l);
+	for (size_t i = 0; !rc && i < c->n; i++) {
+		if (!db_list_fits(&l, c->texts[i].key.len + c->texts[i].json.len))
+			rc = put_list(tx, c, &l, revision, reterr);
+		db_list_add(&l, (str[]){ c->texts[i].key, c->texts[i].json.len ? c->texts[i].json : STR("") }, 2);
+	}
+	if (!rc && l.n)
+		rc = put_list(tx, c, &l, revision, reterr);
+	db_list_fini(&l);
 	return rc;
 }
 
@@ -263,8 +302,8 @@ int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_c
 	revision = s.revision + 1;
 	digest_of(c, s.evaluators, s.metadata, digest);
 	rc = rollout_store_guard(r, tx, c, &s, revision, reterr);
-	for (size_t i = 0; !rc && i < c->n; i++)
-		rc = put_text(tx, c, &c->texts[i], revision, reterr);
+	if (!rc)
+		rc = put_texts(tx, c, revision, reterr);
 	if (!rc)
 		rc = db_exec(tx, reterr, "UPDATE flag_set SET revision = $2, evaluators = $3, metadata = $4, changed_at = $5 WHERE id = $1", "sissi", s.id, revision,
 					 s.evaluators, s.metadata, c->now);

@@ -1,6 +1,7 @@
 /* flag-table.c - the swap of the table of sets (see flag-table.h). flag_read_*: any thread; flag_tables_put: one writer at a time. */
 #include "base/base.h"
 
+#include "base/limits.h"
 #include "flag/flag-table.h"
 
 #include <pthread.h>
@@ -131,6 +132,8 @@ static void table_free(struct flag_table *t)
 		if (--shared(t->entries[i])->refs == 0)
 			entry_free(t->entries[i]);
 	free(t->entries);
+	free(t->by_set_id);
+	free(t->by_name);
 	free(t);
 }
 
@@ -138,9 +141,14 @@ static struct flag_table *table_new(size_t n)
 {
 	struct flag_table *t = calloc(1, sizeof(*t));
 
-	if (t && !(t->entries = calloc(n ? n : 1, sizeof(struct flag_entry *)))) {
-		free(t);
-		t = NULL;
+	if (!t)
+		return NULL;
+	t->entries = calloc(n ? n : 1, sizeof(struct flag_entry *));
+	t->by_set_id = calloc(n ? n : 1, sizeof(struct flag_entry *));
+	t->by_name = calloc(n ? n : 1, sizeof(struct flag_entry *));
+	if (!t->entries || !t->by_set_id || !t->by_name) {
+		table_free(t); /* it has no entries yet */
+		return NULL;
 	}
 	return t;
 }
@@ -206,6 +214,69 @@ const struct flag_entry *flag_table_find(const struct flag_table *t, str id)
 	return there ? t->entries[i] : NULL;
 }
 
+/* --- by other names --- */
+
+static str set_id_of(const struct flag_entry *e) { return e->flag_set_id; }
+static str name_of(const struct flag_entry *e) { return str_z(e->name); }
+
+static int by_set_id(const void *pa, const void *pb)
+{
+	return str_cmp(set_id_of(*(struct flag_entry *const *)pa), set_id_of(*(struct flag_entry *const *)pb));
+}
+
+static int by_name(const void *pa, const void *pb)
+{
+	return str_cmp(name_of(*(struct flag_entry *const *)pa), name_of(*(struct flag_entry *const *)pb));
+}
+
+static void index_entries(struct flag_table *t)
+{
+	memcpy(t->by_set_id, t->entries, t->n * sizeof(struct flag_entry *));
+	memcpy(t->by_name, t->entries, t->n * sizeof(struct flag_entry *));
+	qsort(t->by_set_id, t->n, sizeof(struct flag_entry *), by_set_id);
+	qsort(t->by_name, t->n, sizeof(struct flag_entry *), by_name);
+}
+
+static struct flag_entry *const *equal(struct flag_entry *const *v, size_t n, str (*of)(const struct flag_entry *e), str text, size_t *ret_n)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (str_cmp(of(v[mid]), text) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (*ret_n = 0; low + *ret_n < n && str_eq(of(v[low + *ret_n]), text);)
+		++*ret_n;
+	return v + low;
+}
+
+struct flag_entry *const *flag_table_of_set_id(const struct flag_table *t, str flag_set_id, size_t *ret_n)
+{
+	return equal(t->by_set_id, t->n, set_id_of, flag_set_id, ret_n);
+}
+
+struct flag_entry *const *flag_table_of_name(const struct flag_table *t, str name, size_t *ret_n)
+{
+	return equal(t->by_name, t->n, name_of, name, ret_n);
+}
+
+struct flag_entry *const *flag_table_of_project(const struct flag_table *t, const char *project, size_t *ret_n)
+{
+	char   begin[LIMIT_NAME_BYTES + 2];
+	bool   there;
+	size_t low;
+
+	snprintf(begin, sizeof(begin), "%s/", project);
+	low = place(t, str_z(begin), &there);
+	for (*ret_n = 0; low + *ret_n < t->n && !strcmp(t->entries[low + *ret_n]->project, project);)
+		++*ret_n;
+	return t->entries + low;
+}
+
 int flag_tables_put(struct flag_tables *t, const char *id, struct flag_entry *e, struct err *reterr)
 {
 	const struct flag_table *old = atomic_load(&t->present);
@@ -225,6 +296,7 @@ int flag_tables_put(struct flag_tables *t, const char *id, struct flag_entry *e,
 		next->entries[next->n++] = old->entries[i];
 	for (size_t i = 0; i < next->n; i++)
 		shared(next->entries[i])->refs++;
+	index_entries(next);
 	next->generation = old->generation + 1;
 	atomic_store(&t->present, next);
 	wait_for_readers(t, old);

@@ -19,6 +19,7 @@ struct flag_entry { /* a set with what is known about it beside its flags */
 };
 struct flag_table {
 	struct flag_entry **entries; /* by id */
+	struct flag_entry **by_set_id, **by_name; /* the same, in the order of flag_set_id and of name */
 	size_t              n;
 	int64_t             generation; /* grows with each swap, for this process only */
 };
@@ -35,5 +36,9 @@ struct flag_entry *flag_entry_new(const struct flag_entry *like, struct flag_set
 /* Puts e in place of the entry of the same id, or removes `id` when e is NULL. Takes e over. One writer at a time (the caller's lock). */
 MUST_CHECK int flag_tables_put(struct flag_tables *t, const char *id, struct flag_entry *e, struct err *reterr);
 const struct flag_entry *flag_table_find(const struct flag_table *t, str id);
+/* The entries of a project, by name; those whose flag_set_id or name is the text. *ret_n: how many. */
+struct flag_entry *const *flag_table_of_project(const struct flag_table *t, const char *project, size_t *ret_n);
+struct flag_entry *const *flag_table_of_set_id(const struct flag_table *t, str flag_set_id, size_t *ret_n);
+struct flag_entry *const *flag_table_of_name(const struct flag_table *t, str name, size_t *ret_n);
 
 #endif

@@ -28,6 +28,21 @@ static int refuse(struct http_req *req, int status, str key, enum flag_error err
 	return 0;
 }
 
+/* What net itself refuses (malformed, without credentials, too often, too large), and what handlers of event streams return. */
+void ofrep_error(struct http_req *req, int status, const char *code UNUSED, str message)
+{
+	str       key = http_param(req, "key");
+	struct jw w;
+
+	http_json(req, &w);
+	jw_obj(&w);
+	if (key.ptr)
+		jw_kstr(&w, "key", key);
+	jw_kstrz(&w, "errorCode", flag_error_name(status == 413 ? FLAG_PARSE_ERROR : FLAG_GENERAL));
+	jw_kstr(&w, "errorDetails", message);
+	jw_end(&w);
+}
+
 /* --- which set --- */
 
 static bool may_see(const struct http_identity *who, const struct flag_entry *e)
@@ -68,23 +83,38 @@ static const struct flag_entry *choose_by_id(const struct flag_table *t, const s
 	return e && may_see(who, e) ? e : NULL;
 }
 
+/* The entries among which the request chooses: those of the token's project, or those that the selector names. */
+static struct flag_entry *const *candidates(const struct flag_table *t, const struct http_identity *who, str selector, size_t *ret_n)
+{
+	str left, right;
+
+	if (who->project[0])
+		return flag_table_of_project(t, who->project, ret_n);
+	if (!selector.len) {
+		*ret_n = t->n < 2 ? t->n : 2; /* two are enough to say that there are several */
+		return t->entries;
+	}
+	if (!str_cut(selector, '=', &left, &right))
+		return flag_table_of_name(t, selector, ret_n);
+	return str_eqz(left, "flagSetId") ? flag_table_of_set_id(t, right, ret_n) : flag_table_of_name(t, right, ret_n);
+}
+
 /* The one set that the request means; NULL when there is none. *ret_several: there are more, and nothing says which. */
 static const struct flag_entry *choose(const struct flag_table *t, const struct http_identity *who, str selector, bool *ret_several)
 {
-	const struct flag_entry *found = choose_by_id(t, who, selector);
+	const struct flag_entry  *found = choose_by_id(t, who, selector);
+	struct flag_entry *const *v;
+	size_t                    n;
 
 	*ret_several = false;
 	if (found)
 		return found;
-	for (size_t i = 0; i < t->n; i++) {
-		const struct flag_entry *e = t->entries[i];
-
-		if (!may_see(who, e) || (selector.len && !selects(selector, e)))
+	v = candidates(t, who, selector, &n);
+	for (size_t i = 0; i < n && !*ret_several; i++) {
+		if (selector.len && !selects(selector, v[i]))
 			continue;
-		if (found)
-			*ret_several = true;
-		else
-			found = e;
+		*ret_several = found != NULL;
+		found = found ? found : v[i];
 	}
 	return found;
 }
@@ -243,12 +273,16 @@ static void config_etag(const struct flag_entry *e, char *out, size_t size)
 	snprintf(out, size, "%s:%lld", e->id, (long long)flag_set_head(e->set)->revision);
 }
 
-static void etag_of(const struct flag_entry *e, const struct doc_node *context, str body, char out[SHA256_HEX + 2])
+/* Over the ticket, too: who is told that nothing changed keeps the address of the stream, which must not be over one day. */
+static void etag_of(const struct ask *q, const struct doc_node *context, str body, char out[SHA256_HEX + 2])
 {
+	const struct flag_entry *e = q->entry;
+	char                   ticket[FLAG_TICKET_SIZE];
 	struct buf CLEANUP_BUF text = BUF_INIT(4 * BODY_MAX);
 	char                   hex[SHA256_HEX];
 
-	buf_addf(&text, "%s %lld ", e->id, (long long)flag_set_head(e->set)->revision);
+	flag_ticket(q->room, str_z(e->id), ticket);
+	buf_addf(&text, "%s %lld %s ", e->id, (long long)flag_set_head(e->set)->revision, ticket);
 	if (body.ptr)
 		buf_add_str(&text, body);
 	else if (context)
@@ -296,7 +330,8 @@ static void write_streams(struct jw *w, struct ask *q)
 	jw_key(w, "endpoint");
 	jw_obj(w);
 	jw_key(w, "requestUri");
-	jw_fmt(w, "/ofrep/v1/events/%s?ticket=%s", q->entry->id, ticket);
+	/* With the revision, so that a change between this answer and the stream's begin is told at once. */
+	jw_fmt(w, "/ofrep/v1/events/%s?last_event_id=%lld&ticket=%s", q->entry->id, (long long)flag_set_head(q->entry->set)->revision, ticket);
 	jw_end(w);
 	jw_kint(w, "inactivityDelaySec", INACTIVITY_S);
 	jw_end(w);
@@ -336,11 +371,11 @@ static void bulk(struct ask *q)
 	bool by_answer = q->entry && flag_set_timed(q->entry->set), unchanged = q->entry && may_be_unchanged(q);
 
 	if (q->entry && !by_answer)
-		etag_of(q->entry, q->context_node, STR_NULL, etag);
+		etag_of(q, q->context_node, STR_NULL, etag);
 	if (!*etag || !unchanged || !etag_matches(q->req, etag)) {
 		answer_bulk(q);
 		if (by_answer)
-			etag_of(q->entry, NULL, buf_str(http_out(q->req)), etag);
+			etag_of(q, NULL, buf_str(http_out(q->req)), etag);
 	}
 	if (!*etag)
 		return;
@@ -370,20 +405,19 @@ static int get_events(struct http_req *req, void *ctx, struct err *reterr)
 {
 	struct flag_room        *r = ctx;
 	str                      project = http_param(req, "project"), name = http_param(req, "set"), ticket = http_query(req, "ticket");
-	char                     id[FLAG_ID_SIZE], good[FLAG_TICKET_SIZE];
+	char                     id[FLAG_ID_SIZE];
 	const struct flag_entry *e;
 	bool                     may;
 
 	snprintf(id, sizeof(id), "%.*s/%.*s", STR_ARG(project), STR_ARG(name));
-	flag_ticket(r, str_z(id), good);
-	may = ticket.len == FLAG_TICKET_SIZE - 1 && mem_equal_const_time(ticket.ptr, good, ticket.len);
+	may = flag_ticket_ok(r, str_z(id), ticket);
 	if (!may && !(http_may(req, SCOPE_FLAGS) && (!http_who(req)->project[0] || str_eqz(project, http_who(req)->project))))
 		return err_set(reterr, WEIR_EAUTH, "the stream of a flag set needs its ticket (eventStreams of a bulk evaluation) or a token");
 	e = flag_table_find(flag_read_begin(r->tables), str_z(id));
 	flag_read_end(r->tables);
 	if (!e)
 		return err_set(reterr, WEIR_ENOENT, "there is no flag set '%s'", id);
-	return sse_attach(req, r->hub, (str[]){ str_z(id) }, 1, reterr);
+	return sse_attach(req, r->hub, (str[]){ str_z(id), may ? ticket : STR("") }, 2, reterr);
 }
 
 int ofrep_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room, struct err *reterr UNUSED)
@@ -406,6 +440,8 @@ int ofrep_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room,
 		jw_kint(&w, "lastModified", e->changed_at / USEC_PER_SEC);
 		jw_end(&w);
 		sse_message(out, revision, "message", buf_str(&data));
+		/* Who came in by a ticket that is over by now gets a new one with what it fetches. */
+		*ret_end = c->params[1].len && !flag_ticket_ok(r, c->params[0], c->params[1]);
 	}
 	c->position = revision;
 	flag_read_end(r->tables);
@@ -437,7 +473,7 @@ static const struct http_route routes[] = {
 	{ .method = "POST", .path = "/ofrep/v1/evaluate/flags", .kind = HTTP_FAST, .scope = SCOPE_FLAGS, .body_max = BODY_MAX, .fn = post_bulk,
 	  .doc = "What all flags of a set say for a context (OFREP bulk evaluation).", .body_doc = context_schema, .answer_doc = bulk_schema, .query = bulk_query,
 	  .cors = true },
-	{ .method = "POST", .path = "/ofrep/v1/evaluate/flags/*key", .kind = HTTP_FAST, .scope = SCOPE_FLAGS, .body_max = BODY_MAX, .fn = post_single,
+	{ .method = "POST", .path = "/ofrep/v1/evaluate/flags/*key", .kind = HTTP_FAST, .scope = SCOPE_FLAGS, .body_max = BODY_MAX, .fn = post_single, .any_tail = true,
 	  .doc = "What one flag says for a context (OFREP single evaluation).", .body_doc = context_schema, .answer_doc = single_schema, .cors = true },
 	{ .method = "GET", .path = "/ofrep/v1/events/:project/:set", .kind = HTTP_SSE, .scope = SCOPE_NONE, .fn = get_events,
 	  .doc = "Event stream of a flag set: says when to evaluate again. Needs a ticket or a token.", .query = events_query, .cors = true },

@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 
 #define FLAG_CHANNEL "flag"
-enum { FLAG_TICKET_SIZE = 33, FLAG_ID_SIZE = 2 * (LIMIT_NAME_BYTES + 1), ACTOR_MAX = LIMIT_ACTOR_BYTES + 1 };
+enum { FLAG_TICKET_SIZE = 38, /* day and digest */ FLAG_ID_SIZE = 2 * (LIMIT_NAME_BYTES + 1), ACTOR_MAX = LIMIT_ACTOR_BYTES + 1 };
 
 struct flag_rollouts;
 struct flag_room {
@@ -42,7 +42,7 @@ struct stored_set { /* in the arena of who asked */
 	str              evaluators, metadata; /* JSON; empty: none */
 	int64_t          changed_at;
 };
-MUST_CHECK int flag_store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr); /* -WEIR_EEXIST */
+MUST_CHECK int flag_store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr); /* -WEIR_EEXIST, -WEIR_ELIMIT */
 MUST_CHECK int flag_store_find(struct db_tx *tx, struct arena *a, str id, struct stored_set *ret, struct err *reterr); /* -WEIR_ENOENT */
 MUST_CHECK int flag_store_list(struct db_tx *tx, struct arena *a, struct stored_set **ret, size_t *ret_n, struct err *reterr);
 /* Texts of a set that changed after revision `after` (removed ones with an empty text); after 0: all that there are. */
@@ -89,12 +89,15 @@ MUST_CHECK int flag_reload(struct flag_room *r, str id, struct err *reterr);
 /* Checks a change against the present set, stores it, swaps it in. Refused ones leave everything as it was. */
 MUST_CHECK int flag_apply(struct flag_room *r, const struct flag_change *c, int64_t *ret_revision, struct err *reterr);
 
-/* Lets its holder hear that a set changed (a browser's event source can send no token); the same after a restart. */
+/* Lets its holder hear that a set changed (a browser's event source can send no token). The same all day and after a restart; good for
+ * LIMIT_FLAG_TICKET_DAYS, so that a new one has been handed out long before. */
 void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE]);
+bool flag_ticket_ok(const struct flag_room *r, str id, str ticket);
 
 /* --- ofrep.c --- */
 /* The set that an application's request means, by its token and Flagd-Selector; *ret is t's. -WEIR_ENOENT, -WEIR_EINVAL. */
 MUST_CHECK int flag_choose_set(const struct flag_table *t, const struct http_req *req, const struct flag_entry **ret, struct err *reterr);
+void ofrep_error(struct http_req *req, int status, const char *code, str message);
 /* The position of an event stream is the revision of its set. */
 MUST_CHECK int ofrep_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room, struct err *reterr);
 

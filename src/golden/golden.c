@@ -23,7 +23,7 @@ extern const size_t golden_files_n;
 
 enum { ARENA_MAX = 64 << 20, FILE_MAX = 4 << 20 };
 
-static const char *const kind_names[] = { "word", "host", "line", NULL };
+static const char *const kind_names[] = { "word", "host", "line", "switch", NULL };
 
 /* --- values --- */
 
@@ -75,17 +75,38 @@ static int check_project(str name, struct err *reterr)
 static int check_value(const struct golden_param *p, str v, struct err *reterr)
 {
 	static const char *const rules[] = { "a word: up to 64 letters, digits and . _ -", "a host name in lower case",
-										 "one line of text, at most 200 bytes" };
-	bool ok = p->kind == GOLDEN_WORD ? is_word(v) : p->kind == GOLDEN_HOST ? is_host(v) : is_line(v);
+										 "one line of text, at most 200 bytes", "yes or no" };
+	bool ok = false;
 
+	switch (p->kind) {
+	case GOLDEN_WORD: ok = is_word(v); break;
+	case GOLDEN_HOST: ok = is_host(v); break;
+	case GOLDEN_LINE: ok = is_line(v); break;
+	case GOLDEN_SWITCH: ok = str_eqz(v, "yes") || str_eqz(v, "no"); break;
+	}
 	return ok ? 0 : err_set(reterr, WEIR_EINVAL, "parameter '%.*s' must be %s", STR_ARG(p->name), rules[p->kind]);
 }
 
 /* --- reading template.yaml --- */
 
+static void read_files(struct doc_check *c, const struct doc_node *n, struct golden_param *p)
+{
+	str *files;
+
+	if (n->kind != DOC_SEQ) {
+		doc_error(c, n, "files must be a list of names");
+		return;
+	}
+	files = ARENA_ARRAY(c->arena, doc_len(n) + 1, str);
+	for (size_t i = 0; files && i < doc_len(n); i++)
+		files[i] = doc_want_str(c, n->seq.items[i], "a file of a switch");
+	p->files = files;
+	p->n_files = files ? doc_len(n) : 0;
+}
+
 static void read_param(struct doc_check *c, const struct doc_pair *pair, struct golden_param *p)
 {
-	static const char *const known[] = { "kind", "default", "summary", NULL };
+	static const char *const known[] = { "kind", "default", "summary", "files", NULL };
 	const struct doc_node *n = pair->value;
 
 	p->name = pair->key;
@@ -102,6 +123,10 @@ static void read_param(struct doc_check *c, const struct doc_pair *pair, struct 
 
 		p->kind = kind < 0 ? GOLDEN_WORD : (enum golden_kind)kind;
 	}
+	if (doc_get(n, "files") && p->kind != GOLDEN_SWITCH)
+		doc_error(c, doc_get(n, "files"), "only a switch has files");
+	else if (doc_get(n, "files"))
+		read_files(c, doc_get(n, "files"), p);
 }
 
 static int read_template(struct arena *a, const struct embed_file *f, struct golden_template *t, struct err *reterr)
@@ -269,6 +294,16 @@ static int render_file(struct work *w, const struct embed_file *f, str name)
 	return r ? r : render_text(w, f->name, f->data, escaped ? w->all : w->words, escape, &o->text);
 }
 
+/* False for a file of a switch that is off. */
+static bool is_wanted(const struct work *w, str name)
+{
+	for (size_t i = 0; i < w->t->n_params; i++)
+		for (size_t k = 0; k < w->t->params[i].n_files; k++)
+			if (str_eq(w->t->params[i].files[k], name) && !doc_get_n(w->words, w->t->params[i].name)->b)
+				return false;
+	return true;
+}
+
 static int render_all(struct work *w)
 {
 	int r = 0;
@@ -280,7 +315,7 @@ static int render_all(struct work *w)
 		str folder, name;
 
 		str_cut(str_z(w->src->files[i].name), '/', &folder, &name);
-		if (str_eq(folder, w->t->name) && !is_description(&w->src->files[i]))
+		if (str_eq(folder, w->t->name) && !is_description(&w->src->files[i]) && is_wanted(w, name))
 			r = render_file(w, &w->src->files[i], name);
 	}
 	return r;
@@ -348,7 +383,10 @@ static int make_data(struct work *w, const str *values, bool lines, const struct
 		if (!lines && w->t->params[i].kind == GOLDEN_LINE)
 			continue;
 		jw_key_n(&j, w->t->params[i].name);
-		jw_str(&j, values[i]);
+		if (w->t->params[i].kind == GOLDEN_SWITCH)
+			jw_bool(&j, str_eqz(values[i], "yes"));
+		else
+			jw_str(&j, values[i]);
 	}
 	jw_key(&j, "parameters");
 	jw_arr(&j);

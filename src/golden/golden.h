@@ -13,12 +13,15 @@
 enum golden_kind {
 	GOLDEN_WORD, /* letters, digits and . _ -, at most LIMIT_NAME_BYTES: stands in code and file names as it is */
 	GOLDEN_HOST, /* a host name in lower case */
-	GOLDEN_LINE  /* one line of any text, at most LIMIT_GOLDEN_LINE_BYTES: only files whose kind has an escape may use it */
+	GOLDEN_LINE, /* one line of any text, at most LIMIT_GOLDEN_LINE_BYTES: only files whose kind has an escape may use it */
+	GOLDEN_SWITCH /* yes or no: in files a section {{#name}}...{{/name}}; the files it names exist only with yes */
 };
 struct golden_param {
 	str name, summary;
 	str otherwise; /* default, a mustache text in which {{name}} is the project's */
 	enum golden_kind kind;
+	const str *files; /* of a switch: names below the template's folder */
+	size_t n_files;
 };
 struct golden_template {
 	str name, summary;

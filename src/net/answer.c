@@ -136,8 +136,25 @@ void http_login_page(struct http_req *r, str message, str next)
 	buf_addz(&r->out, "\"><button>Log in</button></form></html>\n");
 }
 
+static http_error_form form_of(const struct http_req *r)
+{
+	http_error_form write = NULL;
+	size_t          longest = 0;
+
+	for (size_t i = 0; i < r->s->forms.n; i++) {
+		const struct error_form *f = &r->s->forms.v[i];
+
+		if (f->prefix.len >= longest && str_has_prefix(r->raw_path, f->prefix)) {
+			write = f->write;
+			longest = f->prefix.len;
+		}
+	}
+	return write;
+}
+
 void answer_error(struct http_req *r, int status, const struct err *e)
 {
+	http_error_form form = form_of(r);
 	const char *name = err_name(e->code);
 	str         msg = str_z(e->msg);
 	struct jw   w;
@@ -158,7 +175,9 @@ void answer_error(struct http_req *r, int status, const struct err *e)
 		http_set_header(r, "WWW-Authenticate", STR("Bearer realm=\"weir\""));
 	if (err_retryable(e->code) && !has_header(r, "Retry-After"))
 		http_set_header(r, "Retry-After", STR("1"));
-	if (answer_is_page(r)) {
+	if (form) {
+		form(r, status, name, msg);
+	} else if (answer_is_page(r)) {
 		error_page(r, status, name, msg);
 	} else if (wants_text(r)) {
 		r->type = "text/plain; charset=utf-8";

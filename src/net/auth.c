@@ -116,7 +116,33 @@ bool auth_may(struct http_req *r)
 	return true;
 }
 
-bool auth_check(struct http_req *r)
+/* --- how often --- */
+
+static bool rate_ok(struct http_req *r, struct rate *rate, str key)
+{
+	usec_t wait = 0;
+
+	if (!rate || r->match.entry->route->scope != SCOPE_FLAGS || rate_take(rate, key, clock_mono(r->s->cfg.clock), &wait))
+		return true;
+	/* whole seconds, rounded up: no client may be told to come too early */
+	http_set_headerf(r, "Retry-After", "%lld", (long long)((wait + USEC_PER_SEC - 1) / USEC_PER_SEC));
+	answer_errorf(r, 429, WEIR_EBUSY, "too many requests: at most %u per second %s; see Retry-After",
+	              rate == r->s->by_token ? r->s->cfg.flags_per_second : (r->s->cfg.flags_per_second + 9) / 10,
+	              rate == r->s->by_token ? "and token" : "and address without a valid token");
+	return false;
+}
+
+/* A token is known by its name and what it is bound to. */
+static bool token_rate_ok(struct http_req *r)
+{
+	char key[sizeof(r->who.name) + sizeof(r->who.project) + 1];
+	int  n = snprintf(key, sizeof(key), "%s/%s", r->who.project, r->who.name);
+
+	return rate_ok(r, r->s->by_token, str_n(key, (size_t)n));
+}
+
+/* The rules of HTTP around credentials; false: the refusing answer is made. */
+static bool who_is_it(struct http_req *r)
 {
 	const struct http_config *cfg = &r->s->cfg;
 	bool                      open = r->match.entry->route->scope == SCOPE_NONE;
@@ -150,4 +176,14 @@ bool auth_check(struct http_req *r)
 		return false;
 	}
 	return auth_may(r);
+}
+
+bool auth_check(struct http_req *r)
+{
+	if (who_is_it(r))
+		return token_rate_ok(r);
+	/* Guesses of credentials are slowed down; the answer that was made is replaced. */
+	if (r->status == 401)
+		(void)rate_ok(r, r->s->by_address, str_z(r->remote));
+	return false;
 }

@@ -10,6 +10,7 @@
 #include "base/queue.h"
 #include "base/vec.h"
 #include "net/http.h"
+#include "net/rate.h"
 #include "net/router.h"
 #include "net/strict.h"
 
@@ -103,6 +104,10 @@ struct http_req {
 	usec_t               began;
 };
 
+struct error_form {
+	str             prefix;
+	http_error_form write;
+};
 enum { HTTP_BUCKETS = 16 };
 struct http_server {
 	struct http_config  cfg;
@@ -123,6 +128,8 @@ struct http_server {
 	VEC(struct sse_hub *) hubs;
 	uint16_t            port;
 	bool                in_place; /* see struct strict_request */
+	struct rate        *by_token, *by_address; /* NULL: no limit */
+	VEC(struct error_form) forms;
 
 	_Atomic uint64_t requests, refused_strict, refused_busy, timeouts, connections;
 	_Atomic uint64_t seconds_sum_us, buckets[HTTP_BUCKETS];

@@ -67,6 +67,7 @@ struct http_route {
 	const char     *body_doc; /* JSON schema of the body as text, or NULL */
 	const char     *answer_doc; /* JSON schema of the 200 answer as text, or NULL */
 	const struct http_query_param *query; /* names that the query may hold; NULL: none */
+	bool            any_tail; /* *rest takes what a name of users' own may hold: backslashes, control bytes, "." and ".."; never for files */
 	bool            cors;     /* pages of other origins may call it, with a token (never by cookie) */
 };
 /* Browser pages (paths outside /api, /git, /events, ...) that lack credentials are sent to /login instead of a 401. */
@@ -91,6 +92,9 @@ struct http_config {
 	void *auth_ctx;
 	int64_t  tick_ms;          /* how often time limits are looked at; 0: a quarter of the smallest, at most 1 s */
 	unsigned worker_queue_max; /* requests that wait for a worker; 0: LIMIT_HTTP_QUEUE */
+	/* Requests per second of one token to routes of the scope flags; past it: 429 with Retry-After. Who shows no valid token has a tenth of it per
+	 * address before 401 becomes 429. 0: no limit. */
+	unsigned flags_per_second;
 };
 
 /* How the pages look that net itself must answer. Each writes HTML into http_out(). */
@@ -107,6 +111,11 @@ MUST_CHECK int http_server_new(const struct http_config *cfg, struct http_server
 MUST_CHECK int http_server_routes(struct http_server *s, const struct http_route *routes, size_t n, void *ctx, struct err *reterr);
 /* Before http_server_start(); without it the pages are plain. The struct's content is copied. */
 void http_server_pages(struct http_server *s, const struct http_pages *pages);
+/* How the errors below one prefix of paths look that net itself answers (malformed, 401, 403, 404, 405, 413, 429, 503) and those that handlers return:
+ * for protocols that have a form of their own. `write` puts a body into http_out() and sets its type; status and headers are set. Before
+ * http_server_start(); the longest prefix counts. */
+typedef void (*http_error_form)(struct http_req *r, int status, const char *code, str message);
+MUST_CHECK int http_server_errors(struct http_server *s, const char *prefix, http_error_form write, struct err *reterr);
 MUST_CHECK int http_server_start(struct http_server *s, struct err *reterr);
 uint16_t http_server_port(const struct http_server *s);
 /* Stops accepting, lets requests under way finish for at most grace_ms, then cuts; returns NULL. */

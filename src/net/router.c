@@ -320,6 +320,8 @@ struct walk {
 	size_t               n_segs;
 	size_t               rest_at[ROUTE_SEGS_MAX + 1]; /* offset of segment i in `path` */
 	str                  path; /* decoded whole path */
+	bool                 hostile; /* in one of its segments */
+	size_t               hostile_at; /* the first of them */
 	struct route_match  *m;
 };
 
@@ -397,10 +399,24 @@ static bool seg_is_hostile(str s)
 	return false;
 }
 
+static int hostile_error(struct err *reterr)
+{
+	return err_set(reterr, WEIR_EINVAL, "the path holds a bad escape, a control byte, a backslash, bytes that are not UTF-8, or '.' or '..'");
+}
+
+/* Hostile segments are fine in a tail whose route says so. */
+static bool hostility_allowed(const struct walk *w)
+{
+	const struct route_entry *e = w->m->entry;
+
+	return !w->hostile || (e && e->route->any_tail && e->segs[e->n_segs - 1].kind == SEG_REST && w->hostile_at >= e->n_segs - 1);
+}
+
 int router_match(const struct router *r, str method, str raw_path, struct arena *a, struct route_match *ret, struct err *reterr)
 {
 	struct walk w = { .r = r, .method = method, .m = ret };
 	str         left, seg;
+	size_t      n_seen = 0;
 	char       *joined;
 
 	memset(ret, 0, sizeof(*ret));
@@ -413,9 +429,13 @@ int router_match(const struct router *r, str method, str raw_path, struct arena 
 	left = str_sub(raw_path, 1, raw_path.len);
 	for (bool more = true; more;) {
 		more = str_cut(left, '/', &seg, &left);
-		if (!url_decode(a, seg, false, &seg) || !str_utf8_valid(seg) || seg_is_hostile(seg))
-			return err_set(reterr, WEIR_EINVAL,
-			               "the path holds a bad escape, a control byte, a backslash, bytes that are not UTF-8, or '.' or '..'");
+		if (!url_decode(a, seg, false, &seg) || !str_utf8_valid(seg))
+			return hostile_error(reterr);
+		if (!w.hostile && seg_is_hostile(seg)) {
+			w.hostile = true;
+			w.hostile_at = n_seen;
+		}
+		n_seen++;
 		joined[w.path.len++] = '/';
 		if (w.n_segs <= ROUTE_SEGS_MAX)
 			w.rest_at[w.n_segs] = w.path.len;
@@ -426,6 +446,8 @@ int router_match(const struct router *r, str method, str raw_path, struct arena 
 	}
 	ret->path = w.path;
 	walk_node(&w, r->root, 0);
+	if (!hostility_allowed(&w))
+		return hostile_error(reterr);
 	if (ret->entry)
 		fill_params(&w);
 	return 0;

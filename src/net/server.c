@@ -56,6 +56,18 @@ int http_server_new(const struct http_config *cfg, struct http_server **ret, str
 		free(s);
 		return r;
 	}
+	if (s->cfg.flags_per_second) {
+		s->by_token = rate_new(s->cfg.flags_per_second);
+		s->by_address = rate_new((s->cfg.flags_per_second + 9) / 10);
+		if (!s->by_token || !s->by_address) {
+			r = err_set(reterr, WEIR_ENOMEM, "no memory for the HTTP server");
+			rate_free(s->by_token);
+			rate_free(s->by_address);
+			router_free(s->router);
+			free(s);
+			return r;
+		}
+	}
 	conn_list_init(s);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -75,6 +87,13 @@ int http_server_routes(struct http_server *s, const struct http_route *routes, s
 			return r;
 	}
 	return 0;
+}
+
+int http_server_errors(struct http_server *s, const char *prefix, http_error_form write, struct err *reterr)
+{
+	struct error_form f = { str_z(prefix), write };
+
+	return VEC_PUSH(&s->forms, f) ? 0 : err_set(reterr, WEIR_ENOMEM, "no memory for the form of errors below %s", prefix);
 }
 
 /* --- socket --- */
@@ -244,6 +263,9 @@ struct http_server *http_server_stop(struct http_server *s, int64_t grace_ms)
 		MHD_stop_daemon(s->daemon);
 	router_free(s->router);
 	VEC_FINI(&s->hubs);
+	VEC_FINI(&s->forms);
+	rate_free(s->by_token);
+	rate_free(s->by_address);
 	pthread_cond_destroy(&s->wake);
 	pthread_mutex_destroy(&s->lock);
 	free(s);

@@ -35,6 +35,7 @@ const struct db_migration token_migrations[] = {
 	  "CREATE INDEX token_job_job ON token_job (job);"
 	  "CREATE TABLE token_session (hash @blob@ NOT NULL PRIMARY KEY, token @text@ NOT NULL, expires_at @int@ NOT NULL) @strict@;"
 	  "CREATE INDEX token_session_token ON token_session (token)" },
+	{ "create token_service", "CREATE TABLE token_service (project @text@ NOT NULL PRIMARY KEY, salt @blob@ NOT NULL) @strict@" },
 };
 const size_t token_n_migrations = ARRAY_SIZE(token_migrations);
 
@@ -107,17 +108,25 @@ struct token_store *token_store_close(struct token_store *s)
 
 /* --- texts --- */
 
-static void text_make(char kind, char out[TOKEN_TEXT_SIZE])
+static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+static void text_of(char kind, char body[TEXT_RANDOM + 1], char out[TOKEN_TEXT_SIZE])
 {
-	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-	char              body[TEXT_RANDOM + 1], sum[TEXT_SUM + 1];
-	unsigned long     crc = crc32(0, (const Bytef *)random_text(body, TEXT_RANDOM), TEXT_RANDOM);
+	char          sum[TEXT_SUM + 1];
+	unsigned long crc = crc32(0, (const Bytef *)body, TEXT_RANDOM);
 
 	for (int i = TEXT_SUM; i-- > 0; crc /= 62)
 		sum[i] = digits[crc % 62];
 	sum[TEXT_SUM] = 0;
 	snprintf(out, TOKEN_TEXT_SIZE, "weir_%c_%s%s", kind, body, sum);
-	explicit_bzero(body, sizeof(body));
+	explicit_bzero(body, TEXT_RANDOM);
+}
+
+static void text_make(char kind, char out[TOKEN_TEXT_SIZE])
+{
+	char body[TEXT_RANDOM + 1];
+
+	text_of(kind, random_text(body, TEXT_RANDOM), out);
 }
 
 static void text_hash(const struct token_store *s, str text, unsigned char out[HASH_BYTES])
@@ -230,6 +239,89 @@ int token_revoke(struct token_store *s, str name, str by, struct err *reterr)
 	token_cache_flush(s->cache); /* now, not when the notification comes */
 	return r;
 }
+
+/* --- the token of a project's services --- */
+
+enum { SALT_BYTES = 16 };
+struct service_token {
+	struct create create;
+	char         *text;
+};
+
+/* 40 characters out of 64 bytes: a bias of 8 in 256 for each, which leaves more than 230 bits. */
+static void service_text(const struct token_store *s, str project, const unsigned char salt[SALT_BYTES], char out[TOKEN_TEXT_SIZE])
+{
+	static const char        what[] = "token of services";
+	crypto_generichash_state h;
+	unsigned char            raw[64];
+	char                     body[TEXT_RANDOM + 1] = "";
+
+	crypto_generichash_init(&h, s->key, sizeof(s->key), sizeof(raw));
+	crypto_generichash_update(&h, (const unsigned char *)what, sizeof(what));
+	crypto_generichash_update(&h, salt, SALT_BYTES);
+	crypto_generichash_update(&h, (const unsigned char *)project.ptr, project.len);
+	crypto_generichash_final(&h, raw, sizeof(raw));
+	for (int i = 0; i < TEXT_RANDOM; i++)
+		body[i] = digits[raw[i] % 62];
+	text_of('a', body, out);
+	explicit_bzero(raw, sizeof(raw));
+	explicit_bzero(&h, sizeof(h));
+}
+
+/* What the salt at hand gives; *ret_valid: a token of this text is in the store. */
+static int service_known(struct db_tx *tx, struct service_token *v, bool *ret_valid, struct err *reterr)
+{
+	struct create      *c = &v->create;
+	struct arena CLEANUP_ARENA a = ARENA_INIT(4096);
+	str                 salt;
+	int64_t             n = 0;
+	bool                found = false;
+	int                 r = db_get_str(tx, reterr, &a, &salt, &found, "SELECT salt FROM token_service WHERE project = $1", "s", c->project);
+
+	*ret_valid = false;
+	if (r || !found || salt.len != SALT_BYTES)
+		return r;
+	service_text(c->s, c->project, (const unsigned char *)salt.ptr, v->text);
+	text_hash(c->s, str_z(v->text), c->hash);
+	r = db_get_int(tx, reterr, &n, NULL, "SELECT count(*) FROM token WHERE name = $1 AND hash = $2", "sb", c->name, hash_str(c->hash));
+	*ret_valid = n == 1;
+	return r;
+}
+
+static int service_tx(struct db_tx *tx, void *arg, struct err *reterr)
+{
+	struct service_token *v = arg;
+	struct create        *c = &v->create;
+	unsigned char         salt[SALT_BYTES];
+	bool                  valid;
+	int                   r = service_known(tx, v, &valid, reterr);
+
+	if (r || valid)
+		return r;
+	randombytes_buf(salt, sizeof(salt));
+	service_text(c->s, c->project, salt, v->text);
+	text_hash(c->s, str_z(v->text), c->hash);
+	r = db_exec(tx, reterr, "INSERT INTO token_service (project, salt) VALUES ($1, $2) ON CONFLICT (project) DO UPDATE SET salt = excluded.salt", "sb",
+	            c->project, str_n((const char *)salt, sizeof(salt)));
+	return r ? r : create_tx(tx, c, reterr);
+}
+
+int token_of_services(struct token_store *s, str project, char ret_text[TOKEN_TEXT_SIZE], struct err *reterr)
+{
+	char                 name[LIMIT_NAME_BYTES + 8];
+	int                  n = snprintf(name, sizeof(name), "flags.%.*s", STR_ARG(project)), r;
+	struct service_token v = { .create = { .s = s, .name = str_z(name), .project = project, .by = STR("weir"), .scope = SCOPE_FLAGS }, .text = ret_text };
+
+	if (n < 0 || (size_t)n > LIMIT_NAME_BYTES)
+		return err_set(reterr, WEIR_ELIMIT, "the name flags.%.*s is longer than the %d bytes of a token's name: give the service a token by its env",
+		               STR_ARG(str_sub(project, 0, LIMIT_NAME_BYTES)), LIMIT_NAME_BYTES);
+	r = db_write(s->db, service_tx, &v, reterr);
+	if (r)
+		explicit_bzero(ret_text, TOKEN_TEXT_SIZE);
+	return r;
+}
+
+/* --- jobs --- */
 
 int token_create_job(struct token_store *s, struct db_tx *tx, str project, str job, usec_t expires_at, char ret_text[TOKEN_TEXT_SIZE],
                      struct err *reterr)

@@ -29,6 +29,10 @@ MUST_CHECK int token_revoke(struct token_store *s, str name, str by, struct err 
 MUST_CHECK int token_create_job(struct token_store *s, struct db_tx *tx, str project, str job, usec_t expires_at,
                                 char ret_text[TOKEN_TEXT_SIZE], struct err *reterr);
 MUST_CHECK int token_end_job(struct token_store *s, struct db_tx *tx, str job, struct err *reterr);
+/* The token with which a project's own services ask for flags: scope flags, bound to the project, never expires, named "flags.PROJECT". Made at the
+ * first call; the same text afterwards, derived from the store's key, so that nothing has to keep it. Once revoked, the next call makes a new one.
+ * -WEIR_EEXIST when somebody made a token of that name by hand, -WEIR_ELIMIT when the name would be too long. */
+MUST_CHECK int token_of_services(struct token_store *s, str project, char ret_text[TOKEN_TEXT_SIZE], struct err *reterr);
 /* http_config.authenticate: schemes "bearer", "basic" (credentials still base64) and "cookie" (session of /login). */
 int token_authenticate(void *store, str scheme, str credentials, struct http_identity *ret, struct err *reterr);
 /* Routes: GET/POST /api/v1/tokens, DELETE /api/v1/tokens/:name, GET/POST /login, POST /logout (the token's text becomes a cookie session). ctx: the store. */

@@ -171,13 +171,48 @@ void turn_release(struct release_room *room, struct release *r)
 
 /* --- instances --- */
 
+enum { FLAGS_ENV_MAX = SERVICE_ARGS_MAX + 3 };
+/* The instance's environment, with what its OpenFeature provider reads when it has a flag set. Texts live in `a`. */
+static int instance_env(struct release_room *room, const struct release *r, struct arena *a, const char *const **ret, struct err *reterr)
+{
+	const struct release_flags_ops *ops = &room->cfg.flags;
+	char                            endpoint[300], token[100];
+	const char                    **env;
+	size_t                          n = 0;
+	int                             rc;
+
+	*ret = r->env->env;
+	if (!r->env->flags.len)
+		return 0;
+	if (!ops->access)
+		return err_set(reterr, WEIR_EREFUSED, "this server gives services no flags: take 'flags' out of service.yaml");
+	env = ARENA_ARRAY(a, FLAGS_ENV_MAX, const char *);
+	rc = env ? ops->access(ops->ctx, str_z(r->service->project), endpoint, sizeof(endpoint), token, sizeof(token), reterr) : 0;
+	if (rc)
+		return rc;
+	for (; env && r->env->env && r->env->env[n]; n++)
+		env[n] = r->env->env[n];
+	if (env) {
+		env[n] = arena_printf(a, "OFREP_ENDPOINT=%s", endpoint);
+		env[n + 1] = arena_printf(a, "OFREP_HEADERS=Authorization=Bearer%%20%s,Flagd-Selector=flagSetId%%3D%s%%2F%.*s", token, r->service->project,
+		                          STR_ARG(r->env->flags));
+		env[n + 2] = NULL;
+	}
+	explicit_bzero(token, sizeof(token));
+	*ret = env;
+	return arena_check(a, "environment of an instance", reterr);
+}
+
 static int start_instance(struct release_room *room, struct instance *n, struct release *r, struct err *reterr)
 {
+	struct arena CLEANUP_ARENA a = ARENA_INIT(1 << 20);
 	char                 dir[512];
-	struct workload_spec spec = { .name = n->name, .dir = dir, .argv = r->def->argv, .env = r->env->env, .port = n->port, .grace = r->def->stop_grace,
+	struct workload_spec spec = { .name = n->name, .dir = dir, .argv = r->def->argv, .port = n->port, .grace = r->def->stop_grace,
 		                      .memory_max = r->def->memory_max, .processes_max = r->def->processes_max, .user = r->service->slot };
 	int                  rc = artifact_unpack(room->data_dir, r->digest, dir, sizeof(dir), reterr);
 
+	if (!rc)
+		rc = instance_env(room, r, &a, &spec.env, reterr);
 	return rc ? rc : room->work.start(room->work.ctx, &spec, reterr);
 }
 

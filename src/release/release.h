@@ -20,11 +20,18 @@
 
 struct release_room;
 
+/* How instances of a project ask for its flags: where, and with which token (not to be logged). */
+struct release_flags_ops {
+	int (*access)(void *ctx, str project, char *endpoint, size_t endpoint_size, char *token, size_t token_size, struct err *reterr);
+	void *ctx;
+};
+
 struct release_config {
 	struct db          *db;
 	struct event_log   *log;
 	const char         *data_dir;   /* absolute; made when absent */
 	struct source_ops   source;     /* where service.yaml is read from */
+	struct release_flags_ops flags; /* access NULL: a service.yaml with 'flags' cannot be released */
 	const struct clock *clock;
 	const char         *bind;       /* address HAProxy listens on: "127.0.0.1" */
 	uint16_t            http_port;  /* HAProxy's port for services routed by host name; 0: a free one, chosen once and kept */

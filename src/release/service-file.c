@@ -114,9 +114,19 @@ static const char *const *read_env(struct doc_check *c, const struct doc_node *n
 	return v;
 }
 
+/* weir says where flags are asked for; both would be one too many. */
+static void read_flags(struct doc_check *c, const struct doc_node *n, struct service_environment *e)
+{
+	e->flags = doc_want_str(c, n, "flags");
+	check_name(c, n->line, n->col, "flag set", e->flags);
+	for (const char *const *v = e->env; v && *v; v++)
+		if (str_has_prefix(str_z(*v), STR("OFREP_ENDPOINT=")) || str_has_prefix(str_z(*v), STR("OFREP_HEADERS=")))
+			doc_error(c, n, "'flags' sets OFREP_ENDPOINT and OFREP_HEADERS: take them out of env, or leave 'flags' out");
+}
+
 static void read_environment(struct doc_check *c, const struct doc_pair *p, const struct doc_node *route, struct service_environment *e)
 {
-	static const char *const known[] = { "instances", "route", "env", NULL };
+	static const char *const known[] = { "instances", "route", "env", "flags", NULL };
 	const struct doc_node   *n = p->value, *own = doc_get(n, "route");
 
 	e->name = arena_str(c->arena, p->key);
@@ -130,6 +140,8 @@ static void read_environment(struct doc_check *c, const struct doc_pair *p, cons
 		e->instances = (unsigned)doc_want_int(c, doc_get(n, "instances"), "instances", 1, SERVICE_INSTANCES_MAX);
 	if (doc_get(n, "env"))
 		e->env = read_env(c, doc_get(n, "env"));
+	if (doc_get(n, "flags"))
+		read_flags(c, doc_get(n, "flags"), e);
 	if (own)
 		read_route(c, own, &e->route);
 	else if (route)

@@ -9,7 +9,7 @@
  *   request-timeout: 60s                   # an instance silent for so long has failed the request (504)
  *   limits: {memory: 1GiB, processes: 4096} # of each instance; one that meets a limit is ended and started again
  *   environments:
- *     production: {instances: 2, env: {LOG: info}}
+ *     production: {instances: 2, env: {LOG: info}, flags: production}
  *     staging: {route: {host: shop-staging.localhost}}
  *   rollout:
  *     steps: [5%, 50%, 100%]
@@ -48,6 +48,7 @@ struct service_environment {
 	unsigned             instances;
 	struct traffic_route route;
 	const char *const   *env; /* NULL-ended "K=V" */
+	str                  flags; /* the project's flag set that instances ask (OFREP_ENDPOINT, OFREP_HEADERS); empty: none */
 };
 struct service_def {
 	str                name;

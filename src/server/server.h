@@ -16,6 +16,7 @@ struct server_config {
 	uint16_t    port_first, port_last; /* instances of services */
 	unsigned    runner_slots; /* of the own runner; 0: none */
 	unsigned    http_threads, http_workers;
+	unsigned    flags_per_second; /* see struct http_config */
 	unsigned    keep_versions, keep_logs_days;
 };
 

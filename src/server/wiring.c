@@ -131,6 +131,7 @@ static int http_open(struct rooms *r, struct err *reterr)
 		.connections_max = CONNECTIONS_MAX,
 		.connections_per_ip_max = CONNECTIONS_MAX,
 		.clock = r->clock,
+		.flags_per_second = r->cfg->flags_per_second,
 		.authenticate = token_authenticate,
 		.auth_ctx = r->tokens,
 	};
@@ -182,10 +183,22 @@ static int pipeline_room(struct rooms *r, struct err *reterr)
 	return pipeline_open(&cfg, &r->pipeline, reterr);
 }
 
+/* Instances run on this machine: they reach the server at the address it listens on. */
+static int flags_access(void *ctx, str project, char *endpoint, size_t endpoint_size, char *token, size_t token_size, struct err *reterr)
+{
+	struct rooms *r = ctx;
+	const char   *host = !strcmp(r->cfg->listen_host, "0.0.0.0") ? "127.0.0.1" : !strcmp(r->cfg->listen_host, "::") ? "::1" : r->cfg->listen_host;
+
+	if (token_size < TOKEN_TEXT_SIZE)
+		BUG("room for %zu bytes of a token", token_size);
+	snprintf(endpoint, endpoint_size, strchr(host, ':') ? "http://[%s]:%u" : "http://%s:%u", host, http_server_port(r->http));
+	return token_of_services(r->tokens, project, token, reterr);
+}
+
 static int release_room(struct rooms *r, struct err *reterr)
 {
 	struct release_config cfg = { .db = r->db, .log = r->log, .data_dir = r->data, .source = r->source, .clock = r->clock,
-		                          .bind = r->cfg->http_host, .http_port = r->cfg->http_port, .port_first = r->cfg->port_first,
+		                          .flags = { flags_access, r }, .bind = r->cfg->http_host, .http_port = r->cfg->http_port, .port_first = r->cfg->port_first,
 		                          .port_last = r->cfg->port_last, .keep_versions = r->cfg->keep_versions, .keep_logs_days = r->cfg->keep_logs_days };
 
 	return release_open(&cfg, &r->release, reterr);

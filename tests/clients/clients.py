@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""clients.py WEIR CACHE: clients of flags as they are published (npm, PyPI, versions pinned) against a real server. A client that cannot be had here is a
+"""clients.py WEIR CACHE: clients of flags as they are published (npm, PyPI, Go modules; versions pinned) against a real server. A client that cannot be had here is a
 skip that says so; when none can be had the whole is one (exit code 77)."""
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -9,7 +10,7 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "scenario"))
 sys.dont_write_bytecode = True
-from served import PORT, SERVER, call, end, expect, weir  # noqa: E402
+from served import ENV, PORT, SERVER, call, end, expect, weir  # noqa: E402
 
 CACHE = os.path.abspath(sys.argv[2])
 URL = f"http://127.0.0.1:{PORT}"
@@ -24,6 +25,7 @@ def flags():
                    "targeting": {"if": [{"ends_with": [{"var": "email"}, "@example.org"]}, "blue", None]}},
         "new-cart": {"state": "ENABLED", "variants": on_off, "defaultVariant": "off"},
         "killed": {"state": "DISABLED", "variants": on_off, "defaultVariant": "off"},
+        "count": {"state": "ENABLED", "variants": {"dozen": 12}, "defaultVariant": "dozen"},
         "limit": {"state": "ENABLED", "variants": {"low": 1, "high": 2.5}, "defaultVariant": "high"},
         "layout": {"state": "ENABLED", "variants": {"wide": {"columns": [1, 2], "dark": True}}, "defaultVariant": "wide"},
         "broken": {"state": "ENABLED", "variants": on_off, "targeting": {"cat": ["o", "dd"]}},
@@ -35,14 +37,14 @@ def change(base, body):
     expect(status == 200, f"{status} {answer}")
 
 
-def quiet(*argv, cwd=HERE):
-    return subprocess.run(argv, cwd=cwd, capture_output=True, timeout=170, check=False).returncode == 0
+def quiet(*argv, cwd=HERE, seconds=170):
+    return subprocess.run(argv, cwd=cwd, capture_output=True, timeout=seconds, check=False).returncode == 0
 
 
 def javascript(token):
     folder = os.path.join(CACHE, "npm")
     os.makedirs(folder, exist_ok=True)
-    for name in ("package.json", "package-lock.json", "sdk.mjs"):
+    for name in ("package.json", "package-lock.json", "sdk.mjs", "backoff.mjs"):
         with open(os.path.join(HERE, name), "rb") as f, open(os.path.join(folder, name), "wb") as out:
             out.write(f.read())
     if not os.path.exists(os.path.join(folder, "node_modules", "eventsource")) and not quiet("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder):
@@ -62,6 +64,19 @@ def javascript(token):
     return None
 
 
+def backoff(token):
+    """The provider is refused by 429 and waits as long as it is told to."""
+    SERVER.stop()
+    ENV["WEIR_FLAGS_PER_SECOND"] = "1"
+    SERVER.start()
+    r = subprocess.run(["node", "backoff.mjs", URL, token], cwd=os.path.join(CACHE, "npm"), capture_output=True, text=True, timeout=150, check=False)
+    expect(r.returncode == 0, f"the JavaScript SDK and 429: {r.stdout}{r.stderr}")
+    print(r.stdout.strip())
+    SERVER.stop()
+    del ENV["WEIR_FLAGS_PER_SECOND"]
+    SERVER.start()
+
+
 def python(token):
     folder = os.path.join(CACHE, "venv")
     interpreter = os.path.join(folder, "bin", "python")
@@ -74,6 +89,19 @@ def python(token):
     return None
 
 
+def go(token):
+    """Built from the module cache or the proxy, exactly the versions of go.sum."""
+    folder, source = os.path.join(CACHE, "go"), os.path.join(HERE, "go")
+    program = os.path.join(folder, "sdk")
+    os.makedirs(folder, exist_ok=True)
+    if not shutil.which("go") or not quiet("go", "build", "-mod=readonly", "-o", program, ".", cwd=source, seconds=300):
+        return "go cannot fetch or build the OpenFeature modules"
+    r = subprocess.run([program, URL, token], capture_output=True, text=True, timeout=60, check=False)
+    expect(r.returncode == 0, f"the Go SDK: {r.stdout}{r.stderr}")
+    print(r.stdout.strip())
+    return None
+
+
 def main():
     SERVER.start()
     try:
@@ -81,10 +109,13 @@ def main():
         weir("flag", "create", "shop/production")
         change(0, {"flags": flags()})
         token = weir("token", "create", "app", "--scope", "flags", "--project", "shop").split()[0]
-        skipped = [why for why in (javascript(token), python(token)) if why]
+        no_javascript = javascript(token)
+        skipped = [why for why in (no_javascript, python(token), go(token)) if why]
+        if not no_javascript:
+            backoff(token)
         for why in skipped:
             print("skipped:", why)
-        sys.exit(77 if len(skipped) == 2 else 0)
+        sys.exit(77 if len(skipped) == 3 else 0)
     finally:
         end()
 

@@ -16,6 +16,7 @@
 	X(json_parsing, "json-parsing")   \
 	X(jsonlogic, "jsonlogic")         \
 	X(mustache, "mustache")           \
+	X(openfeature, "openfeature")     \
 	X(act_workflows, "act-workflows") \
 	X(schemastore_workflow, "schemastore-workflow") \
 	X(secret_rules, "secret-rules")   \

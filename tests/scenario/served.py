@@ -47,11 +47,11 @@ class Server:
     def __init__(self):
         self.p = None
 
-    def start(self, listen=None):
+    def start(self, listen=None, slots=0):
         """listen: the port of a second server on the same database, with a folder of its own."""
         env, ports = (ENV, (PORT, HTTP)) if listen is None else ({**ENV, "WEIR_DATA": f"{DATA}-{listen}"}, (listen, free_port()))
         log = open(os.path.join(TOP, "serve.log"), "a", encoding="utf-8")
-        self.p = subprocess.Popen([WEIR, "serve", "--listen", f"127.0.0.1:{ports[0]}", "--http", f"127.0.0.1:{ports[1]}", "--runner-slots", "0"], env=env,
+        self.p = subprocess.Popen([WEIR, "serve", "--listen", f"127.0.0.1:{ports[0]}", "--http", f"127.0.0.1:{ports[1]}", "--runner-slots", str(slots)], env=env,
                                   cwd=TOP, stdout=subprocess.PIPE, stderr=log, text=True)
         expect("serves" in self.p.stdout.readline(), "the server comes up: " + open(os.path.join(TOP, "serve.log"), encoding="utf-8").read())
 
@@ -68,9 +68,9 @@ def token(name="admin"):
     return TOKENS.get(name) or open(ENV["WEIR_TOKEN_FILE"], encoding="utf-8").read().strip()
 
 
-def call(method, path, body=None, who="admin", headers=None, raw=None, port=PORT):
+def call(method, path, body=None, who="admin", headers=None, raw=None, port=PORT, seconds=30):
     """(status, parsed JSON or text, headers)"""
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     h = {"Content-Type": "application/json"} if body is not None or raw is not None else {}
     if who:
         h["Authorization"] = f"Bearer {token(who)}"

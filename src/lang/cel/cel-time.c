@@ -118,19 +118,35 @@ static bool offset(str *s, int *ret_seconds)
 	return true;
 }
 
+static bool date(str *s, int64_t *ret_days)
+{
+	int y, m, d;
+
+	if (!digits(s, 4, &y) || !skip(s, '-') || !digits(s, 2, &m) || !skip(s, '-') || !digits(s, 2, &d) || m < 1 || m > 12 || d < 1 || d > days_in(y, m))
+		return false;
+	*ret_days = days_of(y, m, d);
+	return true;
+}
+
+static bool time_of_day(str *s, int *ret_seconds)
+{
+	int h, m, sec;
+
+	if (!digits(s, 2, &h) || !skip(s, ':') || !digits(s, 2, &m) || !skip(s, ':') || !digits(s, 2, &sec) || h > 23 || m > 59 || sec > 59)
+		return false;
+	*ret_seconds = h * 3600 + m * 60 + sec;
+	return true;
+}
+
 bool cel_timestamp_parse(str s, struct cel_value *ret)
 {
-	int y, mo, d, h, mi, sec, off;
+	int sec, off;
 	int32_t nanos;
-	int64_t seconds;
+	int64_t days, seconds;
 
-	if (!digits(&s, 4, &y) || !skip(&s, '-') || !digits(&s, 2, &mo) || !skip(&s, '-') || !digits(&s, 2, &d) || !skip(&s, 'T') ||
-		!digits(&s, 2, &h) || !skip(&s, ':') || !digits(&s, 2, &mi) || !skip(&s, ':') || !digits(&s, 2, &sec) ||
-		!fraction(&s, &nanos) || !offset(&s, &off) || s.len)
+	if (!date(&s, &days) || !skip(&s, 'T') || !time_of_day(&s, &sec) || !fraction(&s, &nanos) || !offset(&s, &off) || s.len)
 		return false;
-	if (mo < 1 || mo > 12 || d < 1 || d > days_in(y, mo) || h > 23 || mi > 59 || sec > 59)
-		return false;
-	seconds = days_of(y, mo, d) * 86400 + h * 3600 + mi * 60 + sec - off;
+	seconds = days * 86400 + sec - off;
 	*ret = (struct cel_value){ .kind = CEL_TIMESTAMP, .nanos = nanos, .i = seconds };
 	return cel_timestamp_ok(seconds);
 }

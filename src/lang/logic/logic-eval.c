@@ -352,7 +352,7 @@ int logic_eval(const struct logic_rule *r, const struct logic_env *env, struct l
 	e.nodes = r->nodes;
 	e.env = env;
 	e.scope = &root;
-	e.steps = env->limits.steps_max ? env->limits.steps_max : LOGIC_STEPS_DEFAULT;
+	e.steps = env->steps_left ? *env->steps_left : env->limits.steps_max ? env->limits.steps_max : LOGIC_STEPS_DEFAULT;
 	e.bytes = env->limits.bytes_max ? env->limits.bytes_max : LOGIC_BYTES_DEFAULT;
 	e.depth = 0;
 	e.tracing = env->trace;
@@ -363,6 +363,8 @@ int logic_eval(const struct logic_rule *r, const struct logic_env *env, struct l
 	e.at = NULL;
 	e.at_rule = NULL;
 	v = logic_eval_node(&e, r->nodes);
+	if (env->steps_left)
+		*env->steps_left = e.steps;
 	if (__builtin_expect(is_failed(v), 0))
 		return report(&e, r, reterr);
 	if (v.kind == LOGIC_NUMBER && !isfinite(v.n)) /* no such number in JSON */

@@ -144,6 +144,7 @@ struct logic_env {
 	void (*trace)(void *ctx, const struct logic_step *s); /* NULL: none */
 	void *trace_ctx;
 	struct logic_thrown *thrown; /* NULL: not wanted */
+	uint64_t *steps_left; /* in place of limits.steps_max, counted down: several rules share one limit. NULL: none is shared */
 };
 /* *ret borrows from the rule, the data and the scratch arena. Errors: -WEIR_EREFUSED (COMPAT: the rule threw or an operator could
  * not go on; "op at line:col: type: why"), -WEIR_ELIMIT (a limit), -WEIR_EINVAL (no scratch arena where one is needed). */

@@ -76,44 +76,63 @@ static int side(struct range_parser *p, str text, size_t at, bool low, const str
 	return range_version(p, at, text, ret);
 }
 
+struct sides {
+	str    lo, hi; /* as written; the same when there is no comma */
+	size_t hi_at;
+	bool   comma;
+};
+
+static int read_sides(struct range_parser *p, size_t start, struct sides *s, struct clause *c)
+{
+	int r;
+
+	range_blanks(p);
+	s->lo = s->hi = interval_token(p);
+	s->hi_at = start;
+	r = side(p, s->lo, start + 1, true, &c->lo);
+	range_blanks(p);
+	s->comma = range_take(p, ",");
+	if (!s->comma || r)
+		return r;
+	range_blanks(p);
+	s->hi_at = p->at;
+	s->hi = interval_token(p);
+	r = side(p, s->hi, s->hi_at, false, &c->hi);
+	range_blanks(p);
+	return r;
+}
+
+/* Reads the closing bracket and looks at what both say together. */
+static int close_interval(struct range_parser *p, const struct sides *s, struct clause *c)
+{
+	c->hi_open = !range_take(p, "]");
+	if (c->hi_open && !range_take(p, ")"))
+		return range_fail(p, p->at, "an interval is not closed: write ']' or ')'");
+	if (!s->comma && (c->hi_open || c->lo_open || !s->lo.len || str_contains(s->lo, STR("*"))))
+		return range_fail(p, p->at - 1, "one version alone stands in brackets: write [1.2]");
+	if (p->system == VERSION_SYSTEM_GO && (c->lo_open || c->hi_open))
+		return range_fail(p, p->at - 1, "an interval of Go holds both its ends: write [v1.2.0, v1.2.9]");
+	if (!s->comma)
+		c->hi = c->lo;
+	if (c->lo && c->hi && version_compare(c->lo, c->hi) > 0)
+		return range_fail(p, s->hi_at, "the interval ends before it begins: write the lower version first");
+	return 0;
+}
+
 /* Behind '[' or '(' at `start`. */
 static int interval(struct range_parser *p, size_t start)
 {
-	struct clause c = { .kind = CLAUSE_WITHIN, .bound = true };
-	bool comma, closed;
-	str lo, hi;
-	int r;
+	struct clause c = { .kind = CLAUSE_WITHIN, .bound = true, .lo_open = p->text.ptr[start] == '(' };
+	struct sides s;
+	int r = read_sides(p, start, &s, &c);
 
-	c.lo_open = p->text.ptr[start] == '(';
-	range_blanks(p);
-	lo = hi = interval_token(p);
-	r = side(p, lo, start + 1, true, &c.lo);
-	range_blanks(p);
-	comma = range_take(p, ",");
-	if (comma && !r) {
-		range_blanks(p);
-		start = p->at;
-		hi = interval_token(p);
-		r = side(p, hi, start, false, &c.hi);
-		range_blanks(p);
-	}
+	if (!r)
+		r = close_interval(p, &s, &c);
 	if (r)
 		return r;
-	closed = range_take(p, "]");
-	if (!closed && !range_take(p, ")"))
-		return range_fail(p, p->at, "an interval is not closed: write ']' or ')'");
-	if (!comma && (!closed || c.lo_open || !lo.len || str_contains(lo, STR("*"))))
-		return range_fail(p, p->at - 1, "one version alone stands in brackets: write [1.2]");
-	if (p->system == VERSION_SYSTEM_GO && (c.lo_open || !closed))
-		return range_fail(p, p->at - 1, "an interval of Go holds both its ends: write [v1.2.0, v1.2.9]");
-	c.hi_open = !closed;
-	if (!comma)
-		c.hi = c.lo;
-	if (c.lo && c.hi && version_compare(c.lo, c.hi) > 0)
-		return range_fail(p, start, "the interval ends before it begins: write the lower version first");
-	c.text = comma ? str_z(arena_printf(p->arena, "%c%.*s,%s%.*s%c", c.lo_open ? '(' : '[', STR_ARG(lo),
-										p->system == VERSION_SYSTEM_MAVEN || !hi.len ? "" : " ", STR_ARG(hi), closed ? ']' : ')'))
-				   : str_z(arena_printf(p->arena, "[%.*s]", STR_ARG(lo)));
+	c.text = s.comma ? str_z(arena_printf(p->arena, "%c%.*s,%s%.*s%c", c.lo_open ? '(' : '[', STR_ARG(s.lo),
+										  p->system == VERSION_SYSTEM_MAVEN || !s.hi.len ? "" : " ", STR_ARG(s.hi), c.hi_open ? ')' : ']'))
+					 : str_z(arena_printf(p->arena, "[%.*s]", STR_ARG(s.lo)));
 	return range_add(p, &c);
 }
 

@@ -235,34 +235,43 @@ static str stability(str *s)
 	return STR_NULL;
 }
 
+static bool is_x(char c) { return c == 'x' || c == 'X'; }
+
+/* The four numbers, with zeros (behind an x: nines) for those that are left out; false: there is none where one must be. */
+static bool padded_numbers(str *s, struct buf *out, bool *ret_wild)
+{
+	bool   more = true;
+	size_t n = 0;
+
+	for (*ret_wild = false; n < 4 && more && !*ret_wild; n++) {
+		str digits = take_digits(s);
+
+		*ret_wild = !digits.len && s->len && is_x(s->ptr[0]) && n;
+		if (!digits.len && !*ret_wild)
+			return false;
+		if (*ret_wild)
+			buf_addz(out, ".9999999");
+		else
+			buf_addf(out, "%s%.*s", n ? "." : "", STR_ARG(digits));
+		more = !*ret_wild && s->len >= 2 && s->ptr[0] == '.' && (is_digit(s->ptr[1]) || is_x(s->ptr[1]));
+		if (*ret_wild || more)
+			*s = str_sub(*s, 1, s->len);
+	}
+	for (; n < 4; n++)
+		buf_addz(out, *ret_wild ? ".9999999" : ".0");
+	return true;
+}
+
 static bool padded_text(str s, struct buf *out)
 {
-	size_t n = 0;
-	bool wild = false;
+	bool wild;
 	str word, rest;
 
 	str_cut(s, '+', &s, &rest);
 	if (s.len && (s.ptr[0] == 'v' || s.ptr[0] == 'V'))
 		s = str_sub(s, 1, s.len);
-	for (; n < 4; n++) {
-		str digits = take_digits(&s);
-
-		if (!digits.len && s.len && (s.ptr[0] == 'x' || s.ptr[0] == 'X') && n) {
-			s = str_sub(s, 1, s.len);
-			wild = true;
-			break;
-		}
-		if (!digits.len)
-			return false;
-		buf_addf(out, "%s%.*s", n ? "." : "", STR_ARG(digits));
-		if (s.len < 2 || s.ptr[0] != '.' || (!is_digit(s.ptr[1]) && s.ptr[1] != 'x' && s.ptr[1] != 'X')) {
-			n++;
-			break;
-		}
-		s = str_sub(s, 1, s.len);
-	}
-	for (; n < 4; n++)
-		buf_addz(out, wild ? ".9999999" : ".0");
+	if (!padded_numbers(&s, out, &wild))
+		return false;
 	word = stability(&s);
 	buf_add_str(out, word.ptr ? word : STR(""));
 	if (word.len) {

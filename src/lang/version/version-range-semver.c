@@ -165,38 +165,55 @@ static bool composer_branch(struct range_parser *p, enum range_op op, str *text,
 	return true;
 }
 
+/* What only Composer writes; true: *ret_r is the outcome. */
+static bool composer_own(struct range_parser *p, enum range_op op, str *text, size_t at, struct clause *c, int *ret_r)
+{
+	*ret_r = 0;
+	if (composer_branch(p, op, text, c)) {
+		if (op != OP_BARE && op != OP_EQ && op != OP_NE)
+			*ret_r = range_fail(p, at, "a branch has no order: write it without operator");
+		return true;
+	}
+	if (!text->len) /* "@dev" alone: any */
+		return true;
+	if (!str_has_suffix(*text, STR("x-dev")))
+		return false;
+	*ret_r = whole(p, op == OP_BARE ? OP_EQ : op, *text, false, at, c);
+	return true;
+}
+
+static int numbers(struct range_parser *p, enum range_op op, str text, const struct partial *v, size_t at, struct clause *c)
+{
+	bool composer = p->system == VERSION_SYSTEM_PACKAGIST;
+	str  full = v->rest.len ? text : partial_text(p->arena, v, v->n, width_of(p), 0);
+
+	if (op == OP_CARET)
+		return span(p, full, v, caret_numbers(p, v), at, c);
+	if (op == OP_TILDE)
+		return span(p, full, v, tilde_numbers(p, v), at, c);
+	if (v->wild || (!composer && v->n < width_of(p)))
+		return open_numbers(p, op, v, at, c);
+	return whole(p, op, full, !v->rest.len, at, c);
+}
+
 int range_semver(struct range_parser *p, enum range_op op, str text, size_t at, struct clause *c)
 {
-	bool composer = p->system == VERSION_SYSTEM_PACKAGIST, bare = op == OP_BARE;
 	struct partial v;
-	str full = text;
 	int r;
 
-	if (p->system == VERSION_SYSTEM_PUB && bare && str_eqz(text, "any"))
+	if (p->system == VERSION_SYSTEM_PUB && op == OP_BARE && str_eqz(text, "any"))
 		return 0;
-	if (composer && composer_branch(p, op, &text, c))
-		return op == OP_BARE || op == OP_EQ || op == OP_NE ? 0 : range_fail(p, at, "a branch has no order: write it without operator");
-	if (composer && !text.len)
-		return 0; /* "@dev" alone: any */
-	if (composer && str_has_suffix(text, STR("x-dev")))
-		return whole(p, bare ? OP_EQ : op, text, false, at, c);
+	if (p->system == VERSION_SYSTEM_PACKAGIST && composer_own(p, op, &text, at, c, &r))
+		return r;
 	r = read_partial(p, text, at, &v);
 	if (r)
 		return r;
-	if (bare)
+	if (op == OP_BARE)
 		op = p->system == VERSION_SYSTEM_CARGO && !v.wild ? OP_CARET : OP_EQ;
-	if (!v.n) { /* * */
-		c->kind = op == OP_LT || op == OP_GT || op == OP_NE ? CLAUSE_NONE : CLAUSE_WITHIN;
-		return 0;
-	}
-	full = v.rest.len ? text : partial_text(p->arena, &v, v.n, width_of(p), 0);
-	if (op == OP_CARET)
-		return span(p, full, &v, caret_numbers(p, &v), at, c);
-	if (op == OP_TILDE)
-		return span(p, full, &v, tilde_numbers(p, &v), at, c);
-	if (v.wild || (!composer && v.n < width_of(p)))
-		return open_numbers(p, op, &v, at, c);
-	return whole(p, op, full, !v.rest.len, at, c);
+	if (v.n)
+		return numbers(p, op, text, &v, at, c);
+	c->kind = op == OP_LT || op == OP_GT || op == OP_NE ? CLAUSE_NONE : CLAUSE_WITHIN; /* * */
+	return 0;
 }
 
 int range_hyphen(struct range_parser *p, str from, str to, size_t at, struct clause *c)

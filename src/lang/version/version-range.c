@@ -289,34 +289,42 @@ static void finish_pub(struct clause_set *s)
 		}
 }
 
+static bool set_ends(const struct range_parser *p) { return p->at == p->end || p->text.ptr[p->at] == '|'; }
+
+/* What stands between two clauses of a set; *ret_more: a clause follows. */
+static int between(struct range_parser *p, bool *ret_more)
+{
+	bool blank = range_blanks(p);
+
+	*ret_more = !set_ends(p);
+	if (!*ret_more)
+		return 0;
+	if (p->text.ptr[p->at] == ',' && is_one_of(p->system, (unsigned)COMMA_IS_AND)) {
+		p->at++;
+		range_blanks(p);
+		*ret_more = p->system != VERSION_SYSTEM_PYPI || p->at < p->end;
+		return 0;
+	}
+	if (is_one_of(p->system, BLANK_IS_AND) && (blank || strchr("<>=", p->text.ptr[p->at])))
+		return 0;
+	return range_fail(p, p->at, "not understood: write %s between two versions", is_one_of(p->system, BLANK_IS_AND) ? "a blank" : "','");
+}
+
 static int one_set(struct range_parser *p)
 {
+	bool more = true;
 	int r = range_add_set(p);
 
 	range_blanks(p);
-	if (!r && (p->at == p->end || p->text.ptr[p->at] == '|')) { /* npm: nothing is any version */
+	if (!r && set_ends(p)) { /* npm: nothing is any version */
 		bool any = p->system == VERSION_SYSTEM_NPM || (p->system == VERSION_SYSTEM_PYPI && p->range->n == 1);
 
 		return any ? 0 : range_fail(p, p->at, "a version is missing: write one, as in >=1.2");
 	}
-	while (!r) {
-		bool blank;
-
+	while (!r && more) {
 		r = clause(p);
-		if (r)
-			break;
-		blank = range_blanks(p);
-		if (p->at == p->end || p->text.ptr[p->at] == '|')
-			break;
-		if (p->text.ptr[p->at] == ',' && is_one_of(p->system, (unsigned)COMMA_IS_AND)) {
-			p->at++;
-			range_blanks(p);
-			if (p->system == VERSION_SYSTEM_PYPI && p->at == p->end)
-				break;
-		} else if (!is_one_of(p->system, BLANK_IS_AND) || (!blank && !strchr("<>=", p->text.ptr[p->at]))) {
-			r = range_fail(p, p->at, "not understood: write %s between two versions",
-						   is_one_of(p->system, BLANK_IS_AND) ? "a blank" : "','");
-		}
+		if (!r)
+			r = between(p, &more);
 	}
 	if (!r && p->system == VERSION_SYSTEM_PUB)
 		finish_pub(&p->range->sets[p->range->n - 1]);

@@ -1,6 +1,7 @@
 /* test_db.c - what every engine must do alike; runs on SQLite and on a PostgreSQL of its own. */
 #include "engines.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/proc.h"
 #include "db/db.h"
 
@@ -953,13 +954,73 @@ static void test_restart(void **s UNUSED)
 	db_close(db);
 }
 
+/* Many rows in one statement: texts of every kind come out as they went in, and a list tells when it is full. */
+static int rows_tx(struct db_tx *tx, void *arg UNUSED, struct err *reterr)
+{
+	static const char *const names[] = { "plain", "quote \" and \\ and '", "line\nend\ttab", "\xc3\xa9\xe4\xb8\xad \xf0\x9f\x98\x80", "\\u0000 {\"a\":[1]}", "" };
+	struct db_list           l;
+	struct db_rows          *rows;
+	str                      param;
+	size_t                   n = 0;
+	int                      rc;
+
+	db_list_init(&l);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		char id[24];
+
+		snprintf(id, sizeof(id), "%zu", i);
+		db_list_add(&l, (str[]){ str_z(id), str_z(names[i]), i == 2 ? STR_NULL : STR("7") }, 3);
+	}
+	rc = db_list_end(&l, &param, reterr);
+	if (!rc)
+		rc = db_exec(tx, reterr, "INSERT INTO thing (id, name, share) SELECT CAST(r.id AS @int@), r.name, CAST(r.share AS @real@) FROM @rows:1:id,name,share@ AS r", "s", param);
+	if (!rc)
+		rc = db_query(tx, reterr, &rows, "SELECT name, share FROM thing ORDER BY id", "");
+	while (!rc && (rc = db_next(rows, reterr)) > 0) {
+		assert_str(db_str(rows, 0), names[n]);
+		assert_int_equal(db_null(rows, 1), n == 2);
+		rc = 0;
+		n++;
+	}
+	assert_int_equal(n, ARRAY_SIZE(names));
+	db_rows_close(rows);
+	db_list_clear(&l);
+	if (!rc)
+		rc = db_list_end(&l, &param, reterr);
+	if (!rc)
+		rc = db_exec(tx, reterr, "DELETE FROM thing WHERE name IN (SELECT r.a FROM @rows:1:a@ AS r)", "s", param); /* of nothing */
+	db_list_fini(&l);
+	return rc;
+}
+
+static void test_rows(void **s UNUSED)
+{
+	struct db     *db = fresh_db();
+	struct err     e = { 0 };
+	struct db_list l;
+	size_t         n = 0;
+
+	assert_ok(db_write(db, rows_tx, NULL, &e), &e);
+	assert_int_equal(count(db), 6);
+	db_close(db);
+	db_list_init(&l);
+	assert_true(db_list_fits(&l, 10 * LIMIT_DB_LIST_BYTES)); /* a single row may be large */
+	for (; db_list_fits(&l, 1); n++)
+		db_list_add(&l, (str[]){ STR("x") }, 1);
+	assert_int_equal(n, LIMIT_DB_LIST_ROWS);
+	db_list_clear(&l);
+	db_list_add(&l, (str[]){ STR("x") }, 1);
+	assert_false(db_list_fits(&l, LIMIT_DB_LIST_BYTES));
+	db_list_fini(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_values),       cmocka_unit_test(test_codes),    cmocka_unit_test(test_many_writers),
 		cmocka_unit_test(test_reopen),       cmocka_unit_test(test_migrations), cmocka_unit_test(test_misuse),
 		cmocka_unit_test(test_get_helpers),  cmocka_unit_test(test_order),    cmocka_unit_test(test_snapshot),
-		cmocka_unit_test(test_read_one),
+		cmocka_unit_test(test_read_one),     cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_counter), cmocka_unit_test(test_reads_never_go_back), cmocka_unit_test(test_resting_readers), cmocka_unit_test(test_slow_write_is_not_starved), cmocka_unit_test(test_in_turn),      cmocka_unit_test(test_notify),   cmocka_unit_test(test_unlisten_waits),   cmocka_unit_test(test_crash),
 		cmocka_unit_test(test_disk_full),   cmocka_unit_test(test_file_limit),    cmocka_unit_test(test_backup),   cmocka_unit_test(test_open_errors),
 		cmocka_unit_test(test_restart),

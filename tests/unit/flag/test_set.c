@@ -174,6 +174,75 @@ static void test_together(void **state UNUSED)
 	check_says(long_chain + 2, ARRAY_SIZE(long_chain) - 2, "");
 }
 
+/* Flags in layers, each of which needs all of the next layer: few flags, ways without number. A set that was stored all the same must not hang. */
+static void test_many_ways(void **state UNUSED)
+{
+	enum { LAYERS = 15, WIDTH = 20 };
+	struct flag_text     *t = ARENA_ARRAY(&arena, LAYERS * WIDTH, struct flag_text);
+	struct buf CLEANUP_BUF out = BUF_INIT(8 << 20);
+	struct flag_set       *s;
+
+	for (int i = 0; i < LAYERS * WIDTH; i++) {
+		struct buf CLEANUP_BUF json = BUF_INIT(1 << 16);
+
+		buf_addz(&json, "{\"state\":\"ENABLED\"," ON_OFF ",\"defaultVariant\":\"on\",\"weir\":{\"prerequisites\":[");
+		for (int k = 0; k < WIDTH && i / WIDTH + 1 < LAYERS; k++)
+			buf_addf(&json, "%s{\"flag\":\"f%d\",\"variants\":[\"on\"]}", k ? "," : "", (i / WIDTH + 1) * WIDTH + k);
+		buf_addz(&json, "]}}");
+		t[i] = (struct flag_text){ str_z(arena_printf(&arena, "f%d", i)), arena_str(&arena, buf_str(&json)) };
+	}
+	s = build(NULL, 1, t, LAYERS * WIDTH);
+	assert_string_equal(says(s, "f0", "{}", 0), "ERROR GENERAL -");
+	assert_string_equal(says(s, "f290", "{}", 0), "STATIC true");
+	flag_set_check(s, collect, &out);
+	assert_non_null(strstr(buf_z(&out), "f0: its prerequisites lead"));
+	flag_set_unref(s);
+}
+
+/* Rules of hostile size and nesting end by count, not by time: a walk over all pairs of a list from the context, for the flag and for what it needs. */
+static void test_steps(void **state UNUSED)
+{
+#define PAIRS "\"targeting\":{\"if\":[{\"some\":[{\"var\":\"l\"},{\"in\":[\"z\",{\"cat\":[{\"var\":\"\"},{\"var\":\"\"}]}]}]},\"on\",\"off\"]}"
+	struct flag_text       t[] = { { STR("a"), STR("{\"state\":\"ENABLED\"," ON_OFF "," PAIRS "}") },
+		                           { STR("b"), STR("{\"state\":\"ENABLED\"," ON_OFF "," PAIRS ",\"weir\":{\"prerequisites\":[{\"flag\":\"a\",\"variants\":[\"off\"]}]}}") } };
+	struct buf CLEANUP_BUF few = BUF_INIT(1 << 20), many = BUF_INIT(1 << 20), edge = BUF_INIT(1 << 20);
+	struct flag_set       *s = build(NULL, 1, t, 2);
+
+	buf_addz(&few, "{\"l\":[\"x\"");
+	buf_addz(&many, "{\"l\":[\"x\"");
+	buf_addz(&edge, "{\"l\":[\"x\"");
+	for (int i = 0; i < 40000; i++)
+		buf_addz(&many, ",\"x\"");
+	for (int i = 0; i < 10000; i++)
+		buf_addz(&edge, ",\"x\"");
+	buf_addz(&few, "]}");
+	buf_addz(&many, "]}");
+	buf_addz(&edge, "]}");
+	assert_string_equal(says(s, "a", buf_z(&few), 0), "TARGETING_MATCH false");
+	assert_string_equal(says(s, "b", buf_z(&few), 0), "TARGETING_MATCH false");
+	assert_string_equal(says(s, "a", buf_z(&many), 0), "ERROR GENERAL -");
+	assert_string_equal(says(s, "a", buf_z(&edge), 0), "TARGETING_MATCH false");
+	assert_string_equal(says(s, "b", buf_z(&edge), 0), "ERROR GENERAL -"); /* one limit for both */
+	flag_set_unref(s);
+}
+
+/* What $flagd tells of the time makes answers depend on it, however it is read. */
+static void test_timed(void **state UNUSED)
+{
+	static const struct {
+		const char *rule;
+		bool        timed;
+	} cases[] = { { "{\"var\":\"$flagd.flagKey\"}", false }, { "{\"var\":\"$flagd.timestamp\"}", true }, { "{\"missing\":[{\"var\":\"$flagd\"}]}", true }, { "{\"var\":\"a\"}", false } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct flag_text t = { STR("f"), str_z(arena_printf(&arena, "{\"state\":\"ENABLED\"," ON_OFF ",\"targeting\":%s}", cases[i].rule)) };
+		struct flag_set *s = build(NULL, 1, &t, 1);
+
+		assert_int_equal(flag_set_timed(s), cases[i].timed);
+		flag_set_unref(s);
+	}
+}
+
 static void test_limits(void **state UNUSED)
 {
 	struct flag_set_head head = { .id = STR("x/y"), .revision = 1, .evaluators = STR(""), .metadata = STR("") };
@@ -223,6 +292,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_types, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_revisions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_together, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_ways, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_steps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_timed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_explain, setup, teardown),
 	};

@@ -89,9 +89,58 @@ static void test_order(void **state UNUSED)
 	tables = flag_tables_free(tables);
 }
 
+static void put(const char *project, const char *name, const char *flag_set_id)
+{
+	char                 id[32], metadata[64];
+	struct flag_entry    like = { .id = id, .project = (char *)(uintptr_t)project, .name = (char *)(uintptr_t)name, .environment = (char[]){ "" } };
+	struct flag_set_head head = { .id = STR("x"), .revision = 1, .evaluators = STR("") };
+	struct flag_set     *s;
+	struct err           e = { 0 };
+
+	snprintf(id, sizeof(id), "%s/%s", project, name);
+	snprintf(metadata, sizeof(metadata), "{\"flagSetId\":\"%s\"}", flag_set_id);
+	head.metadata = str_z(metadata);
+	assert_ok(flag_set_build(NULL, &head, NULL, 0, &s, &e), &e);
+	assert_ok(flag_tables_put(tables, id, flag_entry_new(&like, s), &e), &e);
+}
+
+/* By project, flagSetId and name: all that match and no other, also where names are beginnings of others. */
+static void test_other_names(void **state UNUSED)
+{
+	const struct flag_table  *t;
+	struct flag_entry *const *v;
+	size_t                    n;
+
+	tables = flag_tables_new();
+	put("p", "a", "one");
+	put("p", "b", "two");
+	put("p-q", "a", "two");
+	put("p.q", "z", "three");
+	put("pp", "a", "on");
+	t = flag_read_begin(tables);
+	v = flag_table_of_project(t, "p", &n);
+	assert_int_equal(n, 2);
+	assert_string_equal(v[0]->id, "p/a");
+	assert_string_equal(v[1]->id, "p/b");
+	assert_string_equal(flag_table_of_project(t, "pp", &n)[0]->id, "pp/a");
+	assert_int_equal(n, 1);
+	flag_table_of_project(t, "q", &n);
+	assert_int_equal(n, 0);
+	assert_string_equal(flag_table_of_set_id(t, STR("one"), &n)[0]->id, "p/a");
+	assert_int_equal(n, 1);
+	flag_table_of_set_id(t, STR("two"), &n);
+	assert_int_equal(n, 2);
+	flag_table_of_set_id(t, STR("tw"), &n);
+	assert_int_equal(n, 0);
+	flag_table_of_name(t, STR("a"), &n);
+	assert_int_equal(n, 3);
+	flag_read_end(tables);
+	tables = flag_tables_free(tables);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_swaps), cmocka_unit_test(test_order) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_swaps), cmocka_unit_test(test_order), cmocka_unit_test(test_other_names) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

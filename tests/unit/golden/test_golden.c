@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/proc.h"
 #include "doc/doc.h"
+#include "flag/flag-def.h"
 #include "golden/golden-internal.h"
 #include "pipeline/plan.h"
 #include "release/service-file.h"
@@ -107,6 +108,17 @@ static size_t count_files(const char *dir)
 	return n;
 }
 
+static const struct golden_value with_flags = { { "flags", 5 }, { "yes", 3 } };
+
+static size_t files_of_switches(const struct golden_template *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n_params; i++)
+		n += t->params[i].n_files;
+	return n;
+}
+
 static void test_no_file_is_forgotten(void **state)
 {
 	struct fixture *f = *state;
@@ -115,8 +127,10 @@ static void test_no_file_is_forgotten(void **state)
 		char source[PATH_MAX];
 
 		snprintf(source, sizeof(source), "%s/src/golden/templates/%.*s", SOURCE_DIR, STR_ARG(f->templates[i].name));
-		render_next(f, f->templates[i].name, "shop", NULL, 0);
+		render_next(f, f->templates[i].name, "shop", &with_flags, 1);
 		assert_int_equal(count_files(f->target) + 1, count_files(source)); /* template.yaml describes, and is not copied */
+		render_next(f, f->templates[i].name, "shop", NULL, 0);
+		assert_int_equal(count_files(f->target) + 1 + files_of_switches(&f->templates[i]), count_files(source));
 	}
 }
 
@@ -133,6 +147,22 @@ static void check_readers(struct fixture *f, const char *name)
 	assert_string_equal(s.services[0].health_path, "/healthz");
 }
 
+static void check_flags(struct fixture *f)
+{
+	struct flag_set_def def;
+	struct service_file s;
+	struct doc_node    *root;
+	struct doc_check    c;
+
+	assert_ok(doc_parse_json(&f->a, "production.json", read_file(f, ".weir/flags/production.json"), &root, &f->err), &f->err);
+	doc_check_init(&c, &f->a, "production.json");
+	flag_set_def_read(&c, root, &def);
+	assert_ok(doc_check_result(&c, &f->err), &f->err);
+	assert_int_equal(def.n_flags, 1);
+	assert_ok(service_file_parse(&f->a, read_file(f, ".weir/service.yaml"), &s, &f->err), &f->err);
+	assert_str(s.services[0].envs[0].flags, "production");
+}
+
 /* Names that YAML, a shell or a compiler may take for something else. */
 static void test_strict_readers(void **state)
 {
@@ -143,6 +173,9 @@ static void test_strict_readers(void **state)
 		for (size_t k = 0; k < ARRAY_SIZE(names); k++) {
 			struct doc_node *origin;
 
+			render_next(f, f->templates[i].name, names[k], &with_flags, 1);
+			check_readers(f, names[k]);
+			check_flags(f);
 			render_next(f, f->templates[i].name, names[k], NULL, 0);
 			check_readers(f, names[k]);
 			assert_ok(doc_parse_yaml(&f->a, "template.yaml", read_file(f, ".weir/template.yaml"), &origin, &f->err), &f->err);
@@ -182,6 +215,8 @@ static void test_c_passes_its_tests(void **state)
 	render_next(f, STR("http-c"), "ledger", NULL, 0);
 	run(f, (const char *const[]){ "make", "-s", "all", "test", "CFLAGS=-O1 -Werror", NULL });
 	assert_int_equal(access(f->target, R_OK), 0);
+	render_next(f, STR("http-c"), "ledger", &with_flags, 1);
+	run(f, (const char *const[]){ "make", "-s", "all", "test", "CFLAGS=-O1 -Werror", NULL });
 	render_next(f, STR("http-c"), "test", NULL, 0); /* the name of a make target and of another program */
 	run(f, (const char *const[]){ "make", "-s", "all", "CFLAGS=-O0", NULL });
 }
@@ -241,6 +276,7 @@ static void test_refused(void **state)
 	check_refused(f, "http-python", "shop", "host", "a.b}\ncommand: [rm]", WEIR_EINVAL, "parameter 'host' must be a host name");
 	check_refused(f, "http-python", "shop", "host", "-a", WEIR_EINVAL, "host name");
 	check_refused(f, "http-python", "shop", "client", "a: b", WEIR_EINVAL, "parameter 'client' must be a word");
+	check_refused(f, "http-python", "shop", "flags", "maybe", WEIR_EINVAL, "parameter 'flags' must be yes or no");
 	check_refused(f, "http-python", "shop", "description", "two\nlines", WEIR_EINVAL, "one line");
 	check_refused(f, "http-python", "shop", "description", "\x1b[31mred", WEIR_EINVAL, "one line");
 	check_refused(f, "http-python", "shop", "description", "\xff", WEIR_EINVAL, "one line");
@@ -316,6 +352,9 @@ static void test_descriptions_are_strict(void **state)
 
 	assert_err(render_own(f, DESCRIPTION("  e: {kind: lin, default: x, summary: y}\n"), "t/a", ""), WEIR_EINVAL);
 	assert_non_null(strstr(f->err.msg, "t/template.yaml:6:13"));
+	assert_err(render_own(f, DESCRIPTION("  e: {kind: word, default: x, summary: y, files: [a]}\n"), "t/a", ""), WEIR_EINVAL);
+	assert_non_null(strstr(f->err.msg, "only a switch has files"));
+	assert_err(render_own(f, DESCRIPTION("  e: {kind: switch, default: 'no', summary: y, files: a}\n"), "t/a", ""), WEIR_EINVAL);
 	assert_err(render_own(f, DESCRIPTION("verison: 1\n"), "t/a", ""), WEIR_EINVAL);
 	assert_non_null(strstr(f->err.msg, "did you mean 'version'"));
 	assert_err(render_own(f, DESCRIPTION("  name: {kind: word, default: x, summary: y}\n"), "t/a", ""), WEIR_EINVAL);

@@ -100,6 +100,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/block", HTTP_WORKER, SCOPE_READ, 0, h_block, "Waits.", NULL, NULL },
 	{ "POST", "/form", HTTP_FAST, SCOPE_READ, 4096, h_form, "A form.", NULL, NULL },
 	{ "GET", "/assets/x.css", HTTP_FAST, SCOPE_NONE, 0, h_static, "Style.", NULL, NULL },
+	{ "POST", "/flags/*key", HTTP_FAST, SCOPE_FLAGS, 100, h_echo, "As routes of flags.", NULL, NULL },
 	{ "GET", "/git/:project.git/*rest", HTTP_FAST, SCOPE_READ, 0, h_rest, "A tail.", NULL, NULL },
 };
 
@@ -292,6 +293,83 @@ static void test_expect(void **s UNUSED)
 	close(fd);
 	net_exchange(f->port, STR("POST /echo HTTP/1.1\r\n" HOST "Expect: x\r\nContent-Length: 0\r\n\r\n"), &f->out);
 	assert_int_equal(net_status(&f->out), 417);
+	end(f);
+}
+
+static int two_tokens(void *ctx UNUSED, str scheme UNUSED, str text, struct http_identity *ret, struct err *reterr)
+{
+	if (!str_eqz(text, "one") && !str_eqz(text, "two"))
+		return err_set(reterr, WEIR_EAUTH, "no such token");
+	snprintf(ret->name, sizeof(ret->name), "%.*s", STR_ARG(text));
+	ret->scope = SCOPE_FLAGS;
+	return 0;
+}
+
+static int ask_flag(struct fixture *f, const char *token)
+{
+	char raw[256];
+
+	snprintf(raw, sizeof(raw), "POST /flags/x HTTP/1.1\r\n" HOST "Authorization: Bearer %s\r\nContent-Length: 0\r\n\r\n", token);
+	net_exchange(f->port, str_z(raw), &f->out);
+	return net_status(&f->out);
+}
+
+static _Atomic usec_t held_now;
+static usec_t         held_time(void *ctx UNUSED) { return held_now; }
+
+/* A token over its limit is told when to come again; another one, and other routes, are not touched. Guesses are limited by address. */
+static void test_rate(void **s UNUSED)
+{
+	const struct clock clock = { held_time, held_time, NULL };
+	struct http_config cfg = SMALL;
+	struct fixture    *f;
+
+	held_now = 1000 * USEC_PER_SEC;
+	cfg.clock = &clock;
+	cfg.authenticate = two_tokens;
+	cfg.flags_per_second = 20;
+	f = start(&cfg);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(ask_flag(f, "one"), 200);
+	assert_int_equal(ask_flag(f, "one"), 429);
+	assert_has(&f->out, "Retry-After: 1\r\n");
+	assert_has(&f->out, "{\"error\":{\"code\":\"EBUSY\",\"message\":\"too many requests: at most 20 per second and token");
+	assert_int_equal(ask_flag(f, "two"), 200);
+	net_exchange(f->port, STR("GET /healthz HTTP/1.1\r\n" HOST "Authorization: Bearer one\r\n\r\n"), &f->out);
+	assert_int_equal(net_status(&f->out), 200);
+	assert_int_equal(ask_flag(f, "guess1"), 401);
+	assert_int_equal(ask_flag(f, "guess2"), 401);
+	assert_int_equal(ask_flag(f, "guess3"), 429);
+	assert_has(&f->out, "at most 2 per second and address without a valid token");
+	assert_int_equal(ask_flag(f, "two"), 200); /* of the same address */
+	held_now += USEC_PER_SEC;
+	assert_int_equal(ask_flag(f, "one"), 200);
+	assert_int_equal(ask_flag(f, "guess4"), 401);
+	end(f);
+}
+
+static void flag_form(struct http_req *r, int status, const char *code, str message)
+{
+	http_type(r, "application/json");
+	buf_addf(http_out(r), "<%d %s %.*s>", status, code, STR_ARG(message));
+}
+
+/* A protocol's own form of errors, wherever below its paths they arise. */
+static void test_error_forms(void **s UNUSED)
+{
+	struct http_config cfg = SMALL;
+	struct fixture    *f = start(&cfg);
+	struct err         e;
+
+	assert_ok(http_server_errors(f->s, "/flags/", flag_form, &e), &e);
+	net_exchange(f->port, STR("POST /flags/x%zz HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n"), &f->out);
+	assert_has(&f->out, "<400 EINVAL the path holds");
+	net_exchange(f->port, STR("GET /flags/x HTTP/1.1\r\n" HOST "Accept: text/html\r\n\r\n"), &f->out);
+	assert_has(&f->out, "<405 EMETHOD ");
+	net_talk(f->port, STR("POST /flags/x HTTP/1.1\r\n" HOST "Content-Length: 99999999\r\n\r\n"), NULL, &f->out);
+	assert_has(&f->out, "<413 ELIMIT ");
+	net_exchange(f->port, STR("GET /nowhere HTTP/1.1\r\n" HOST "\r\n"), &f->out);
+	assert_has(&f->out, "{\"error\":");
 	end(f);
 }
 
@@ -592,6 +670,8 @@ int main(void)
 		cmocka_unit_test(test_queries),
 		cmocka_unit_test(test_bodies),
 		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_error_forms),
 		cmocka_unit_test(test_static),
 		cmocka_unit_test(test_body_limits),
 		cmocka_unit_test(test_expect),

@@ -243,10 +243,28 @@ static void test_hostile_paths(void **s UNUSED)
 	done(&f);
 }
 
+/* A tail that names what users name may hold anything that a name may; what stands before it may not. */
+static void test_any_tail(void **s UNUSED)
+{
+	struct fixture     f;
+	struct route_match m;
+
+	setup(&f);
+	assert_int_equal(add(&f, "GET", "/flags/:set/*key"), 0);
+	f.list[0].any_tail = true;
+	assert_str(match(&f, "GET", "/flags/a/x%5cy").params[1].value, "x\\y");
+	assert_str(match(&f, "GET", "/flags/a/b/../%0a").params[1].value, "b/../\n");
+	assert_int_equal(router_match(f.r, STR("GET"), STR("/flags/../x"), &f.a, &m, NULL), -WEIR_EINVAL);
+	assert_int_equal(router_match(f.r, STR("GET"), STR("/fl%5cags/a/x"), &f.a, &m, NULL), -WEIR_EINVAL);
+	assert_int_equal(router_match(f.r, STR("GET"), STR("/flags/a/%ff"), &f.a, &m, NULL), -WEIR_EINVAL);
+	assert_int_equal(router_match(f.r, STR("GET"), STR("/flags/a/%zz"), &f.a, &m, NULL), -WEIR_EINVAL);
+	done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_match), cmocka_unit_test(test_conflicts), cmocka_unit_test(test_query), cmocka_unit_test(test_impossible_queries), cmocka_unit_test(test_bad_patterns),
-		                                cmocka_unit_test(test_hostile_paths) };
+		                                cmocka_unit_test(test_hostile_paths), cmocka_unit_test(test_any_tail) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

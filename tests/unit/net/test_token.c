@@ -1,5 +1,6 @@
 /* Tokens, sessions and what net demands of credentials, over real sockets. */
 #include "net-test.h"
+#include "base/limits.h"
 
 #include "base/fs.h"
 #include "base/hash.h"
@@ -220,6 +221,34 @@ static void test_jobs(void **s UNUSED)
 	end(f);
 }
 
+/* Services ask for their text at each start: it stays the same until it is revoked. */
+static void test_services(void **s UNUSED)
+{
+	struct fixture *f = start();
+	struct err      e = { 0 };
+	char            first[TOKEN_TEXT_SIZE], again[TOKEN_TEXT_SIZE], other[TOKEN_TEXT_SIZE], made[TOKEN_TEXT_SIZE], name[80];
+
+	assert_ok(token_of_services(f->store, STR("shop"), first, &e), &e);
+	assert_int_equal(strlen(first), strlen(f->admin));
+	assert_ok(token_of_services(f->store, STR("shop"), again, &e), &e);
+	assert_string_equal(first, again);
+	assert_ok(token_of_services(f->store, STR("ledger"), other, &e), &e);
+	assert_string_not_equal(first, other);
+	assert_int_equal(ask_as(f, first, "GET", "/api/who", ""), 403); /* flags, and nothing else */
+	assert_ok(token_revoke(f->store, STR("flags.shop"), STR("weir"), &e), &e);
+	assert_int_equal(ask_as(f, first, "GET", "/api/who", ""), 401);
+	assert_ok(token_of_services(f->store, STR("shop"), again, &e), &e);
+	assert_string_not_equal(first, again);
+	assert_int_equal(ask_as(f, first, "GET", "/api/who", ""), 401);
+	assert_int_equal(ask_as(f, again, "GET", "/api/who", ""), 403);
+	make(f, "flags.mine", SCOPE_READ, NULL, 0, made);
+	assert_err(token_of_services(f->store, STR("mine"), again, &e), WEIR_EEXIST);
+	memset(name, 'x', sizeof(name));
+	assert_err(token_of_services(f->store, str_n(name, LIMIT_NAME_BYTES), again, &e), WEIR_ELIMIT);
+	assert_non_null(strstr(e.msg, "give the service a token"));
+	end(f);
+}
+
 static void test_api(void **s UNUSED)
 {
 	struct fixture *f = start();
@@ -331,7 +360,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scopes),  cmocka_unit_test(test_wrong_credentials), cmocka_unit_test(test_basic),
-		cmocka_unit_test(test_expiry_and_revoke), cmocka_unit_test(test_jobs), cmocka_unit_test(test_api),
+		cmocka_unit_test(test_expiry_and_revoke), cmocka_unit_test(test_jobs),
+		cmocka_unit_test(test_services), cmocka_unit_test(test_api),
 		cmocka_unit_test(test_login),   cmocka_unit_test(test_logout),            cmocka_unit_test(test_at_rest),
 	};
 

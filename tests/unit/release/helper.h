@@ -67,10 +67,10 @@ static inline int helper_get(uint16_t port, const char *host, const char *path, 
 	return helper_answer(helper_send(port, host, path), out, size);
 }
 
-/* Repeats `cond` for at most 20 s. */
+/* Repeats `cond` for at most 60 s. */
 #define WAIT_FOR(cond)                                                            \
 	do {                                                                          \
-		usec_t wait_until_ = clock_mono_now() + 20 * USEC_PER_SEC;                \
+		usec_t wait_until_ = clock_mono_now() + 60 * USEC_PER_SEC;                \
 		while (!(cond)) {                                                         \
 			if (clock_mono_now() > wait_until_)                                   \
 				fail_msg("never came: %s", #cond);                                \

@@ -14,7 +14,7 @@
 	"request-timeout: 1500ms\n"                                                                               \
 	"limits: {memory: 512MiB, processes: 64}\n"                                                               \
 	"environments:\n"                                                                                         \
-	"  production: {instances: 2, env: {LOG: info, N: 3}}\n"                                                  \
+	"  production: {instances: 2, env: {LOG: info, N: 3}, flags: live}\n"                                                  \
 	"  staging: {route: {port: 9000}}\n"                                                                      \
 	"rollout:\n"                                                                                              \
 	"  steps: [1%, 0.25, 100%]\n"                                                                             \
@@ -55,6 +55,7 @@ static void test_every_key_is_obeyed(void **s UNUSED)
 	assert_int_equal(env->instances, 2);
 	assert_string_equal(env->env[0], "LOG=info");
 	assert_string_equal(env->env[1], "N=3");
+	assert_str(env->flags, "live");
 	assert_string_equal(env->route.host, "shop.localhost");
 	assert_string_equal(env->route.client_header, "x-user");
 	assert_int_equal(d->rollout.plan.n_steps, 3);
@@ -141,6 +142,8 @@ static void test_everything_else_is_refused_at_its_place(void **s UNUSED)
 		{ "service: s\ncommand: [x]\nroute: {port: 70000}\nenvironments: {production: {}}\n", ":3:15: " },
 		{ "service: s\ncommand: [x]\nroute: {host: s.x}\nenvironments: {a: {}, b: {}}\n", ":4:23: environments 'a' and 'b' have the same route" },
 		{ "service: s\ncommand: [x]\nroute: {host: s.x}\nenvironments: {a: {env: {PORT: 1}}}\n", ":4:26: env name 'PORT' cannot be set" },
+		{ "service: s\ncommand: [x]\nroute: {host: s.x}\nenvironments: {a: {flags: 'A/b'}}\n", ":4:27: flag set" },
+		{ "service: s\ncommand: [x]\nroute: {host: s.x}\nenvironments: {a: {env: {OFREP_ENDPOINT: x}, flags: p}}\n", "take them out of env" },
 		{ "service: s\ncommand: [x]\nroute: {host: s.x}\nenvironments: {a: {instances: 0}}\n", ":4:31: " },
 		{ "services: {}\n", ":1:11: services must be a map of" },
 		{ "services: {a: {command: [x], route: {host: a.x}, environments: {p: {}}}}\nservice: b\n", ":2:1: unknown key 'service'" },

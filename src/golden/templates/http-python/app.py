@@ -13,6 +13,10 @@ import sys
 import threading
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+{{#flags}}
+
+import flags
+{{/flags}}
 
 NAME = "{{name}}"
 HERE = pathlib.Path(__file__).resolve().parent
@@ -40,7 +44,17 @@ def healthz(request):
     return 200, {"status": "ok"}
 
 
+{{#flags}}
+def welcome(request):
+    user = request.headers.get("X-User", request.client_address[0])
+    return 200, {"welcome": "new" if flags.is_on("new-welcome", user) else "old"}
+
+
+ROUTES = {"/": root, "/healthz": healthz, "/welcome": welcome}
+{{/flags}}
+{{^flags}}
 ROUTES = {"/": root, "/healthz": healthz}
+{{/flags}}
 
 
 # --- serving ---
@@ -157,6 +171,9 @@ class Server(ThreadingHTTPServer):
 
 def main():
     server = Server((os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8080"))))
+{{#flags}}
+    flags.start()
+{{/flags}}
     asked_to_stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked_to_stop.set())

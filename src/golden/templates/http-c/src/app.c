@@ -1,5 +1,8 @@
 /* app.c - the routes. A route fills a response; what it does not set is 200, application/json, empty. */
 #include "app.h"
+{{#flags}}
+#include "flags.h"
+{{/flags}}
 
 #include <ctype.h>
 #include <stdio.h>
@@ -12,6 +15,9 @@ void app_init(void)
 	FILE  *file = fopen("VERSION", "r");
 	size_t n;
 
+{{#flags}}
+	flags_init();
+{{/flags}}
 	if (!file)
 		return;
 	n = fread(version, 1, sizeof(version) - 1, file);
@@ -39,12 +45,23 @@ static void healthz(const struct http_request *request, struct http_response *re
 	http_printf(response, "{\"status\": \"ok\"}\n");
 }
 
+{{#flags}}
+/* A new thing that a flag lets onto some users. Here a user is who the query names: /welcome?u1 */
+static void welcome(const struct http_request *request, struct http_response *response)
+{
+	http_printf(response, "{\"welcome\": \"%s\"}\n", flags_bool("new-welcome", request->query, false) ? "new" : "old");
+}
+
+{{/flags}}
 static const struct {
 	const char *path;
 	void (*handle)(const struct http_request *request, struct http_response *response);
 } routes[] = {
 	{ "/", root },
 	{ "/healthz", healthz },
+{{#flags}}
+	{ "/welcome", welcome },
+{{/flags}}
 };
 
 void app_handle(const struct http_request *request, struct http_response *response)
