@@ -57,7 +57,7 @@ static unsigned chain(struct check *k, const struct flag *f, unsigned depth)
 
 		longest = n > longest ? n : longest;
 	}
-	if (f && f->arms && longest <= LIMIT_FLAG_CHAIN) { /* a rollback must find a good set, too */
+	if (f && f->arms && f == f->arms->canary && longest <= LIMIT_FLAG_CHAIN) { /* a rollback must find a good set, too */
 		unsigned n = chain(k, f->arms->stable, depth);
 
 		longest = n > longest ? n : longest;
