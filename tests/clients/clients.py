@@ -10,7 +10,7 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "scenario"))
 sys.dont_write_bytecode = True
-from served import ENV, PORT, SERVER, call, end, expect, weir  # noqa: E402
+from served import ENV, PORT, SERVER, call, end, expect, wait, weir  # noqa: E402
 
 CACHE = os.path.abspath(sys.argv[2])
 URL = f"http://127.0.0.1:{PORT}"
@@ -44,7 +44,7 @@ def quiet(*argv, cwd=HERE, seconds=170):
 def javascript(token):
     folder = os.path.join(CACHE, "npm")
     os.makedirs(folder, exist_ok=True)
-    for name in ("package.json", "package-lock.json", "sdk.mjs", "backoff.mjs"):
+    for name in ("package.json", "package-lock.json", "sdk.mjs", "backoff.mjs", "track.mjs"):
         with open(os.path.join(HERE, name), "rb") as f, open(os.path.join(folder, name), "wb") as out:
             out.write(f.read())
     if not os.path.exists(os.path.join(folder, "node_modules", "eventsource")) and not quiet("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder):
@@ -102,6 +102,23 @@ def go(token):
     return None
 
 
+def tracking(token, which):
+    """OpenFeature's tracking API while a flag is rolled out: what the application says counts for its users."""
+    base = next(s["revision"] for s in call("GET", "/api/v1/flag-sets")[1]["flag_sets"])
+    status, answer, _ = call("POST", SET + "/rollouts", {"flag": "new-cart", "definition": {**flags()["new-cart"], "defaultVariant": "on"}, "base": base,
+                                                         "steps": ["50%", "100%"], "outcomes": [{"name": "checkout", "max": 100}]})
+    expect(status == 201, f"{status} {answer}")
+    argv, folder = (["node", "track.mjs"], os.path.join(CACHE, "npm")) if which == "js" else (
+        [os.path.join(CACHE, "venv", "bin", "python"), os.path.join(HERE, "track.py")], HERE)
+    r = subprocess.run([*argv, URL, token], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    expect(r.returncode == 0, f"tracking: {r.stdout}{r.stderr}")
+    path = f"/api/v1/flag-rollouts/{answer['id']}"
+    c = wait(lambda: (lambda c: c.get("outcomes", 0) >= 4 and c)(call("GET", path)[1]["counts"]), "the outcomes are counted", 60)
+    expect(sum(s[1] + s[2] for s in c["segments"]) == 4 and sum(s[3] + s[4] for s in c["segments"]) == 2, f"four users, two of them with an error: {c}")
+    expect(call("POST", path + "/orders", {"order": "abort"})[0] == 200, "aborted")
+    print(r.stdout.strip())
+
+
 def main():
     SERVER.start()
     try:
@@ -110,7 +127,12 @@ def main():
         change(0, {"flags": flags()})
         token = weir("token", "create", "app", "--scope", "flags", "--project", "shop").split()[0]
         no_javascript = javascript(token)
-        skipped = [why for why in (no_javascript, python(token), go(token)) if why]
+        no_python = python(token)
+        if not no_javascript:
+            tracking(token, "js")
+        if not no_python:
+            tracking(token, "py")
+        skipped = [why for why in (no_javascript, no_python, go(token)) if why]
         if not no_javascript:
             backoff(token)
         for why in skipped:
