@@ -188,6 +188,13 @@ def exposures_by_the_client():
     track([{"targetingKey": u, "flag": "cart"} for u in known] + [{"targetingKey": u, "name": "checkout", "ok": True} for u in known])
     stale = track([{"targetingKey": "user-1", "flag": "cart", "variant": "purple"}])
     expect(stale["taken"] == 0, f"a variant that nobody can have is an older copy: {stale}")
+    said = {"targetingKey": "user-1", "flag": "cart", "variant": evaluate("user-1")["variant"], "context": {"country": "NZ"}}
+    expect(track([said])["taken"] == 1 and track([{**said, "flag": "other"}])["taken"] == 0, "its own one counts")
+    for at in ("2020-01-01T00:00:00Z", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 600))):
+        expect(track([{"targetingKey": "user-1", "name": "checkout", "ok": False, "at": at}])["taken"] == 0, f"what was before the rollout began: {at}")
+    bound = call("POST", "/api/v1/tokens", {"name": "elsewhere", "scope": "read", "project": "ledger"})[1]["token"]
+    expect(call("GET", f"/api/v1/flag-rollouts/{id}", who=None, headers={"Authorization": f"Bearer {bound}"})[0] == 404, "a token of another project does not see it")
+    expect(call("POST", f"/api/v1/flag-rollouts/{id}/orders", {"order": "abort"}, "app")[0] == 403, "an application orders nothing")
     wait(lambda: show(id)["counts"].get("unexposed", 0) >= 50, "outcomes of users who did not evaluate it do not count", 60)
     c = show(id)["counts"]
     expect(sum(s[1] + s[2] for s in c["segments"]) == 50 and sum(s[3] + s[4] for s in c["segments"]) == 0, f"only the known users count: {c}")

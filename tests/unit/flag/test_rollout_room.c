@@ -92,9 +92,9 @@ static int begin_with(const char *spec, struct err *reterr)
 #define SPEC "{\"outcomes\":[\"x\"],\"steps\":[\"10%\",\"50%\",\"100%\"],\"bake\":\"60s\",\"budget\":\"20%\",\"salt\":\"s\",\"hold\":{\"after\":\"100s\",\"then\":\"roll-back\"}}"
 
 /* Everybody evaluates what is served, and says how it went. */
-static void users(unsigned n, bool canary_fails)
+static void users_from(unsigned first, unsigned n, bool canary_fails)
 {
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = first; i < first + n; i++) {
 		const struct flag_entry *en = flag_table_find(flag_read_begin(room->tables), STR("p/s"));
 		const struct flag       *f = flag_set_find(en->set, STR("f"));
 		struct arena CLEANUP_ARENA a = ARENA_INIT(1 << 20);
@@ -119,6 +119,7 @@ static void users(unsigned n, bool canary_fails)
 	}
 }
 
+static void users(unsigned n, bool canary_fails) { users_from(0, n, canary_fails); }
 static void turn(void) { rollouts_turn(room->rollouts); }
 
 static struct rollout_row row;
@@ -222,6 +223,55 @@ static void test_killed_after_each_turn_it_goes_on(void **s UNUSED)
 	close_room();
 	open_room();
 	to_the_end(true);
+}
+
+/* Neither half is enough alone, and nobody of the first comes again. */
+static void test_what_was_counted_outlives_a_kill(void **s UNUSED)
+{
+	struct arena CLEANUP_ARENA a = ARENA_INIT(1 << 20);
+	struct doc_node           *n;
+
+	assert_ok(begin_with("{\"outcomes\":[\"x\"],\"steps\":[\"50%\",\"100%\"],\"bake\":\"60s\",\"enough\":60,\"salt\":\"s\"}", &e), &e);
+	users_from(0, 80, false);
+	turn();
+	assert_string_equal(state(), "canary");
+	close_room();
+	open_room();
+	users_from(80, 80, false);
+	turn();
+	assert_string_equal(state(), "baking");
+	assert_ok(doc_parse_json(&a, "counts", row.counts, &n, &e), &e);
+	assert_int_equal(doc_get_int(n, "users", 0), 160);
+	assert_int_equal(doc_get_int(n, "outcomes", 0), 160);
+}
+
+/* An outcome may be told here before another server has handed over that its user evaluated the flag. */
+static void test_an_outcome_waits_for_its_exposure(void **s UNUSED)
+{
+	struct track_event t = { .outcome = true, .failed = true, .bucket = flag_bucket(STR("s"), STR("late")) }, exposed = { .share = 0.1, .bucket = t.bucket };
+
+	assert_ok(begin_with(SPEC, &e), &e);
+	memcpy(t.rollout, id, ID_SIZE);
+	memcpy(exposed.rollout, id, ID_SIZE);
+	assert_true(rollouts_add(room->rollouts, &t));
+	turn();
+	assert_int_equal(room->rollouts->all.v[0]->track.unexposed, 0);
+	now_us += 2 * SEC;
+	assert_true(rollouts_add(room->rollouts, &exposed));
+	turn();
+	turn();
+	assert_int_equal(room->rollouts->all.v[0]->track.outcomes, 1);
+	assert_int_equal(room->rollouts->all.v[0]->track.unexposed, 0);
+	t.bucket++;
+	assert_true(rollouts_add(room->rollouts, &t));
+	turn();
+	now_us += 4 * SEC;
+	turn();
+	assert_int_equal(room->rollouts->all.v[0]->track.unexposed, 1);
+	for (size_t i = room->rollouts->inbox.n; i < LIMIT_FLAG_TRACK_QUEUE; i++)
+		assert_true(rollouts_add(room->rollouts, &exposed));
+	assert_false(rollouts_add(room->rollouts, &exposed)); /* a full inbox says so */
+	assert_int_equal(room->rollouts->dropped, 1);
 }
 
 static void test_harm_takes_it_back_exactly(void **s UNUSED)
@@ -366,6 +416,8 @@ static int run(const char *name)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_good_one_is_promoted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed_after_each_turn_it_goes_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_was_counted_outlives_a_kill, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_an_outcome_waits_for_its_exposure, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_harm_takes_it_back_exactly, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_others_must_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_orders, setup, teardown),
