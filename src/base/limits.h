@@ -95,7 +95,7 @@
 #define LIMIT_FLAG_CHAIN_STEPS   10000       /* looked at to find the longest such row: many flags that share theirs */
 #define LIMIT_FLAG_COMMENT_BYTES 1000        /* why flags were changed */
 #define LIMIT_FLAG_STREAMS       20000       /* clients that wait for news of flags */
-#define LIMIT_FLAG_USERS         100000      /* told apart in one rollout: 3 MB */
+#define LIMIT_FLAG_USERS         100000      /* told apart in one rollout: 4 MB */
 #define LIMIT_FLAG_ROLLOUTS      64          /* under way at once on a server */
 #define LIMIT_FLAG_TRACK_EVENTS  1000        /* of one request */
 #define LIMIT_FLAG_TRACK_QUEUE   100000      /* events that wait to be counted */

@@ -215,6 +215,24 @@ int rollout_store_save(struct db_tx *tx, const struct rollout_saved *s, struct e
 
 /* --- counts --- */
 
+static int store_users(struct db_tx *tx, const struct guarded *g, struct err *reterr)
+{
+	struct buf parts[FLAG_PARTS];
+	int        rc;
+
+	for (unsigned i = 0; i < FLAG_PARTS; i++)
+		buf_init(&parts[i], LIMIT_FLAG_USERS * 12);
+	rc = flag_track_parts(&g->track, g->track.dirty, parts, reterr);
+	for (unsigned i = 0; i < FLAG_PARTS; i++) {
+		if (!rc && g->track.dirty >> i & 1)
+			rc = db_exec(tx, reterr,
+						 "INSERT INTO flag_rollout_user (rollout, part, users) VALUES ($1, $2, $3) ON CONFLICT (rollout, part) DO UPDATE SET users = excluded.users",
+						 "zib", g->id, (int64_t)i, buf_str(&parts[i]));
+		buf_fini(&parts[i]);
+	}
+	return rc;
+}
+
 int rollout_store_counts(struct db_tx *tx, const struct guarded *g, struct err *reterr)
 {
 	struct buf CLEANUP_BUF counts = BUF_INIT(ROLLOUT_DOC_BYTES);
@@ -227,17 +245,7 @@ int rollout_store_counts(struct db_tx *tx, const struct guarded *g, struct err *
 	rc = db_exec_n(tx, reterr, &n, "UPDATE flag_rollout SET counts = $2 WHERE id = $1 AND version = $3 AND running = 1", "zsi", g->id, buf_str(&counts), g->version);
 	if (!rc && !n)
 		rc = err_set(reterr, WEIR_ECONFLICT, "rollout %s was changed meanwhile", g->id);
-	for (unsigned i = 0; !rc && i < FLAG_PARTS; i++) {
-		struct buf CLEANUP_BUF part = BUF_INIT(LIMIT_FLAG_USERS * 12);
-
-		if (!(g->track.dirty >> i & 1))
-			continue;
-		if (!(rc = flag_track_part(&g->track, i, &part, reterr)))
-			rc = db_exec(tx, reterr,
-						 "INSERT INTO flag_rollout_user (rollout, part, users) VALUES ($1, $2, $3) ON CONFLICT (rollout, part) DO UPDATE SET users = excluded.users",
-						 "zib", g->id, (int64_t)i, buf_str(&part));
-	}
-	return rc;
+	return rc ? rc : store_users(tx, g, reterr);
 }
 
 int rollout_store_track(struct db_tx *tx, struct guarded *g, struct err *reterr)

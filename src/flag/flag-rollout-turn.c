@@ -398,10 +398,24 @@ static void tell(struct flag_rollouts *s, int rc, const struct err *e)
 	s->told = rc && rc != -WEIR_ECONFLICT;
 }
 
+static void tell_dropped(struct flag_rollouts *s)
+{
+	uint64_t dropped;
+
+	pthread_mutex_lock(&s->lock);
+	dropped = s->dropped;
+	pthread_mutex_unlock(&s->lock);
+	if (dropped != s->dropped_told)
+		log_warn("flag", "%llu events of users came faster than they can be counted, and do not count", (unsigned long long)(dropped - s->dropped_told));
+	s->dropped_told = dropped;
+}
+
 void rollouts_turn(struct flag_rollouts *s)
 {
 	struct err e = { 0 };
 	int        rc = follow_table(s, &e);
+
+	tell_dropped(s);
 
 	if (!rc && s->all.n)
 		rc = ask_lease(s, &e);

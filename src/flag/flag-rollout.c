@@ -278,13 +278,15 @@ int flag_track_read(struct flag_track *t, const struct doc_node *n, struct err *
 
 enum { STORED = 12 }; /* bytes of a user: bucket, exposed, counted, before, flags */
 
-int flag_track_part(const struct flag_track *t, unsigned part, struct buf *out, struct err *reterr)
+int flag_track_parts(const struct flag_track *t, uint64_t which, struct buf out[FLAG_PARTS], struct err *reterr)
 {
+	int rc = 0;
+
 	for (size_t i = 0; i < SLOTS; i++) {
 		const struct flag_user *u = &t->users[i];
 		char                    b[STORED];
 
-		if (!u->bucket || u->bucket >> 58 != part)
+		if (!u->bucket || !(which >> (u->bucket >> 58) & 1))
 			continue;
 		for (size_t k = 0; k < 8; k++)
 			b[k] = (char)(u->bucket >> (8 * k));
@@ -292,9 +294,11 @@ int flag_track_part(const struct flag_track *t, unsigned part, struct buf *out, 
 		b[9] = (char)u->counted;
 		b[10] = (char)u->before;
 		b[11] = (char)u->flags;
-		buf_add(out, b, STORED);
+		buf_add(&out[u->bucket >> 58], b, STORED);
 	}
-	return buf_check(out, "users of a flag's rollout", reterr);
+	for (unsigned i = 0; !rc && i < FLAG_PARTS; i++)
+		rc = buf_check(&out[i], "users of a flag's rollout", reterr);
+	return rc;
 }
 
 int flag_track_part_read(struct flag_track *t, str bytes, struct err *reterr)

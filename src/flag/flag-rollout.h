@@ -78,7 +78,8 @@ void flag_track_input(const struct flag_track *t, size_t step, struct judge_segm
 /* Storing: the counts as JSON, the users of a part as bytes. */
 void flag_track_write(const struct flag_track *t, struct jw *w);
 MUST_CHECK int flag_track_read(struct flag_track *t, const struct doc_node *n, struct err *reterr);
-MUST_CHECK int flag_track_part(const struct flag_track *t, unsigned part, struct buf *out, struct err *reterr);
+/* Appends the users of the parts in `which` (a bit each) to their bufs, in one pass. */
+MUST_CHECK int flag_track_parts(const struct flag_track *t, uint64_t which, struct buf out[FLAG_PARTS], struct err *reterr);
 MUST_CHECK int flag_track_part_read(struct flag_track *t, str bytes, struct err *reterr);
 
 #endif

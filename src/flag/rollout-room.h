@@ -130,6 +130,7 @@ struct flag_rollouts {
 	/* the thread's own */
 	bool            owner;
 	VEC(struct track_event) waiting;
+	uint64_t        dropped_told;
 };
 MUST_CHECK int rollouts_new(struct flag_room *r, struct flag_rollouts **ret, struct err *reterr);
 MUST_CHECK int rollouts_start(struct flag_rollouts *s, struct err *reterr);

@@ -211,15 +211,24 @@ static void test_what_is_stored_is_read_back(void **s UNUSED)
 	flag_track_write(&t, &w);
 	assert_ok(doc_parse_json(&a, "counts", buf_str(&counts), &n, &e), &e);
 	assert_ok(flag_track_read(&again, n, &e), &e);
+	struct buf one[FLAG_PARTS], two[FLAG_PARTS];
 	for (unsigned part = 0; part < FLAG_PARTS; part++) {
-		struct buf CLEANUP_BUF one = BUF_INIT(1 << 20), two = BUF_INIT(1 << 20);
-
-		assert_ok(flag_track_part(&t, part, &one, &e), &e);
-		assert_ok(flag_track_part_read(&again, buf_str(&one), &e), &e);
-		assert_ok(flag_track_part_read(&again, buf_str(&one), &e), &e); /* twice is once */
-		assert_ok(flag_track_part(&again, part, &two, &e), &e);
-		assert_int_equal(one.len, two.len);
-		assert_err(flag_track_part_read(&again, str_sub(buf_str(&one), 0, one.len - 1), &e), WEIR_EINTERNAL);
+		buf_init(&one[part], 1 << 20);
+		buf_init(&two[part], 1 << 20);
+	}
+	assert_ok(flag_track_parts(&t, UINT64_MAX - 1, one, &e), &e);
+	assert_int_equal(one[0].len, 0);
+	assert_ok(flag_track_parts(&t, 1, one, &e), &e);
+	for (unsigned part = 0; part < FLAG_PARTS; part++) {
+		assert_ok(flag_track_part_read(&again, buf_str(&one[part]), &e), &e);
+		assert_ok(flag_track_part_read(&again, buf_str(&one[part]), &e), &e); /* twice is once */
+		assert_err(flag_track_part_read(&again, str_sub(buf_str(&one[part]), 0, one[part].len - 1), &e), WEIR_EINTERNAL);
+	}
+	assert_ok(flag_track_parts(&again, UINT64_MAX, two, &e), &e);
+	for (unsigned part = 0; part < FLAG_PARTS; part++) {
+		assert_true(one[part].len && one[part].len == two[part].len);
+		buf_fini(&one[part]);
+		buf_fini(&two[part]);
 	}
 	jw_init(&w, &counts2);
 	flag_track_write(&again, &w);
