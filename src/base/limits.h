@@ -93,6 +93,8 @@
 #define LIMIT_FLAG_PREREQUISITES 20          /* direct ones of one flag */
 #define LIMIT_FLAG_CHAIN         16          /* flags in a row that need each other: evaluation recurses */
 #define LIMIT_FLAG_CHAIN_STEPS   10000       /* looked at to find the longest such row: many flags that share theirs */
+#define LIMIT_FLAG_UNLEASH_LIST  1000        /* strategies, constraints or segments in one list: each evaluation looks at all */
+#define LIMIT_FLAG_UNLEASH_VALUES 50000      /* values of one constraint; the flag's own size ends them before */
 #define LIMIT_FLAG_COMMENT_BYTES 1000        /* why flags were changed */
 #define LIMIT_FLAG_STREAMS       20000       /* clients that wait for news of flags */
 #define LIMIT_FLAG_USERS         100000      /* told apart in one rollout: 4 MB */
@@ -102,6 +104,18 @@
 #define LIMIT_FLAG_TRACK_AGE_S   3600        /* how late an event may come */
 #define LIMIT_FLAG_TICKET_DAYS   7           /* how long the address of an event stream lets its holder in */
 #define LIMIT_FLAG_SCRATCH_BYTES (1 << 20)   /* values that one evaluation makes */
+#define LIMIT_FLAG_STEPS         100000      /* nodes of a rule that one evaluation looks at: some milliseconds */
+#define LIMIT_FLAG_ENVIRONMENTS  100         /* protected ones of a project */
+#define LIMIT_FLAG_REVIEWERS     200         /* of one environment */
+#define LIMIT_FLAG_APPROVALS     10          /* that a draft can need */
+#define LIMIT_FLAG_TITLE_BYTES   200         /* of a draft */
+#define LIMIT_FLAG_DRAFTS        1000        /* open or scheduled ones of one set */
+#define LIMIT_FLAG_SAMPLES       1000        /* contexts kept of one set: enough to see a share of a percent */
+#define LIMIT_FLAG_SAMPLE_BYTES  4096        /* a context that is kept; larger ones are not */
+#define LIMIT_FLAG_SAMPLE_DAYS   30          /* how long */
+#define LIMIT_FLAG_CONTEXTS      10000       /* contexts that one request brings to be looked at */
+#define LIMIT_FLAG_BLAST_FLAGS   1000        /* flags that one look at a blast radius evaluates */
+#define LIMIT_FLAG_BLAST_STEPS   4000000     /* evaluations of one look: some seconds */
 #define LIMIT_FLAG_STEPS         100000      /* nodes of rules that one evaluation looks at, those of the flags that it needs counted in: some milliseconds */
 #define LIMIT_FLAG_LOOK_STEPS    20          /* what a look at a prerequisite counts */
 

@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "cli/cmd-flag.h"
 #include "cli/commands.h"
 
 #include <limits.h>
@@ -28,7 +29,7 @@ static int set_path(struct cli *c, const char *id, const char *tail, char **ret,
 	return buf_check(&path, "the name of the set", reterr);
 }
 
-static int call_set(struct cli *c, const char *method, const char *id, const char *tail, str body, struct doc_node **ret, struct err *reterr)
+int flag_call_set(struct cli *c, const char *method, const char *id, const char *tail, str body, struct doc_node **ret, struct err *reterr)
 {
 	char *path;
 	int   rc = set_path(c, id, tail, &path, reterr);
@@ -37,7 +38,7 @@ static int call_set(struct cli *c, const char *method, const char *id, const cha
 }
 
 /* A JSON file; "-" is standard input. */
-static int read_json(struct cli *c, const char *file, struct doc_node **ret, struct err *reterr)
+int flag_read_json(struct cli *c, const char *file, struct doc_node **ret, struct err *reterr)
 {
 	struct buf *text = ARENA_NEW(cli_arena(c), struct buf);
 	int         rc;
@@ -91,7 +92,7 @@ static int run_create(struct cli *c, struct err *reterr)
 	if (cli_option(c, "environment"))
 		jw_kstrz(&w, "environment", cli_option(c, "environment"));
 	jw_end(&w);
-	rc = call_set(c, "PUT", cli_arg(c, 0), "", buf_str(&body), &answer, reterr);
+	rc = flag_call_set(c, "PUT", cli_arg(c, 0), "", buf_str(&body), &answer, reterr);
 	if (rc)
 		return rc;
 	if (cli_wants_json(c))
@@ -114,12 +115,19 @@ static void print_about(struct cli *c, const struct doc_node *weir)
 
 static void print_flag(struct cli *c, str key, const struct doc_node *f)
 {
-	bool on = str_eqz(doc_get_str(f, "state"), "ENABLED");
-	str  otherwise = doc_get_str(f, "defaultVariant");
+	const struct doc_node *unleash = doc_path(f, "weir.unleash");
+	bool                   on = str_eqz(doc_get_str(f, "state"), "ENABLED");
+	str                    otherwise = doc_get_str(f, "defaultVariant");
 
-	cli_printf(c, "%s%-36.*s%s %s%-4s%s %s%.*s", cli_color(c, "bold"), STR_ARG(key), cli_color(c, ""), cli_color(c, on ? "green" : "red"), on ? "on" : "off",
-	           cli_color(c, ""), doc_len(doc_get(f, "targeting")) ? "by rule, else " : "", STR_ARG(otherwise.len ? otherwise : STR("the caller's default")));
+	cli_printf(c, "%s%-36.*s%s %s%-4s%s ", cli_color(c, "bold"), STR_ARG(key), cli_color(c, ""), cli_color(c, on ? "green" : "red"), on ? "on" : "off",
+	           cli_color(c, ""));
+	if (unleash)
+		cli_printf(c, "by Unleash's strategies (%zu)", doc_len(doc_get(unleash, "strategies")));
+	else
+		cli_printf(c, "%s%.*s", doc_len(doc_get(f, "targeting")) ? "by rule, else " : "", STR_ARG(otherwise.len ? otherwise : STR("the caller's default")));
 	print_about(c, doc_get(f, "weir"));
+	if (doc_get_bool(doc_get(f, "weir"), "archived", false))
+		cli_printf(c, "  archived");
 	cli_printf(c, "\n");
 }
 
@@ -127,7 +135,8 @@ static int run_list(struct cli *c, struct err *reterr)
 {
 	const struct doc_node *flags;
 	struct doc_node       *answer;
-	int                    rc = call_set(c, "GET", cli_arg(c, 0), "", STR_NULL, &answer, reterr);
+	bool                   archived = cli_switch(c, "archived");
+	int                    rc = flag_call_set(c, "GET", cli_arg(c, 0), archived ? "?archived=1" : "", STR_NULL, &answer, reterr);
 
 	if (rc)
 		return rc;
@@ -151,11 +160,13 @@ static int run_show(struct cli *c, struct err *reterr)
 	struct jw              w;
 	int                    rc;
 
+	if (cli_n_args(c) > 1)
+		buf_addz(&tail, "?archived=1"); /* who names a flag wants it, wherever it is */
 	if (cli_option(c, "revision")) {
-		buf_addz(&tail, "?revision=");
+		buf_addz(&tail, tail.len ? "&revision=" : "?revision=");
 		buf_add_url(&tail, str_z(cli_option(c, "revision")));
 	}
-	if ((rc = buf_check(&tail, "the revision", reterr)) || (rc = call_set(c, "GET", cli_arg(c, 0), buf_z(&tail), STR_NULL, &answer, reterr)))
+	if ((rc = buf_check(&tail, "the revision", reterr)) || (rc = flag_call_set(c, "GET", cli_arg(c, 0), buf_z(&tail), STR_NULL, &answer, reterr)))
 		return rc;
 	n = cli_n_args(c) > 1 ? doc_get_n(doc_get(answer, "flags"), str_z(cli_arg(c, 1))) : answer;
 	if (!n)
@@ -172,7 +183,7 @@ static int run_show(struct cli *c, struct err *reterr)
 
 /* --- changes --- */
 
-static int present_revision(struct cli *c, const char *id, int64_t *ret, struct err *reterr)
+int flag_present_revision(struct cli *c, const char *id, int64_t *ret, struct err *reterr)
 {
 	const struct doc_node *all;
 	struct doc_node       *answer;
@@ -197,7 +208,7 @@ struct change {
 static int change_begin(struct cli *c, struct change *ch, struct err *reterr)
 {
 	int64_t base;
-	int     rc = present_revision(c, cli_arg(c, 0), &base, reterr);
+	int     rc = flag_present_revision(c, cli_arg(c, 0), &base, reterr);
 
 	buf_init(&ch->body, 2 * LIMIT_DOC_BYTES);
 	if (rc)
@@ -212,16 +223,24 @@ static int change_begin(struct cli *c, struct change *ch, struct err *reterr)
 	return 0;
 }
 
+/* With --draft it is proposed, not done. */
 static int change_send(struct cli *c, struct change *ch, struct err *reterr)
 {
+	const char      *title = cli_option(c, "draft");
 	struct doc_node *answer;
 	int              rc;
 
+	if (title)
+		jw_kstrz(&ch->w, "title", title);
 	jw_end(&ch->w);
-	if ((rc = buf_check(&ch->body, "the change", reterr)) || (rc = call_set(c, "POST", cli_arg(c, 0), "/changes", buf_str(&ch->body), &answer, reterr)))
+	if ((rc = buf_check(&ch->body, "the change", reterr)) ||
+		(rc = flag_call_set(c, "POST", cli_arg(c, 0), title ? "/drafts" : "/changes", buf_str(&ch->body), &answer, reterr)))
 		return rc;
 	if (cli_wants_json(c))
 		jw_node(cli_json(c), answer);
+	else if (title)
+		cli_printf(c, "draft %lld of %s is %.*s; see it with: weir flag draft show %s %lld\n", (long long)doc_get_int(answer, "id", 0), cli_arg(c, 0),
+		           STR_ARG(doc_get_str(answer, "state")), cli_arg(c, 0), (long long)doc_get_int(answer, "id", 0));
 	else
 		cli_printf(c, "%s is at revision %lld\n", cli_arg(c, 0), (long long)doc_get_int(answer, "revision", 0));
 	return 0;
@@ -251,12 +270,72 @@ static int change_one(struct cli *c, const struct doc_node *n, struct err *reter
 static int run_put(struct cli *c, struct err *reterr)
 {
 	struct doc_node *n;
-	int              rc = read_json(c, cli_arg(c, 2), &n, reterr);
+	int              rc = flag_read_json(c, cli_arg(c, 2), &n, reterr);
 
 	return rc ? rc : change_one(c, n, reterr);
 }
 
 static int run_remove(struct cli *c, struct err *reterr) { return change_one(c, NULL, reterr); }
+
+int flag_definition(struct cli *c, const char *id, const char *key, const struct doc_node **ret, struct err *reterr)
+{
+	struct doc_node *set;
+	int              rc = flag_call_set(c, "GET", id, "?archived=1", STR_NULL, &set, reterr);
+
+	*ret = rc ? NULL : doc_get_n(doc_get(set, "flags"), str_z(key));
+	return rc;
+}
+
+/* The definition with `archived` set or taken away; a map "weir" that is left empty goes. */
+static void write_archived(struct jw *w, const struct doc_node *f, bool archived)
+{
+	const struct doc_node *weir = doc_get(f, "weir");
+	size_t                 others = doc_len(weir) - (doc_get(weir, "archived") ? 1 : 0);
+
+	jw_obj(w);
+	for (size_t i = 0; i < doc_len(f); i++)
+		if (!str_eqz(f->map.pairs[i].key, "weir")) {
+			jw_key_n(w, f->map.pairs[i].key);
+			jw_node(w, f->map.pairs[i].value);
+		}
+	if (others || archived) {
+		jw_key(w, "weir");
+		jw_obj(w);
+		for (size_t i = 0; i < doc_len(weir); i++)
+			if (!str_eqz(weir->map.pairs[i].key, "archived")) {
+				jw_key_n(w, weir->map.pairs[i].key);
+				jw_node(w, weir->map.pairs[i].value);
+			}
+		if (archived)
+			jw_kbool(w, "archived", true);
+		jw_end(w);
+	}
+	jw_end(w);
+}
+
+static int set_archived(struct cli *c, bool archived, struct err *reterr)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT(4 * LIMIT_FLAG_BYTES);
+	const struct doc_node *f;
+	struct doc_node       *changed;
+	struct jw              w;
+	int                    rc = flag_definition(c, cli_arg(c, 0), cli_arg(c, 1), &f, reterr);
+
+	if (rc)
+		return rc;
+	if (!f)
+		return err_set(reterr, WEIR_ENOENT, "the set %s has no flag '%s'", cli_arg(c, 0), cli_arg(c, 1));
+	if (doc_get_bool(doc_get(f, "weir"), "archived", false) == archived)
+		return err_set(reterr, WEIR_ECONFLICT, "flag '%s' is %sarchived", cli_arg(c, 1), archived ? "already " : "not ");
+	jw_init(&w, &text);
+	write_archived(&w, f, archived);
+	if ((rc = buf_check(&text, "the definition", reterr)) || (rc = doc_parse_json(cli_arena(c), "definition", buf_str(&text), &changed, reterr)))
+		return rc;
+	return change_one(c, changed, reterr);
+}
+
+static int run_archive(struct cli *c, struct err *reterr) { return set_archived(c, true, reterr); }
+static int run_unarchive(struct cli *c, struct err *reterr) { return set_archived(c, false, reterr); }
 
 /* The definition with another state. */
 static int switch_to(struct cli *c, const char *state, struct err *reterr)
@@ -265,7 +344,7 @@ static int switch_to(struct cli *c, const char *state, struct err *reterr)
 	const struct doc_node *f;
 	struct doc_node       *set, *changed;
 	struct jw              w;
-	int                    rc = call_set(c, "GET", cli_arg(c, 0), "", STR_NULL, &set, reterr);
+	int                    rc = flag_call_set(c, "GET", cli_arg(c, 0), "", STR_NULL, &set, reterr);
 
 	if (rc)
 		return rc;
@@ -306,7 +385,7 @@ static int run_import(struct cli *c, struct err *reterr)
 	struct doc_node       *doc;
 	const struct doc_node *flags;
 	struct change          ch;
-	int                    rc = read_json(c, cli_arg(c, 1), &doc, reterr);
+	int                    rc = flag_read_json(c, cli_arg(c, 1), &doc, reterr);
 
 	if (rc)
 		return rc;
@@ -321,6 +400,8 @@ static int run_import(struct cli *c, struct err *reterr)
 			write_or_empty(&ch.w, "evaluators", doc_get(doc, "$evaluators"));
 			write_or_empty(&ch.w, "metadata", doc_get(doc, "metadata"));
 		}
+		if (doc_path(doc, "weir.segments"))
+			write_or_empty(&ch.w, "segments", doc_path(doc, "weir.segments"));
 		rc = change_send(c, &ch, reterr);
 	}
 	buf_fini(&ch.body);
@@ -335,7 +416,7 @@ static int ask(struct cli *c, struct doc_node **ret, struct err *reterr)
 	struct doc_node       *context = NULL;
 	struct jw              w;
 	int64_t                revision;
-	int                    rc = cli_option(c, "context") ? read_json(c, cli_option(c, "context"), &context, reterr) : 0;
+	int                    rc = cli_option(c, "context") ? flag_read_json(c, cli_option(c, "context"), &context, reterr) : 0;
 
 	if (rc)
 		return rc;
@@ -355,7 +436,7 @@ static int ask(struct cli *c, struct doc_node **ret, struct err *reterr)
 	}
 	jw_end(&w);
 	rc = buf_check(&body, "the question", reterr);
-	return rc ? rc : call_set(c, "POST", cli_arg(c, 0), "/evaluate", buf_str(&body), ret, reterr);
+	return rc ? rc : flag_call_set(c, "POST", cli_arg(c, 0), "/evaluate", buf_str(&body), ret, reterr);
 }
 
 static void print_value(struct cli *c, const struct doc_node *n)
@@ -394,6 +475,25 @@ static int run_eval(struct cli *c, struct err *reterr)
 	return doc_get(a, "errorCode") ? 1 : 0;
 }
 
+/* A step of an Unleash flag: "constraint 0: plan IN holds not, of segment 5". */
+static void print_unleash_step(struct cli *c, const struct doc_node *s)
+{
+	str name = doc_get_str(s, "name");
+
+	cli_printf(c, "  %.*s %lld: %.*s", STR_ARG(doc_get_str(s, "step")), (long long)doc_get_int(s, "index", 0),
+	           STR_ARG(name.ptr ? name : doc_get_str(s, "contextName")));
+	if (doc_get(s, "operator"))
+		cli_printf(c, " %.*s", STR_ARG(doc_get_str(s, "operator")));
+	if (doc_get(s, "segment"))
+		cli_printf(c, ", of segment %lld,", (long long)doc_get_int(s, "segment", 0));
+	cli_printf(c, " %s", doc_get_bool(s, "holds", false) ? "holds" : "does not hold");
+	if (doc_get_int(s, "bucket", 0))
+		cli_printf(c, ": bucket %lld, up to %lld", (long long)doc_get_int(s, "bucket", 0), (long long)doc_get_int(s, "until", 0));
+	if (doc_get(s, "why"))
+		cli_printf(c, ": %.*s", STR_ARG(doc_get_str(s, "why")));
+	cli_printf(c, "\n");
+}
+
 static int run_explain(struct cli *c, struct err *reterr)
 {
 	const struct doc_node *steps;
@@ -412,6 +512,10 @@ static int run_explain(struct cli *c, struct err *reterr)
 	for (size_t i = 0; i < doc_len(steps); i++) {
 		const struct doc_node *s = doc_at(steps, i);
 
+		if (doc_get(s, "step")) {
+			print_unleash_step(c, s);
+			continue;
+		}
 		cli_printf(c, "  %4lld:%-4lld %*s%.*s gives ", (long long)doc_get_int(s, "line", 0), (long long)doc_get_int(s, "col", 0), (int)(2 * doc_get_int(s, "depth", 0)), "",
 		           STR_ARG(doc_get_str(s, "operator").len ? doc_get_str(s, "operator") : STR("constant")));
 		if (doc_get_bool(s, "failed", false))
@@ -425,11 +529,22 @@ static int run_explain(struct cli *c, struct err *reterr)
 
 /* --- history --- */
 
+static void print_approvals(struct cli *c, const struct doc_node *r)
+{
+	const struct doc_node *all = doc_get(r, "approvals");
+
+	cli_printf(c, "       draft %lld", (long long)doc_get_int(r, "draft", 0));
+	for (size_t i = 0; i < doc_len(all); i++)
+		cli_printf(c, "%s%.*s from %.*s at %.*s", i ? ", " : ", approved by ", STR_ARG(doc_get_str(doc_at(all, i), "by")),
+		           STR_ARG(doc_get_str(doc_at(all, i), "address")), STR_ARG(doc_get_str(doc_at(all, i), "at")));
+	cli_printf(c, "\n");
+}
+
 static int run_history(struct cli *c, struct err *reterr)
 {
 	const struct doc_node *all;
 	struct doc_node       *answer;
-	int                    rc = call_set(c, "GET", cli_arg(c, 0), "/revisions?limit=50", STR_NULL, &answer, reterr);
+	int                    rc = flag_call_set(c, "GET", cli_arg(c, 0), "/revisions?limit=50", STR_NULL, &answer, reterr);
 
 	if (rc)
 		return rc;
@@ -447,6 +562,8 @@ static int run_history(struct cli *c, struct err *reterr)
 		for (size_t j = 0; j < doc_len(keys) && j < 8; j++)
 			cli_printf(c, "%s%.*s", j ? ", " : "", STR_ARG(doc_at(keys, j)->s));
 		cli_printf(c, "%s\n", doc_len(keys) > 8 ? ", ..." : "");
+		if (doc_get(r, "draft"))
+			print_approvals(c, r);
 	}
 	return 0;
 }
@@ -460,6 +577,11 @@ static const struct cli_opt create_opts[] = {
 static const struct cli_opt change_opts[] = {
 	{ "comment", "TEXT", "why; it stands in the history and in the event", false },
 	{ "base", "REVISION", "the revision you saw; a flag that changed since is refused. Without it: the newest", false },
+	{ "draft", "TITLE", "propose it as a draft with this title instead of doing it", false },
+	{ NULL, NULL, NULL, false },
+};
+static const struct cli_opt list_opts[] = {
+	{ "archived", NULL, "with the archived flags, which are not served", false },
 	{ NULL, NULL, NULL, false },
 };
 static const struct cli_opt show_opts[] = {
@@ -476,7 +598,7 @@ static const struct cli_opt eval_opts[] = {
 const struct cli_command cmd_flag_sets = { .name = "flag sets", .args = "", .summary = "Lists the flag sets", .run = run_sets };
 const struct cli_command cmd_flag_create = { .name = "flag create", .args = "PROJECT/NAME", .summary = "Makes an empty flag set in the store", .opts = create_opts,
 	.args_min = 1, .args_max = 1, .run = run_create };
-const struct cli_command cmd_flag_list = { .name = "flag list", .args = "SET", .summary = "Lists the flags of a set", .args_min = 1, .args_max = 1, .run = run_list };
+const struct cli_command cmd_flag_list = { .name = "flag list", .args = "SET", .summary = "Lists the flags of a set", .opts = list_opts, .args_min = 1, .args_max = 1, .run = run_list };
 const struct cli_command cmd_flag_show = { .name = "flag show", .args = "SET [KEY]", .summary = "Prints a flag or a whole set in flagd's format", .opts = show_opts,
 	.args_min = 1, .args_max = 2, .run = run_show };
 const struct cli_command cmd_flag_put = { .name = "flag put", .args = "SET KEY FILE", .summary = "Makes or changes a flag from its definition in a file", .opts = change_opts,
@@ -486,6 +608,11 @@ const struct cli_command cmd_flag_off = { .name = "flag off", .args = "SET KEY",
 	.args_min = 2, .args_max = 2, .run = run_off };
 const struct cli_command cmd_flag_remove = { .name = "flag remove", .args = "SET KEY", .summary = "Removes a flag; its history stays", .opts = change_opts, .args_min = 2,
 	.args_max = 2, .run = run_remove };
+const struct cli_command cmd_flag_archive = { .name = "flag archive", .args = "SET KEY", .summary = "Archives a flag: kept with its history, and not served", .opts = change_opts,
+	.help = "Clients are told that there is no such flag. Its key cannot be taken by another definition before it is unarchived. Refused while another flag needs it.",
+	.args_min = 2, .args_max = 2, .run = run_archive };
+const struct cli_command cmd_flag_unarchive = { .name = "flag unarchive", .args = "SET KEY", .summary = "Brings an archived flag back as it was", .opts = change_opts,
+	.args_min = 2, .args_max = 2, .run = run_unarchive };
 const struct cli_command cmd_flag_import = { .name = "flag import", .args = "SET FILE", .summary = "Takes over all flags of a flagd document in one change", .opts = change_opts,
 	.args_min = 2, .args_max = 2, .run = run_import };
 const struct cli_command cmd_flag_eval = { .name = "flag eval", .args = "SET KEY [--context FILE]", .summary = "Says what a context gets of a flag", .opts = eval_opts,

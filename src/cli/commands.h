@@ -37,6 +37,13 @@
 	X(FLAG, cmd_flag_on)           \
 	X(FLAG, cmd_flag_off)          \
 	X(FLAG, cmd_flag_remove)       \
+	X(FLAG, cmd_flag_archive)      \
+	X(FLAG, cmd_flag_unarchive)    \
+	X(FLAG, cmd_flag_draft)        \
+	X(FLAG, cmd_flag_schedule)     \
+	X(FLAG, cmd_flag_diff)         \
+	X(FLAG, cmd_flag_blast)        \
+	X(FLAG, cmd_flag_samples)      \
 	X(FLAG, cmd_flag_import)       \
 	X(FLAG, cmd_flag_eval)         \
 	X(FLAG, cmd_flag_explain)      \

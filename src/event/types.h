@@ -40,7 +40,11 @@
 	X(WAIVER_USED, "waiver.used", "", "fingerprint:s rule:s waiver:s ref:s", "an accepted finding passed the gate by a waiver") \
 	X(FLAG_SET_CREATED, "flag.set_created", "", "set:s environment:s source:s", "a set of flags was made")               \
 	X(FLAG_CHANGED, "flag.changed", "",                                                                                  \
-	  "set:s environment:s revision:i flags:i keys:a digest:s address:s comment?:s", "flags were changed: a new revision; digest covers their definitions") \
+	  "set:s environment:s revision:i flags:i keys:a digest:s address:s comment?:s draft?:i approvals?:a late_s?:i", "flags were changed: a new revision; digest covers their definitions") \
+	X(FLAG_DRAFT_OPENED, "flag.draft_opened", "", "set:s draft:i version:i title:s keys:a apply_at?:s address:s", "a change of flags was proposed, or a proposal edited: its approvals are void") \
+	X(FLAG_DRAFT_APPROVED, "flag.draft_approved", "", "set:s draft:i version:i address:s comment?:s", "somebody approved a version of a proposed change") \
+	X(FLAG_DRAFT_ENDED, "flag.draft_ended", "", "set:s draft:i version:i state:s cause?:s address:s", "a proposed change was rejected, withdrawn, or failed at its time; applied ones are flag.changed") \
+	X(FLAG_SAMPLING_CHANGED, "flag.sampling_changed", "", "set:s keep:i days:i", "how many contexts of real evaluations are kept, and how long") \
 	X(FLAG_ROLLOUT_STARTED, "flag.rollout_started", "", "rollout:s set:s environment:s flag:s share:n revision:i cause:s", "a flag's change goes to a share of its users") \
 	X(FLAG_ROLLOUT_STEPPED, "flag.rollout_stepped", "", "rollout:s set:s environment:s flag:s share:n revision:i cause:s evidence?:o", "a flag's change goes to more of its users, and why") \
 	X(FLAG_ROLLOUT_HELD, "flag.rollout_held", "", "rollout:s set:s environment:s flag:s verdict:s cause:s evidence?:o", "a flag's rollout waits, and why") \

@@ -4,6 +4,7 @@
 #include "base/base.h"
 
 #include "base/hash.h"
+#include "flag/draft.h"
 #include "flag/room.h"
 
 enum { CHANGE_BODY_MAX = LIMIT_DOC_BYTES, PAGE_MAX = 100, PAST_ARENA_MAX = 1 << 30 };
@@ -62,6 +63,8 @@ static int get_sets(struct http_req *req, void *ctx, struct err *reterr UNUSED)
 	return 0;
 }
 
+static bool flag_environment_ok(str s) { return s.len <= LIMIT_NAME_BYTES && (!s.len || flag_key_ok(s)); }
+
 struct create {
 	struct flag_room *r;
 	struct stored_set set;
@@ -103,7 +106,7 @@ static int put_set(struct http_req *req, void *ctx, struct err *reterr)
 	c.set = (struct stored_set){ .id = set_id(req), .project = http_param(req, "project"), .name = http_param(req, "set"), .environment = STR("") };
 	if (doc_is_map(&k, body, "the body", known) && doc_get(body, "environment"))
 		c.set.environment = doc_want_str(&k, doc_get(body, "environment"), "environment");
-	if (c.set.environment.len > LIMIT_NAME_BYTES || (c.set.environment.len && !flag_key_ok(c.set.environment)))
+	if (!flag_environment_ok(c.set.environment))
 		doc_error(&k, doc_get(body, "environment"), "environment has at most %d bytes without control characters", LIMIT_NAME_BYTES);
 	c.set.changed_at = clock_wall(r->cfg.clock);
 	actor_of(req, by);
@@ -174,19 +177,16 @@ static int set_of(struct flag_room *r, str id, int64_t revision, usec_t when, st
 	struct past p = { .arena = ARENA_INIT(PAST_ARENA_MAX), .id = id, .revision = revision, .when = when };
 	int         rc;
 
-	if (revision < 0 && !when) {
-		const struct flag_entry *e = flag_table_find(flag_read_begin(r->tables), id);
-
-		*ret = e ? flag_set_ref(e->set) : NULL;
-		flag_read_end(r->tables);
-		return *ret ? 0 : err_set(reterr, WEIR_ENOENT, "there is no flag set '%.*s'", STR_ARG(str_sub(id, 0, 200)));
-	}
+	if (revision < 0 && !when)
+		return flag_present(r, id, NULL, ret, NULL, NULL, reterr);
 	*ret = NULL;
 	if (!(rc = past_begin(r, &p, reterr)))
 		*ret = flag_set_ref(p.set);
 	past_end(&p);
 	return rc;
 }
+
+int flag_past(struct flag_room *r, str id, int64_t at, struct flag_set **ret, struct err *reterr) { return set_of(r, id, at, 0, ret, reterr); }
 
 static int by_key(const void *pa, const void *pb)
 {
@@ -211,6 +211,7 @@ static int get_set(struct http_req *req, void *ctx, struct err *reterr)
 	struct flag_set    *s;
 	const struct flag **v;
 	struct jw           w;
+	bool                archived = http_query_int(req, "archived", 0); /* other readers of the format would serve them */
 	int                 rc = set_of(r, set_id(req), http_query_int(req, "revision", -1), 0, &s, reterr);
 
 	if (rc)
@@ -223,6 +224,8 @@ static int get_set(struct http_req *req, void *ctx, struct err *reterr)
 	jw_key(&w, "flags");
 	jw_obj(&w);
 	for (size_t i = 0; v && i < flag_set_count(s); i++) {
+		if (v[i]->archived && !archived)
+			continue;
 		jw_key_n(&w, v[i]->key);
 		jw_raw(&w, v[i]->text);
 	}
@@ -234,6 +237,13 @@ static int get_set(struct http_req *req, void *ctx, struct err *reterr)
 	if (flag_set_head(s)->metadata.len) {
 		jw_key(&w, "metadata");
 		jw_raw(&w, flag_set_head(s)->metadata);
+	}
+	if (flag_set_head(s)->segments.len) {
+		jw_key(&w, "weir");
+		jw_obj(&w);
+		jw_key(&w, "segments");
+		jw_raw(&w, flag_set_head(s)->segments);
+		jw_end(&w);
 	}
 	jw_end(&w);
 	flag_set_unref(s);
@@ -277,20 +287,45 @@ static void read_change_flags(struct doc_check *k, const struct doc_node *flags,
 /* As strictly as in a file. */
 static void read_change_head(struct doc_check *k, const struct doc_node *body, struct flag_change *c)
 {
-	const struct doc_node *evaluators = doc_get(body, "evaluators"), *metadata = doc_get(body, "metadata");
+	const struct doc_node *evaluators = doc_get(body, "evaluators"), *metadata = doc_get(body, "metadata"), *segments = doc_get(body, "segments");
 	struct flag_set_def    head = { 0 };
 
 	c->with_head = evaluators || metadata;
 	if (c->with_head && !(evaluators && metadata))
 		doc_error(k, body, "evaluators and metadata are changed together: give both ({} for none)");
-	flag_head_read(k, evaluators, metadata, &head);
+	c->with_segments = segments != NULL;
+	flag_head_read(k, evaluators, metadata, segments, &head);
 	c->evaluators = doc_len(evaluators) ? json_of(k->arena, evaluators) : STR("");
 	c->metadata = doc_len(metadata) ? json_of(k->arena, metadata) : STR("");
+	c->segments = doc_len(segments) ? json_of(k->arena, segments) : STR("");
+}
+
+static void read_change_environment(struct doc_check *k, const struct doc_node *n, struct flag_change *c)
+{
+	c->with_environment = n;
+	c->environment = doc_want_str(k, n, "environment");
+	if (n && !flag_environment_ok(c->environment))
+		doc_error(k, n, "environment has at most %d bytes without control characters", LIMIT_NAME_BYTES);
+}
+
+void flag_change_read(struct doc_check *k, const struct doc_node *body, struct flag_change *c)
+{
+	const struct doc_node *comment = doc_get(body, "comment");
+
+	read_change_flags(k, doc_get(body, "flags"), c);
+	read_change_head(k, body, c);
+	read_change_environment(k, doc_get(body, "environment"), c);
+	if (comment)
+		c->comment = doc_want_str(k, comment, "comment");
+	if (c->comment.len > LIMIT_FLAG_COMMENT_BYTES || str_contains(c->comment, str_n("", 1)))
+		doc_error(k, comment, "comment has at most %d bytes, none of them NUL", LIMIT_FLAG_COMMENT_BYTES);
+	if (!c->n && !c->with_head && !c->with_segments && !c->with_environment)
+		doc_error(k, body, "nothing to change: give flags, segments, evaluators and metadata, or environment");
 }
 
 static int read_change(struct http_req *req, struct flag_change *c, struct err *reterr)
 {
-	static const char *const known[] = { "base", "flags", "evaluators", "metadata", "comment", NULL };
+	static const char *const known[] = { "base", FLAG_CHANGE_KEYS, NULL };
 	struct doc_node         *body;
 	struct doc_check         k;
 	int                      rc = http_body_json(req, &body, reterr);
@@ -300,14 +335,7 @@ static int read_change(struct http_req *req, struct flag_change *c, struct err *
 	doc_check_init(&k, http_arena(req), "body");
 	if (doc_is_map(&k, body, "the body", known)) {
 		c->base = doc_want_int(&k, doc_need(&k, body, "base"), "base", 0, INT64_MAX);
-		read_change_flags(&k, doc_get(body, "flags"), c);
-		read_change_head(&k, body, c);
-		if (doc_get(body, "comment"))
-			c->comment = doc_want_str(&k, doc_get(body, "comment"), "comment");
-		if (c->comment.len > LIMIT_FLAG_COMMENT_BYTES || str_contains(c->comment, str_n("", 1)))
-			doc_error(&k, doc_get(body, "comment"), "comment has at most %d bytes, none of them NUL", LIMIT_FLAG_COMMENT_BYTES);
-		if (!c->n && !c->with_head)
-			doc_error(&k, body, "nothing to change: give flags, or evaluators and metadata");
+		flag_change_read(&k, body, c);
 	}
 	return doc_check_result(&k, reterr);
 }
@@ -345,6 +373,7 @@ struct history {
 	struct stored_revision *v;
 	str                   **keys;
 	size_t                 *n_keys;
+	struct flag_provenance *from; /* drafts and approvals */
 	size_t                  n;
 };
 
@@ -358,8 +387,11 @@ static int history_tx(struct db_tx *tx, void *arg, struct err *reterr)
 		rc = flag_store_revisions(tx, h->a, h->id, h->before, h->max, &h->v, &h->n, reterr);
 	h->keys = ARENA_ARRAY(h->a, h->max, str *);
 	h->n_keys = ARENA_ARRAY(h->a, h->max, size_t);
+	h->from = ARENA_ARRAY(h->a, h->max, struct flag_provenance);
 	for (size_t i = 0; !rc && h->keys && h->n_keys && i < h->n; i++)
 		rc = flag_store_revision_keys(tx, h->a, h->id, h->v[i].revision, &h->keys[i], &h->n_keys[i], reterr);
+	for (size_t i = 0; !rc && h->from && i < h->n; i++)
+		rc = flag_provenance_of(tx, h->a, h->id, h->v[i].revision, &h->from[i], reterr);
 	return rc ? rc : arena_check(h->a, "history of a flag set", reterr);
 }
 
@@ -390,6 +422,11 @@ static int get_revisions(struct http_req *req, void *ctx, struct err *reterr)
 		for (size_t j = 0; j < h.n_keys[i]; j++)
 			jw_str(&w, h.keys[i][j]);
 		jw_end(&w);
+		if (h.from[i].draft) {
+			jw_kint(&w, "draft", h.from[i].draft);
+			jw_key(&w, "approvals");
+			jw_raw(&w, h.from[i].approvals);
+		}
 		jw_end(&w);
 	}
 	jw_end(&w);
@@ -436,7 +473,7 @@ static int post_evaluate(struct http_req *req, void *ctx, struct err *reterr)
 {
 	struct flag_room   *r = ctx;
 	struct question     q = { .key = STR_NULL };
-	struct flag_context c = { .scratch = http_arena(req) };
+	struct flag_context c = { .random = flag_chance(r), .scratch = http_arena(req) };
 	struct flag_set    *s = NULL;
 	struct jw           w;
 	int                 rc = read_question(req, &q, reterr);
@@ -457,7 +494,9 @@ static int post_evaluate(struct http_req *req, void *ctx, struct err *reterr)
 
 static const struct http_query_param sets_query[] = { { .name = "project", .kind = QUERY_TEXT, .doc = "only this project's" }, { .name = NULL } };
 static const struct http_query_param set_query[] = {
-	{ .name = "revision", .kind = QUERY_INT, .min = 0, .max = INT64_MAX, .doc = "as this revision left it; else the newest" }, { .name = NULL }
+	{ .name = "revision", .kind = QUERY_INT, .min = 0, .max = INT64_MAX, .doc = "as this revision left it; else the newest" },
+	{ .name = "archived", .kind = QUERY_INT, .min = 0, .max = 1, .doc = "1: with the archived flags, which are not served" },
+	{ .name = NULL },
 };
 static const struct http_query_param revisions_query[] = {
 	{ .name = "before", .kind = QUERY_INT, .min = 0, .max = INT64_MAX, .doc = "only revisions before this one" },
@@ -468,7 +507,7 @@ static const char sets_schema[] = "{\"type\":\"object\",\"properties\":{\"flag_s
 static const char create_schema[] = "{\"type\":\"object\",\"properties\":{\"environment\":{\"type\":\"string\"}},\"additionalProperties\":false}";
 static const char change_schema[] =
 	"{\"type\":\"object\",\"required\":[\"base\"],\"additionalProperties\":false,\"properties\":{\"base\":{\"type\":\"integer\"},\"flags\":{\"type\":\"object\"},"
-	"\"evaluators\":{\"type\":\"object\"},\"metadata\":{\"type\":\"object\"},\"comment\":{\"type\":\"string\"}}}";
+	"\"evaluators\":{\"type\":\"object\"},\"metadata\":{\"type\":\"object\"},\"segments\":{\"type\":\"object\"},\"environment\":{\"type\":\"string\"},\"comment\":{\"type\":\"string\"}}}";
 static const char document_schema[] = "{\"type\":\"object\",\"required\":[\"flags\"],\"properties\":{\"flags\":{\"type\":\"object\"}}}";
 static const char revision_schema[] = "{\"type\":\"object\",\"properties\":{\"revision\":{\"type\":\"integer\"}}}";
 static const char revisions_schema[] = "{\"type\":\"object\",\"properties\":{\"revisions\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}";

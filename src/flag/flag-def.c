@@ -237,7 +237,7 @@ static void read_rollout(struct doc_check *c, const struct doc_node *n, struct f
 
 static void read_weir(struct doc_check *c, const struct doc_node *n, struct flag_def *f)
 {
-	static const char *const keys[] = { "owner", "purpose", "expires", "from", "until", "prerequisites", "rollout", NULL };
+	static const char *const keys[] = { "owner", "purpose", "expires", "from", "until", "prerequisites", "unleash", "archived", "rollout", NULL };
 	const struct doc_node   *purpose;
 	int                      i;
 
@@ -255,10 +255,24 @@ static void read_weir(struct doc_check *c, const struct doc_node *n, struct flag
 	if (f->from && f->until && f->until <= f->from)
 		doc_error(c, doc_get(n, "until"), "until must be later than from");
 	read_prerequisites(c, doc_get(n, "prerequisites"), f);
+	f->unleash = doc_get(n, "unleash");
+	flag_unleash_read(c, f->unleash);
+	if (doc_get(n, "archived"))
+		f->archived = doc_want_bool(c, doc_get(n, "archived"), "archived");
 	read_rollout(c, doc_get(n, "rollout"), f);
 }
 
 /* --- a flag --- */
+
+/* Two kinds of rules in one flag would contradict each other. */
+static void refuse_flagd(struct doc_check *c, const struct doc_node *n)
+{
+	static const char *const keys[] = { "variants", "defaultVariant", "targeting" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (doc_get(n, keys[i]))
+			doc_error(c, doc_get(n, keys[i]), "a flag with weir.unleash has no '%s' of its own", keys[i]);
+}
 
 static void read_flag(struct doc_check *c, const struct doc_node *n, struct flag_def *f)
 {
@@ -266,10 +280,14 @@ static void read_flag(struct doc_check *c, const struct doc_node *n, struct flag
 	const struct doc_node   *targeting = doc_get(n, "targeting");
 
 	f->enabled = doc_want_enum(c, doc_need(c, n, "state"), "state", states) == 1;
-	read_variants(c, doc_need(c, n, "variants"), f);
-	read_default(c, doc_get(n, "defaultVariant"), f);
 	read_metadata(c, doc_get(n, "metadata"), "metadata", &f->metadata);
 	read_weir(c, doc_get(n, "weir"), f);
+	if (f->unleash) {
+		refuse_flagd(c, n);
+		return;
+	}
+	read_variants(c, doc_need(c, n, "variants"), f);
+	read_default(c, doc_get(n, "defaultVariant"), f);
 	if (targeting && (targeting->kind != DOC_MAP || doc_len(targeting)))
 		f->targeting = targeting;
 }
@@ -353,8 +371,11 @@ static void check_twice(struct doc_check *c, const struct flag_set_def *s)
 
 const char *const flag_bucketings[] = { "v1", "v2", "v3", NULL };
 
-void flag_head_read(struct doc_check *c, const struct doc_node *evaluators, const struct doc_node *metadata, struct flag_set_def *ret)
+void flag_head_read(struct doc_check *c, const struct doc_node *evaluators, const struct doc_node *metadata, const struct doc_node *segments,
+					struct flag_set_def *ret)
 {
+	flag_segments_read(c, segments);
+	ret->segments = doc_len(segments) ? segments : NULL;
 	read_metadata(c, metadata, "metadata", &ret->metadata);
 	if (ret->metadata && doc_get(ret->metadata, "flagSetId"))
 		(void)doc_want_str(c, doc_get(ret->metadata, "flagSetId"), "flagSetId");
@@ -365,14 +386,16 @@ void flag_head_read(struct doc_check *c, const struct doc_node *evaluators, cons
 
 void flag_set_def_read(struct doc_check *c, const struct doc_node *root, struct flag_set_def *ret)
 {
-	static const char *const keys[] = { "$schema", "flags", "$evaluators", "metadata", NULL };
+	static const char *const keys[] = { "$schema", "flags", "$evaluators", "metadata", "weir", NULL }, *const own[] = { "segments", NULL };
 
 	*ret = (struct flag_set_def){ 0 };
 	if (!doc_is_map(c, root, "the document", keys))
 		return;
 	if (doc_get(root, "$schema"))
 		(void)doc_want_str(c, doc_get(root, "$schema"), "$schema");
-	flag_head_read(c, doc_get(root, "$evaluators"), doc_get(root, "metadata"), ret);
+	if (doc_get(root, "weir"))
+		(void)doc_is_map(c, doc_get(root, "weir"), "weir", own);
+	flag_head_read(c, doc_get(root, "$evaluators"), doc_get(root, "metadata"), doc_path(root, "weir.segments"), ret);
 	read_flags(c, doc_need(c, root, "flags"), ret);
 	for (size_t i = 0; i < ret->n_flags; i++)
 		flag_rule_check(c, ret->flags[i].targeting, ret->evaluators);

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "flag/flag-eval.h"
 #include "flag/flag-rollout.h"
+#include "flag/flag-unleash.h"
 
 const char *flag_reason_name(enum flag_reason r)
 {
@@ -51,7 +52,7 @@ static bool is_on(struct evaluation *e, const struct flag_prerequisite *p)
 	const struct flag *f = flag_set_find(e->set, p->flag);
 	struct flag_answer answer;
 
-	if (!f || e->depth >= LIMIT_FLAG_CHAIN) /* checked when written; a set must not hang on what was not */
+	if (!f || f->archived || e->depth >= LIMIT_FLAG_CHAIN) /* checked when written; a set must not hang on what was not */
 		return false;
 	/* Flags that need each other many ways are looked at as often: these looks are counted as a small rule. */
 	e->steps -= e->steps < LIMIT_FLAG_LOOK_STEPS ? e->steps : LIMIT_FLAG_LOOK_STEPS;
@@ -157,6 +158,41 @@ const struct flag *flag_arm(const struct flag *f, const struct flag_context *c)
 	return flag_in_canary(flag_bucket(f->arms->salt, logic_text(v)), f->arms->share) ? f->arms->canary : f->arms->stable;
 }
 
+/* --- Unleash's kind --- */
+
+/* What a parent says; a parent of flagd's kind counts as flag_evaluate_unleash() tells. */
+static bool ask_parent(void *ctx, str name, struct unleash_parent *ret)
+{
+	struct evaluation         *e = ctx;
+	const struct flag         *f = flag_set_find(e->set, name);
+	struct flag_unleash_answer said;
+	struct flag_answer         answer;
+
+	if (!f || e->depth >= LIMIT_FLAG_CHAIN)
+		return false;
+	ret->dependent = f->unleash && unleash_n_dependencies(f->unleash) > 0;
+	if (ret->dependent)
+		return true;
+	e->depth++;
+	evaluate(e, f, &answer);
+	e->depth--;
+	flag_unleash_answer_of(&answer, e->c, &said);
+	ret->enabled = said.enabled;
+	ret->variant = said.variant;
+	return true;
+}
+
+static void evaluate_unleash(struct evaluation *e, const struct flag *f, struct flag_answer *ret)
+{
+	struct unleash_env env = { .parent = ask_parent, .parent_ctx = e, .steps_left = &e->steps };
+
+	if (e->trace && !e->depth) {
+		env.trace = flag_unleash_trace;
+		env.trace_ctx = e->trace_ctx;
+	}
+	flag_unleash_decide(f, e->c, &env, ret);
+}
+
 static void evaluate(struct evaluation *e, const struct flag *f, struct flag_answer *ret)
 {
 	f = flag_arm(f, e->c);
@@ -167,6 +203,8 @@ static void evaluate(struct evaluation *e, const struct flag *f, struct flag_ans
 		ret->reason = FLAG_DISABLED;
 		if (!e->steps)
 			fail(ret, FLAG_GENERAL, "the flag and those that it needs take too many steps");
+	} else if (f->unleash) {
+		evaluate_unleash(e, f, ret);
 	} else if (f->rule) {
 		evaluate_rule(e, f, ret);
 	} else {
@@ -181,25 +219,27 @@ void flag_evaluate_one(const struct flag_set *s, const struct flag *f, const str
 	evaluate(&e, f, ret);
 }
 
-static bool fits(const struct flag *f, const struct flag_variant *v, enum flag_type want)
+static bool fits(const struct flag_variant *v, enum flag_type want)
 {
 	if (want == FLAG_INTEGER)
-		return f->type == FLAG_NUMBER && v->whole;
-	return want == FLAG_ANY || f->type == want;
+		return v->type == FLAG_NUMBER && v->whole;
+	return want == FLAG_ANY || v->type == want;
 }
 
 void flag_evaluate(const struct flag_set *s, str key, enum flag_type want, const struct flag_context *c, struct flag_answer *ret)
 {
 	const struct flag *f = flag_set_find(s, key);
 
+	if (f && f->archived)
+		f = NULL;
 	*ret = (struct flag_answer){ .flag = f };
 	if (!f) {
 		fail(ret, FLAG_NOT_FOUND, "there is no such flag");
 		return;
 	}
 	flag_evaluate_one(s, f, c, ret);
-	if (ret->variant && !fits(ret->flag, ret->variant, want))
-		fail(ret, FLAG_TYPE_MISMATCH, arena_printf(c->scratch, "the flag's values are of type %s, not %s", flag_type_name(ret->flag->type), flag_type_name(want)));
+	if (ret->variant && !fits(ret->variant, want))
+		fail(ret, FLAG_TYPE_MISMATCH, arena_printf(c->scratch, "the flag's values are of type %s, not %s", flag_type_name(ret->variant->type), flag_type_name(want)));
 }
 
 /* --- explaining --- */
@@ -260,6 +300,8 @@ int flag_explain(const struct flag_set *s, str key, const struct flag_context *c
 
 	if (!f)
 		return err_set(reterr, WEIR_ENOENT, "set %.*s has no flag '%.*s'", STR_ARG(flag_set_head(s)->id), STR_ARG(str_sub(key, 0, 100)));
+	if (f->archived)
+		return err_set(reterr, WEIR_ENOENT, "flag '%.*s' of set %.*s is archived: it is not served", STR_ARG(str_sub(key, 0, 100)), STR_ARG(flag_set_head(s)->id));
 	jw_obj(w);
 	jw_kstr(w, "key", f->key);
 	jw_kstr(w, "set", flag_set_head(s)->id);

@@ -103,7 +103,8 @@ static int read_file(struct doc_check *c, str id, str text, struct file *ret, st
 	if (c->n_diags)
 		return 0;
 	flags = doc_get(root, "flags");
-	ret->head = (struct flag_set_head){ .id = id, .revision = 1, .evaluators = json_of(c->arena, ret->def.evaluators), .metadata = json_of(c->arena, ret->def.metadata) };
+	ret->head = (struct flag_set_head){ .id = id, .revision = 1, .evaluators = json_of(c->arena, ret->def.evaluators), .metadata = json_of(c->arena, ret->def.metadata),
+									   .segments = json_of(c->arena, ret->def.segments) };
 	ret->texts = ARENA_ARRAY(c->arena, ret->def.n_flags + 1, struct flag_text);
 	for (size_t i = 0; ret->texts && i < ret->def.n_flags; i++)
 		ret->texts[i] = (struct flag_text){ ret->def.flags[i].key,
@@ -269,18 +270,19 @@ static int make_set(struct turn *t, str id, str name, struct err *reterr)
 static int apply_file(struct turn *t, struct arena *a, const struct flag_entry *e, struct flag_set *now, const struct file *f, struct err *reterr)
 {
 	struct flag_change c = { .id = str_z(e->id), .source = FLAG_IN_REPOSITORY, .base = flag_set_head(now)->revision, .by = t->by, .address = STR("git push"), .comment = t->subject,
-							 .evaluators = f->head.evaluators, .metadata = f->head.metadata, .now = clock_wall(t->r->cfg.clock) };
+							 .evaluators = f->head.evaluators, .metadata = f->head.metadata, .segments = f->head.segments, .now = clock_wall(t->r->cfg.clock) };
 	struct flag_text  *texts;
 	int64_t            revision;
 
 	c.n = differences(now, f, a, &texts);
 	c.texts = texts;
 	c.with_head = !str_eq(flag_set_head(now)->evaluators, f->head.evaluators) || !str_eq(flag_set_head(now)->metadata, f->head.metadata);
+	c.with_segments = !str_eq(flag_set_head(now)->segments, f->head.segments);
 	if (!c.evaluators.ptr)
-		c.evaluators = c.metadata = STR("");
+		c.evaluators = c.metadata = c.segments = STR("");
 	if (arena_check(a, "flag file", reterr))
 		return -reterr->code;
-	return c.n || c.with_head ? flag_apply(t->r, &c, &revision, reterr) : 0;
+	return c.n || c.with_head || c.with_segments ? flag_apply(t->r, &c, &revision, reterr) : 0;
 }
 
 static int take_set(struct turn *t, str name, str text, struct err *reterr)
@@ -348,7 +350,7 @@ static int drop_gone(struct turn *t, struct err *reterr)
 	for (size_t i = 0; gone && i < table->n; i++) {
 		const struct flag_entry *e = table->entries[i];
 
-		if (e->source == FLAG_IN_REPOSITORY && str_eqz(t->project, e->project) && e->n_sorted && !map_has(&t->seen, str_z(e->name)))
+		if (e->source == FLAG_IN_REPOSITORY && str_eqz(t->project, e->project) && flag_set_count(e->set) && !map_has(&t->seen, str_z(e->name)))
 			gone[n++] = arena_str(&a, str_z(e->name));
 	}
 	flag_read_end(t->r->tables);

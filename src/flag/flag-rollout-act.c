@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "flag/rollout-room.h"
 
-enum { STEPS_PER_TURN = 8, ACT_ARENA_MAX = 64 << 20 };
+enum { STEPS_PER_TURN = 8, CONFLICTS_TOLD = 10, ACT_ARENA_MAX = 64 << 20 };
 
 /* --- one act --- */
 
@@ -170,7 +170,8 @@ void rollout_act(struct flag_rollouts *s, struct guarded *g)
 		if (step.act == ACT_NONE && !step.order_done)
 			return;
 		rc = carry_out(s, g, &step, &in, &e);
-		if (rc && rc != g->failing && rc != -WEIR_ECONFLICT) /* a conflict: the row is read again at the next turn */
+		g->conflicts = rc == -WEIR_ECONFLICT ? g->conflicts + 1 : 0; /* one is nothing: the row is read again at the next turn */
+		if (rc && (rc == -WEIR_ECONFLICT ? g->conflicts == CONFLICTS_TOLD : rc != g->failing))
 			log_error("flag", "rollout %s: %s: %s (tried again until it succeeds)", g->id, step.cause ? step.cause : "", e.msg);
 		g->failing = rc;
 		if (rc)
@@ -217,6 +218,8 @@ static int present(struct flag_room *r, const struct rollout_start *o, struct ar
 		rc = err_set(reterr, WEIR_ENOENT, "there is no flag set '%.*s'", STR_ARG(str_sub(o->set_id, 0, 200)));
 	} else if (!f) {
 		rc = err_set(reterr, WEIR_ENOENT, "set %.*s has no flag '%.*s': nobody can be given a change of it", STR_ARG(o->set_id), STR_ARG(str_sub(o->key, 0, 100)));
+	} else if (f->archived) {
+		rc = err_set(reterr, WEIR_EREFUSED, "flag '%.*s' is archived: unarchive it first", STR_ARG(str_sub(o->key, 0, 100)));
 	} else if (f->arms) {
 		rc = err_set(reterr, WEIR_ECONFLICT, "flag '%.*s' is being rolled out already (%.*s)", STR_ARG(str_sub(o->key, 0, 100)), STR_ARG(f->arms->rollout));
 	} else if (str_eq(f->text, o->definition)) {

@@ -186,6 +186,8 @@ static int read_start(struct http_req *req, struct rollout_start *o, struct err 
 			doc_error(&c, doc_get(body, "comment"), "comment has at most %d bytes, none of them NUL", LIMIT_FLAG_COMMENT_BYTES);
 		if ((definition = doc_need(&c, body, "definition"))) {
 			flag_def_read(&c, o->key, definition->line, definition->col, definition, &d);
+			if (d.archived)
+				doc_error(&c, definition, "an archived flag has no users: archive it without a rollout");
 			if (d.rollout)
 				doc_error(&c, definition, "weir.rollout is written by the rollout itself");
 			if ((rc = json_of(http_arena(req), definition, false, &o->definition, reterr)))

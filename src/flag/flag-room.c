@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "flag/draft.h"
 #include "flag/rollout-room.h"
 
 #include <errno.h>
@@ -47,6 +48,19 @@ static struct flag_set *present_set(struct flag_room *r, str id)
 	return s;
 }
 
+int flag_present(struct flag_room *r, str id, struct arena *a, struct flag_set **ret, str *environment, enum flag_source *source, struct err *reterr)
+{
+	const struct flag_entry *e = flag_table_find(flag_read_begin(r->tables), id);
+
+	*ret = e ? flag_set_ref(e->set) : NULL;
+	if (e && environment)
+		*environment = arena_str(a, str_z(e->environment));
+	if (e && source)
+		*source = e->source;
+	flag_read_end(r->tables);
+	return *ret ? 0 : err_set(reterr, WEIR_ENOENT, "there is no flag set '%.*s'", STR_ARG(str_sub(id, 0, 200)));
+}
+
 static int swap_in(struct flag_room *r, const struct stored_set *s, struct flag_set *set, struct err *reterr)
 {
 	char              id[FLAG_ID_SIZE], project[LIMIT_NAME_BYTES + 1], name[LIMIT_NAME_BYTES + 1], environment[LIMIT_NAME_BYTES + 1];
@@ -69,7 +83,7 @@ static int reload_locked(struct flag_room *r, str id, struct err *reterr)
 	int              rc = db_read(r->cfg.db, load_tx, &l, reterr);
 
 	if (!rc && (!before || l.set.revision != l.after)) {
-		struct flag_set_head head = { l.id, l.set.revision, l.set.evaluators, l.set.metadata };
+		struct flag_set_head head = { l.id, l.set.revision, l.set.evaluators, l.set.metadata, l.set.segments };
 
 		rc = flag_set_build(before, &head, l.texts, l.n, &set, reterr);
 		if (!rc)
@@ -200,30 +214,57 @@ struct apply {
 
 static int apply_tx(struct db_tx *tx, void *arg, struct err *reterr)
 {
-	struct apply *a = arg;
+	struct apply     *a = arg;
+	struct flag_pass *pass = a->c->pass;
+	int               rc = pass ? pass->check(tx, pass->ctx, reterr) : 0;
 
-	return flag_store_change(a->r, tx, a->c, &a->revision, reterr);
+	if (!rc)
+		rc = flag_store_change(a->r, tx, a->c, &a->revision, reterr);
+	return rc || !pass ? rc : pass->done(tx, pass->ctx, a->revision, reterr);
+}
+
+/* What a set of the store is kept from. Fills c->seen_environment where rules of it were looked at. */
+static int check_guards(struct flag_room *r, const struct flag_set *before, struct arena *a, struct flag_change *c, struct err *reterr)
+{
+	struct flag_set *present;
+	enum flag_source source;
+	str              environment;
+	int              rc = flag_present(r, c->id, a, &present, &environment, &source, reterr);
+
+	if (rc)
+		return rc;
+	flag_set_unref(present);
+	if (c->source != FLAG_IN_STORE || source != FLAG_IN_STORE)
+		return 0; /* the repository has git's review; and a change of the wrong place is refused later */
+	rc = flag_guard_archived(before, c, reterr);
+	if (rc || c->pass || (c->rollout && c->base < 0)) /* a rollout was let through when it began; its steps and its way back are */
+		return rc;
+	c->seen_environment = environment;
+	return flag_guard_protected(r, before, environment, c, reterr);
 }
 
 static int apply_locked(struct flag_room *r, struct flag_change *c, struct arena *scratch, int64_t *ret_revision, struct err *reterr)
 {
-	struct flag_set *before = present_set(r, c->id), *next = NULL;
-	struct apply     a = { .r = r, .c = c };
-	int              rc;
+	struct arena CLEANUP_ARENA names = ARENA_INIT(4096);
+	struct flag_set           *before = present_set(r, c->id), *next = NULL;
+	struct apply               a = { .r = r, .c = c };
+	int                        rc;
 
 	if (!before)
 		return err_set(reterr, WEIR_ENOENT, "there is no flag set '%.*s'", STR_ARG(str_sub(c->id, 0, 200)));
-	if (!c->rollout && (rc = rollout_rewrite(before, c, scratch, reterr))) {
-		flag_set_unref(before);
-		return rc;
-	}
 	if (!c->with_head) {
 		c->evaluators = flag_set_head(before)->evaluators;
 		c->metadata = flag_set_head(before)->metadata;
 	}
-	rc = check_texts(c, reterr);
+	if (!c->with_segments)
+		c->segments = flag_set_head(before)->segments;
+	rc = check_guards(r, before, &names, c, reterr); /* of what was sent: that it is only the kill switch is seen before it is rewritten */
+	if (!rc && !c->rollout)
+		rc = rollout_rewrite(before, c, scratch, reterr);
+	if (!rc)
+		rc = check_texts(c, reterr);
 	if (!rc) {
-		struct flag_set_head head = { c->id, flag_set_head(before)->revision + 1, c->evaluators, c->metadata };
+		struct flag_set_head head = { c->id, flag_set_head(before)->revision + 1, c->evaluators, c->metadata, c->segments };
 
 		rc = flag_set_build(before, &head, c->texts, c->n, &next, reterr);
 	}
@@ -254,6 +295,13 @@ int flag_apply(struct flag_room *r, const struct flag_change *change, int64_t *r
 	if (!rc && r->hub)
 		sse_kick(r->hub);
 	return rc;
+}
+
+/* --- chance --- */
+
+uint64_t flag_chance(struct flag_room *r)
+{
+	return atomic_fetch_add_explicit(&r->chance, 0xd1342543de82ef95ull, memory_order_relaxed); /* each evaluation mixes it */
 }
 
 /* --- tickets --- */
@@ -373,6 +421,7 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 	if (!r)
 		return err_set(reterr, WEIR_ENOMEM, "flags");
 	r->cfg = *cfg;
+	randombytes_buf(&r->chance, sizeof(r->chance));
 	pthread_mutex_init(&r->writer, NULL);
 	pthread_mutex_init(&r->news_lock, NULL);
 	pthread_condattr_init(&attr);
@@ -388,6 +437,8 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 		rc = db_write(cfg->db, ticket_key_tx, r, reterr);
 	if (!rc)
 		rc = reload_all(r, reterr);
+	if (!rc)
+		rc = flag_sampler_new(r, &r->sampler, reterr);
 	if (!rc)
 		rc = rollouts_new(r, &r->rollouts, reterr);
 	if (rc)
@@ -410,14 +461,20 @@ int flag_start(struct flag_room *r, struct http_server *http, struct err *reterr
 	r->follower_started = !rc;
 	if (!rc)
 		rc = rollouts_start(r->rollouts, reterr);
-	return rc;
+	return rc ? rc : flag_drafts_start(r, reterr);
 }
 
 struct flag_room *flag_close(struct flag_room *r)
 {
+	struct err err = { 0 };
+
 	if (!r)
 		return NULL;
 	r->rollouts = rollouts_free(r->rollouts);
+	r->drafts = flag_drafts_stop(r->drafts);
+	if (r->sampler && flag_sampler_flush(r, &err))
+		log_warn("flag", "sampled contexts are lost: %s", err.msg);
+	r->sampler = flag_sampler_free(r->sampler);
 	r->listener = db_unlisten(r->listener);
 	if (r->follower_started) {
 		pthread_mutex_lock(&r->news_lock);

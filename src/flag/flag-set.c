@@ -22,8 +22,9 @@ struct flag_common {
 	atomic_size_t           refs;
 	struct arena            arena;
 	const struct doc_node  *metadata; /* NULL: none */
-	str                     evaluators_text, metadata_text, merged;
+	str                     evaluators_text, metadata_text, segments_text, merged;
 	struct logic_evaluators *evaluators;
+	struct unleash_segments *segments;
 	enum logic_fractional    bucketing;
 };
 struct flag_shard {
@@ -133,7 +134,7 @@ static enum logic_fractional bucketing_of(const struct doc_node *metadata)
 static int common_new(const struct flag_set_head *head, struct flag_common **ret, struct err *reterr)
 {
 	struct flag_common    *c = calloc(1, sizeof(*c));
-	const struct doc_node *evaluators;
+	const struct doc_node *evaluators, *segments = NULL;
 	struct logic_options   o = { .dialect = LOGIC_FLAGD, .file = NULL };
 	int                    rc;
 
@@ -143,9 +144,14 @@ static int common_new(const struct flag_set_head *head, struct flag_common **ret
 	arena_init(&c->arena, COMMON_ARENA_MAX);
 	c->evaluators_text = arena_str(&c->arena, head->evaluators);
 	c->metadata_text = arena_str(&c->arena, head->metadata);
+	c->segments_text = arena_str(&c->arena, head->segments);
 	rc = parse_part(&c->arena, "$evaluators", c->evaluators_text, &evaluators, reterr);
 	if (!rc)
 		rc = parse_part(&c->arena, "metadata", c->metadata_text, &c->metadata, reterr);
+	if (!rc)
+		rc = parse_part(&c->arena, "segments", c->segments_text, &segments, reterr);
+	if (!rc)
+		rc = unleash_segments_compile(&c->arena, segments, &c->segments, reterr);
 	c->bucketing = bucketing_of(c->metadata);
 	o.fractional = c->bucketing;
 	if (!rc)
@@ -207,6 +213,7 @@ static void copy_variants(struct arena *a, const struct flag_def *d, struct flag
 			.json = str_sub(text, value_at, text.len),
 			.answer = text,
 			.whole = is_whole(d->variants[i].value),
+			.type = d->type,
 		};
 	}
 	f->variants = v;
@@ -224,19 +231,103 @@ static void compile_rule(struct flag_shard *s, const struct doc_node *rule, stru
 	f->rule = r;
 }
 
+/* --- Unleash's kind --- */
+
+static enum flag_type type_of(const struct doc_node *n)
+{
+	switch (n->kind) {
+	case DOC_BOOL:
+		return FLAG_BOOL;
+	case DOC_INT:
+	case DOC_REAL:
+		return FLAG_NUMBER;
+	case DOC_MAP:
+	case DOC_SEQ:
+		return FLAG_OBJECT;
+	default:
+		return FLAG_STRING;
+	}
+}
+
+/* The value that a payload stands for: "number" and "json" as what they say, all others as text; no payload: the variant's name. */
+static const struct doc_node *payload_value(struct arena *scratch, const struct unleash_variant *v)
+{
+	struct doc_node *n = NULL, *text = ARENA_NEW(scratch, struct doc_node);
+	bool             parsed = str_eqz(v->payload.type, "number") || str_eqz(v->payload.type, "json");
+
+	if (parsed && !doc_parse_json(scratch, "payload", v->payload.value, &n, NULL) && n->kind != DOC_NULL)
+		return n;
+	if (text)
+		*text = (struct doc_node){ .kind = DOC_STR, .s = v->payload.type.ptr ? v->payload.value : v->name };
+	return text;
+}
+
+/* The variants of a feature that has some as flagd's would stand in a definition; one without is on or off. */
+static void unleash_variants(struct flag_shard *s, struct flag *f)
+{
+	static struct doc_node     on = { .kind = DOC_BOOL, .b = true }, off = { .kind = DOC_BOOL, .b = false };
+	struct arena CLEANUP_ARENA scratch = ARENA_INIT(PARSE_ARENA_MAX);
+	size_t                     n = unleash_n_variants(f->unleash);
+	struct flag_variant_def   *v = ARENA_ARRAY(&scratch, n + 2, struct flag_variant_def);
+	struct flag_def            d = { .variants = v, .n_variants = n ? n : 2 };
+
+	if (v && !n) {
+		v[0] = (struct flag_variant_def){ STR("on"), &on };
+		v[1] = (struct flag_variant_def){ STR("off"), &off };
+	}
+	for (size_t i = 0; v && i < n; i++) {
+		v[i] = (struct flag_variant_def){ unleash_variant_at(f->unleash, i)->name, payload_value(&scratch, unleash_variant_at(f->unleash, i)) };
+		scratch.failed = scratch.failed || !v[i].value;
+	}
+	if (scratch.failed) {
+		f->broken = "its variants take too much memory";
+		return;
+	}
+	copy_variants(&s->arena, &d, f);
+	for (size_t i = 0; i < f->n_variants; i++) {
+		struct flag_variant *one = (struct flag_variant *)(uintptr_t)&f->variants[i];
+
+		one->type = type_of(v[i].value);
+		f->type = i && f->type != one->type ? FLAG_ANY : one->type;
+	}
+}
+
+static void compile_unleash(struct flag_shard *s, const struct doc_node *n, struct flag *f)
+{
+	struct buf CLEANUP_BUF  json = BUF_INIT(LIMIT_FLAG_BYTES * 2);
+	struct unleash_feature *u = NULL;
+	struct err              err = { 0 };
+	struct jw               w;
+
+	jw_init(&w, &json);
+	jw_node(&w, n);
+	f->unleash_text = arena_str(&s->arena, buf_str(&json));
+	if (unleash_compile(&s->arena, f->key, n, s->common->segments, &u, &err)) {
+		f->broken = arena_printf(&s->arena, "unleash: %s", err.msg);
+		return;
+	}
+	f->unleash = u;
+	unleash_variants(s, f);
+}
+
 static void compile_def(struct flag_shard *s, const struct flag_def *d, struct flag *f)
 {
 	f->enabled = d->enabled;
 	f->type = d->type;
 	f->default_variant = d->default_variant;
 	f->purpose = d->purpose;
+	f->archived = d->archived;
 	f->expires = d->expires;
 	f->from = d->from;
 	f->until = d->until;
 	f->owner = arena_str(&s->arena, d->owner);
-	f->metadata = d->metadata ? merged(&s->arena, s->common->metadata, d->metadata) : s->common->merged;
-	copy_variants(&s->arena, d, f);
 	copy_prerequisites(&s->arena, d, f);
+	f->metadata = d->metadata ? merged(&s->arena, s->common->metadata, d->metadata) : s->common->merged;
+	if (d->unleash) {
+		compile_unleash(s, d->unleash, f);
+		return;
+	}
+	copy_variants(&s->arena, d, f);
 	compile_rule(s, d->targeting, f);
 }
 
@@ -355,7 +446,7 @@ static size_t settle(struct item *v, size_t n)
 	return kept;
 }
 
-static bool is_timed(const struct flag *f) { return f->from || f->until; }
+static bool is_timed(const struct flag *f) { return f->from || f->until || (f->unleash && unleash_varies(f->unleash)); }
 
 /* Sorts v. *ret NULL when nothing is left. */
 static int shard_new(struct flag_common *common, struct item *v, size_t n, struct flag_shard **ret, struct err *reterr)
@@ -494,7 +585,7 @@ static int set_new(const struct flag_set *before, const struct flag_set_head *he
 		rc = common_new(head, &s->common, reterr);
 	}
 	if (!rc)
-		s->head = (struct flag_set_head){ str_z(s->id), head->revision, s->common->evaluators_text, s->common->metadata_text };
+		s->head = (struct flag_set_head){ str_z(s->id), head->revision, s->common->evaluators_text, s->common->metadata_text, s->common->segments_text };
 	if (!rc)
 		s->timed = reads_time(s->common->evaluators_text);
 	return rc;
@@ -515,7 +606,8 @@ static int check_texts(const struct flag_text *texts, size_t n, struct err *rete
 int flag_set_build(const struct flag_set *before, const struct flag_set_head *head, const struct flag_text *texts, size_t n, struct flag_set **ret,
 				   struct err *reterr)
 {
-	bool             same = before && str_eq(before->head.evaluators, head->evaluators) && str_eq(before->head.metadata, head->metadata);
+	bool             same = before && str_eq(before->head.evaluators, head->evaluators) && str_eq(before->head.metadata, head->metadata) &&
+	                        str_eq(before->head.segments, head->segments);
 	size_t           most = (before ? before->count : 0) + n, k;
 	bool             share = same && most <= before->n_shards * SHARD_FLAGS * 4;
 	struct flag_set *s = NULL;

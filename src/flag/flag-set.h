@@ -8,12 +8,14 @@
 
 #include "flag/flag-def.h"
 #include "lang/logic/logic.h"
+#include "lang/unleash/unleash.h"
 
 struct flag_variant {
 	str  name;
 	str  json; /* the value, without white space */
 	str  answer; /* "variant":NAME,"value":VALUE as answers say it */
 	bool whole; /* a number without a fraction */
+	enum flag_type type; /* as the flag's, but where Unleash's payloads differ */
 };
 struct flag_prerequisite {
 	str        flag;
@@ -32,11 +34,14 @@ struct flag {
 	size_t                          n_variants;
 	int                             default_variant; /* -1: the caller's own */
 	const struct logic_rule        *rule;            /* NULL: none */
+	const struct unleash_feature   *unleash;         /* of Unleash's kind; variants are then as unleash_variant_at() counts, or "on" and "off" */
+	str                             unleash_text;    /* weir.unleash as JSON; empty: of flagd's kind */
 	const char                     *broken;          /* why it cannot be evaluated (PARSE_ERROR); NULL: it can */
 	str                             metadata;        /* the set's and its own as one JSON object; empty: none */
 	str                             owner;
 	enum flag_purpose               purpose;
 	usec_t                          expires, from, until;
+	bool                            archived;        /* kept, and not served: FLAG_NOT_FOUND */
 	const struct flag_prerequisite *prerequisites;
 	size_t                          n_prerequisites;
 	const struct flag_arms         *arms; /* NULL: no rollout is under way */
@@ -51,7 +56,7 @@ struct flag_arms { /* a flag's change that goes to a share of the contexts; both
 struct flag_set_head {
 	str     id;       /* "shop/production" */
 	int64_t revision; /* 1, 2, ... */
-	str     evaluators, metadata; /* JSON maps; empty: none */
+	str     evaluators, metadata, segments; /* JSON maps; empty: none. segments: NAME to Unleash's {id, constraints} */
 };
 struct flag_text { /* a definition: the JSON of one flag */
 	str key;

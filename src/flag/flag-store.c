@@ -22,6 +22,25 @@ const struct db_migration flag_migrations[] = {
 	  "CREATE TABLE flag_head (set_id @text@ NOT NULL, revision @int@ NOT NULL, evaluators @text@ NOT NULL, metadata @text@ NOT NULL,"
 	  " PRIMARY KEY (set_id, revision)) @strict@;"
 	  "CREATE TABLE flag_ticket_key (one @int@ PRIMARY KEY, key @text@ NOT NULL) @strict@" },
+	{ "flag segments",
+	  "ALTER TABLE flag_set ADD COLUMN segments @text@ NOT NULL DEFAULT '';"
+	  "ALTER TABLE flag_head ADD COLUMN segments @text@ NOT NULL DEFAULT ''" },
+	{ "flag drafts",
+	  "CREATE TABLE flag_draft (set_id @text@ NOT NULL, id @int@ NOT NULL, version @int@ NOT NULL, state @text@ NOT NULL, author @text@ NOT NULL,"
+	  " opened_at @int@ NOT NULL, ended_at @int@ NOT NULL, ended_by @text@ NOT NULL, cause @text@ NOT NULL, revision @int@ NOT NULL, late_s @int@ NOT NULL,"
+	  " apply_at @int@ NOT NULL, PRIMARY KEY (set_id, id)) @strict@;"
+	  "CREATE INDEX flag_draft_due ON flag_draft (state, apply_at);"
+	  "CREATE INDEX flag_draft_revision ON flag_draft (set_id, revision);"
+	  "CREATE TABLE flag_draft_version (set_id @text@ NOT NULL, draft @int@ NOT NULL, version @int@ NOT NULL, by_actor @text@ NOT NULL, address @text@ NOT NULL,"
+	  " at @int@ NOT NULL, base @int@ NOT NULL, title @text@ NOT NULL, comment @text@ NOT NULL, apply_at @int@ NOT NULL, body @text@ NOT NULL,"
+	  " keys @text@ NOT NULL, PRIMARY KEY (set_id, draft, version)) @strict@;"
+	  "CREATE TABLE flag_draft_approval (set_id @text@ NOT NULL, draft @int@ NOT NULL, version @int@ NOT NULL, by_actor @text@ NOT NULL, address @text@ NOT NULL,"
+	  " at @int@ NOT NULL, comment @text@ NOT NULL, PRIMARY KEY (set_id, draft, version, by_actor)) @strict@;"
+	  "CREATE TABLE flag_draft_look (set_id @text@ NOT NULL, draft @int@ NOT NULL, version @int@ NOT NULL, by_actor @text@ NOT NULL, contexts @int@ NOT NULL,"
+	  " at @int@ NOT NULL, PRIMARY KEY (set_id, draft, version, by_actor)) @strict@" },
+	{ "flag samples",
+	  "CREATE TABLE flag_sampling (set_id @text@ PRIMARY KEY, keep @int@ NOT NULL, days @int@ NOT NULL, deny @text@ NOT NULL, changed_at @int@ NOT NULL) @strict@;"
+	  "CREATE TABLE flag_sample (set_id @text@ NOT NULL, slot @int@ NOT NULL, at @int@ NOT NULL, context @text@ NOT NULL, PRIMARY KEY (set_id, slot)) @strict@" },
 	{ "guarded rollouts",
 	  "CREATE TABLE flag_rollout (id @text@ PRIMARY KEY, set_id @text@ NOT NULL, key @text@ NOT NULL, running @int@ NOT NULL, state @text@ NOT NULL,"
 	  " spec @text@ NOT NULL, previous @text@ NOT NULL, next @text@ NOT NULL, salt @text@ NOT NULL, ro @text@ NOT NULL, counts @text@ NOT NULL,"
@@ -38,7 +57,7 @@ static const char *source_name(enum flag_source s) { return s == FLAG_IN_REPOSIT
 
 /* --- sets --- */
 
-#define SET_COLUMNS "id, project, name, environment, source, revision, evaluators, metadata, changed_at"
+#define SET_COLUMNS "id, project, name, environment, source, revision, evaluators, metadata, changed_at, segments"
 
 static void read_set(struct db_rows *rows, struct arena *a, struct stored_set *ret)
 {
@@ -52,13 +71,14 @@ static void read_set(struct db_rows *rows, struct arena *a, struct stored_set *r
 		.evaluators = arena_str(a, db_str(rows, 6)),
 		.metadata = arena_str(a, db_str(rows, 7)),
 		.changed_at = db_int(rows, 8),
+		.segments = arena_str(a, db_str(rows, 9)),
 	};
 }
 
 int flag_store_create(struct db_tx *tx, const struct stored_set *s, struct err *reterr)
 {
 	int64_t n;
-	int     rc = db_exec(tx, reterr, "INSERT INTO flag_set (" SET_COLUMNS ") VALUES ($1, $2, $3, $4, $5, 0, '', '', $6)", "sssszi", s->id, s->project, s->name,
+	int     rc = db_exec(tx, reterr, "INSERT INTO flag_set (" SET_COLUMNS ") VALUES ($1, $2, $3, $4, $5, 0, '', '', $6, '')", "sssszi", s->id, s->project, s->name,
 						 s->environment, source_name(s->source), s->changed_at);
 
 	if (!rc)
@@ -138,11 +158,11 @@ int flag_store_texts_after(struct db_tx *tx, struct arena *a, str id, int64_t af
 	return rc ? rc : read_texts(rows, a, ret, ret_n, reterr);
 }
 
-/* Evaluators and metadata as revision `at` had them: those of the newest row up to it. */
+/* Evaluators, metadata and segments as revision `at` had them: those of the newest row up to it. */
 static int head_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret, struct err *reterr)
 {
 	struct db_rows CLEANUP_ROWS *rows = NULL;
-	int rc = db_query(tx, reterr, &rows, "SELECT evaluators, metadata FROM flag_head WHERE set_id = $1 AND revision <= $2 ORDER BY revision DESC LIMIT 1", "si",
+	int rc = db_query(tx, reterr, &rows, "SELECT evaluators, metadata, segments FROM flag_head WHERE set_id = $1 AND revision <= $2 ORDER BY revision DESC LIMIT 1", "si",
 					  id, at);
 
 	*ret = (struct flag_set_head){ .id = id, .revision = at };
@@ -150,6 +170,7 @@ static int head_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct
 		return rc;
 	ret->evaluators = arena_str(a, db_str(rows, 0));
 	ret->metadata = arena_str(a, db_str(rows, 1));
+	ret->segments = arena_str(a, db_str(rows, 2));
 	return 0;
 }
 
@@ -167,6 +188,11 @@ int flag_store_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct 
 	if (!rc)
 		rc = db_query(tx, reterr, &rows, "SELECT key, text FROM flag WHERE set_id = $1 AND revision <= $2 AND (replaced = 0 OR replaced > $2)", "si", id, at);
 	return rc ? rc : read_texts(rows, a, ret, ret_n, reterr);
+}
+
+int flag_store_head_revision(struct db_tx *tx, str id, int64_t *ret, struct err *reterr)
+{
+	return db_get_int(tx, reterr, ret, NULL, "SELECT COALESCE(MAX(revision), 0) FROM flag_head WHERE set_id = $1", "s", id);
 }
 
 int flag_store_revision_at(struct db_tx *tx, str id, usec_t when, int64_t *ret, struct err *reterr)
@@ -188,14 +214,16 @@ static void digest_part(sha256_state *s, str part)
 	crypto_hash_sha256_update(s, (const unsigned char *)part.ptr, part.len);
 }
 
-static void digest_of(const struct flag_change *c, str evaluators, str metadata, char out[SHA256_HEX])
+static void digest_of(const struct flag_change *c, const struct stored_set *head, char out[SHA256_HEX])
 {
 	sha256_state  s;
 	unsigned char raw[SHA256_BYTES];
 
 	crypto_hash_sha256_init(&s);
-	digest_part(&s, evaluators);
-	digest_part(&s, metadata);
+	digest_part(&s, head->evaluators);
+	digest_part(&s, head->metadata);
+	if (head->segments.len)
+		digest_part(&s, head->segments);
 	for (size_t i = 0; i < c->n; i++) {
 		digest_part(&s, c->texts[i].key);
 		digest_part(&s, c->texts[i].json);
@@ -274,10 +302,32 @@ static int append_event(struct flag_room *r, struct db_tx *tx, const struct flag
 	jw_end(&w);
 	jw_kstrz(&w, "digest", digest);
 	jw_kstr(&w, "address", c->address);
+	if (c->pass) {
+		jw_kint(&w, "draft", c->pass->draft);
+		jw_key(&w, "approvals");
+		jw_raw(&w, c->pass->approvals.len ? c->pass->approvals : STR("[]"));
+	}
+	if (c->pass && c->pass->late_s)
+		jw_kint(&w, "late_s", c->pass->late_s);
 	if (c->comment.len)
 		jw_kstr(&w, "comment", c->comment);
 	jw_end(&w);
 	return event_append(r->cfg.log, tx, s->project, EVENT_FLAG_CHANGED, c->by, buf_str(&data), NULL, reterr);
+}
+
+/* What flags share, and where the set belongs, was changed after the author looked? */
+static int check_head(struct db_tx *tx, const struct flag_change *c, const struct stored_set *s, struct err *reterr)
+{
+	int64_t head = 0;
+	int     rc = c->with_head || c->with_segments ? flag_store_head_revision(tx, c->id, &head, reterr) : 0;
+
+	if (!rc && c->base >= 0 && head > c->base)
+		return err_set(reterr, WEIR_ECONFLICT, "evaluators, metadata or segments were changed by revision %lld; you saw revision %lld: look at them again", (long long)head,
+					   (long long)c->base);
+	if (!rc && c->with_environment && s->revision > c->base)
+		return err_set(reterr, WEIR_ECONFLICT, "the set is at revision %lld, you saw %lld: its environment is changed by who saw all of it", (long long)s->revision,
+					   (long long)c->base);
+	return rc;
 }
 
 int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_change *c, int64_t *ret_revision, struct err *reterr)
@@ -295,21 +345,30 @@ int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_c
 					   s.source == FLAG_IN_STORE ? "the store" : "the repository: change it by a push of its file in .weir/flags");
 	if (c->base > s.revision)
 		return err_set(reterr, WEIR_EINVAL, "base: the set is at revision %lld, there is no %lld", (long long)s.revision, (long long)c->base);
+	if (c->seen_environment.ptr && !str_eq(c->seen_environment, s.environment))
+		return err_set(reterr, WEIR_ECONFLICT, "the environment of flag set '%.*s' was changed meanwhile: try again", STR_ARG(c->id));
+	if ((rc = check_head(tx, c, &s, reterr)))
+		return rc;
 	if (c->with_head) {
 		s.evaluators = c->evaluators;
 		s.metadata = c->metadata;
 	}
+	if (c->with_segments)
+		s.segments = c->segments;
+	if (c->with_environment)
+		s.environment = c->environment;
 	revision = s.revision + 1;
-	digest_of(c, s.evaluators, s.metadata, digest);
+	digest_of(c, &s, digest);
 	rc = rollout_store_guard(r, tx, c, &s, revision, reterr);
 	if (!rc)
 		rc = put_texts(tx, c, revision, reterr);
 	if (!rc)
-		rc = db_exec(tx, reterr, "UPDATE flag_set SET revision = $2, evaluators = $3, metadata = $4, changed_at = $5 WHERE id = $1", "sissi", s.id, revision,
-					 s.evaluators, s.metadata, c->now);
-	if (!rc && c->with_head)
-		rc = db_exec(tx, reterr, "INSERT INTO flag_head (set_id, revision, evaluators, metadata) VALUES ($1, $2, $3, $4)", "siss", s.id, revision, s.evaluators,
-					 s.metadata);
+		rc = db_exec(tx, reterr,
+					 "UPDATE flag_set SET revision = $2, evaluators = $3, metadata = $4, changed_at = $5, segments = $6, environment = $7 WHERE id = $1", "sississ",
+					 s.id, revision, s.evaluators, s.metadata, c->now, s.segments, s.environment);
+	if (!rc && (c->with_head || c->with_segments))
+		rc = db_exec(tx, reterr, "INSERT INTO flag_head (set_id, revision, evaluators, metadata, segments) VALUES ($1, $2, $3, $4, $5)", "sisss", s.id, revision,
+					 s.evaluators, s.metadata, s.segments);
 	if (!rc)
 		rc = db_exec(tx, reterr,
 					 "INSERT INTO flag_revision (set_id, revision, at, by_actor, address, comment, flags, digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",

@@ -89,7 +89,8 @@ static bool sort_flags(struct flag_entry *e)
 	if (!v)
 		return false;
 	for (const struct flag *f = flag_set_next(e->set, NULL); f; f = flag_set_next(e->set, f))
-		v[n++] = f;
+		if (!f->archived)
+			v[n++] = f;
 	qsort(v, n, sizeof(*v), by_key);
 	e->sorted = v;
 	e->n_sorted = n;

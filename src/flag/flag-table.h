@@ -15,7 +15,7 @@ struct flag_entry { /* a set with what is known about it beside its flags */
 	enum flag_source source;
 	usec_t           changed_at;
 	size_t           n_sorted;
-	const struct flag *const *sorted; /* by key, for bulk answers; belongs to the entry */
+	const struct flag *const *sorted; /* by key, for bulk answers: without the archived ones; belongs to the entry */
 };
 struct flag_table {
 	struct flag_entry **entries; /* by id */

@@ -37,12 +37,13 @@ struct flag_room *flag_close(struct flag_room *r); /* after the HTTP server stop
  *   GET    /api/v1/flag-sets                                   all sets
  *   PUT    /api/v1/projects/:project/flag-sets/:set            {environment?} makes an empty set
  *   GET    /api/v1/projects/:project/flag-sets/:set            flagd's document; ?revision=N
- *   POST   /api/v1/projects/:project/flag-sets/:set/changes    {base, flags: {KEY: definition | null}, evaluators?, metadata?, comment?}
+ *   POST   /api/v1/projects/:project/flag-sets/:set/changes    {base, flags: {KEY: definition | null}, evaluators?, metadata?, segments?, comment?}
  *   GET    /api/v1/projects/:project/flag-sets/:set/revisions  newest first
  *   POST   /api/v1/projects/:project/flag-sets/:set/evaluate   {key, context, at? | revision?}: the answer and why
  *   POST   /api/v1/projects/:project/flag-sets/:set/rollouts   {flag, definition, base, outcomes, steps?, ...}: a change by steps
  *   GET    the same; GET /api/v1/flag-rollouts/:id; POST /api/v1/flag-rollouts/:id/orders {order: promote | pause | resume | abort}
  *   POST   /api/v1/flags/track                                 {events: [...]}: what applications saw
+ *   drafts, differences, blast radius, samples: flag-draft.h
  *   POST   /ofrep/v1/evaluate/flags, the same with /KEY, GET /ofrep/v1/events */
 const struct http_route *flag_routes(size_t *ret_n);       /* /api/v1 */
 const struct http_route *flag_ofrep_routes(size_t *ret_n); /* /ofrep/v1 */

@@ -168,7 +168,7 @@ static bool read_context(struct ask *q)
 	struct doc_check         c;
 	struct err               err = { 0 };
 
-	q->context = (struct flag_context){ .now = clock_wall(q->room->cfg.clock), .scratch = a };
+	q->context = (struct flag_context){ .now = clock_wall(q->room->cfg.clock), .random = flag_chance(q->room), .scratch = a };
 	if (doc_parse_json(a, "body", http_body(q->req), &body, &err)) {
 		(void)refuse(q->req, err.code == WEIR_ELIMIT ? 413 : 400, q->key, FLAG_PARSE_ERROR, err.msg);
 		return false;
@@ -259,8 +259,10 @@ static int post_single(struct http_req *req, void *ctx, struct err *reterr UNUSE
 
 	if (!read_context(&q))
 		return 0;
-	if (choose_set(&q, flag_read_begin(r->tables)))
+	if (choose_set(&q, flag_read_begin(r->tables))) {
 		answer_single(&q);
+		flag_sample(r, q.entry, q.context_node);
+	}
 	flag_read_end(r->tables);
 	return 0;
 }
@@ -393,8 +395,10 @@ static int post_bulk(struct http_req *req, void *ctx, struct err *reterr UNUSED)
 
 	if (!read_context(&q))
 		return 0;
-	if (choose_set(&q, flag_read_begin(r->tables)))
+	if (choose_set(&q, flag_read_begin(r->tables))) {
 		bulk(&q);
+		flag_sample(r, q.entry, q.context_node);
+	}
 	flag_read_end(r->tables);
 	return 0;
 }

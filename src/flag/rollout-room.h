@@ -54,6 +54,7 @@ struct guarded {
 	bool                has_verdict;
 	struct judge_verdict verdict;
 	int                 failing; /* error of the last act, told once */
+	unsigned            conflicts; /* in a row */
 };
 /* The step that is in force: the bake is the last. */
 size_t guarded_step(const struct guarded *g);

@@ -7,7 +7,7 @@
 #include "gate/weir-folder.h"
 
 /* What is read, by name relative to .weir/; a folder ends with '/'. */
-static const char *const known[] = { "service.yaml", "waivers.yaml", "template.yaml", "workflows/", "flags/", NULL };
+static const char *const known[] = { "service.yaml", "waivers.yaml", "template.yaml", "protection.yaml", "workflows/", "flags/", NULL };
 static const str         folder = { ".weir/", 6 };
 
 struct looking {
@@ -28,7 +28,7 @@ static bool is_known(str name)
 static int look(const struct looking *l, str path, struct err *reterr)
 {
 	struct finding f = { .check = STR("files"), .rule = STR("weir-folder"), .severity = SEVERITY_ERROR, .path = path, .line = 1, .col = 1,
-		                 .advice = STR("rename or remove it: weir reads .weir/service.yaml, .weir/waivers.yaml, .weir/template.yaml, .weir/workflows/ and .weir/flags/") };
+		                 .advice = STR("rename or remove it: weir reads .weir/service.yaml, .weir/waivers.yaml, .weir/template.yaml, .weir/protection.yaml, .weir/workflows/ and .weir/flags/") };
 	str            name = str_sub(path, folder.len, path.len), first;
 	char           message[256], digest[SHA256_HEX];
 	const char    *near;

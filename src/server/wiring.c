@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "event/event-api.h"
+#include "flag/flag-draft.h"
 #include "flag/flag.h"
 #include "gate/gate.h"
 #include "insight/insight.h"
@@ -86,6 +87,7 @@ static int routes(struct rooms *r, struct err *reterr)
 		{ pipeline_routes, r->pipeline },
 		{ release_routes, r->release },
 		{ flag_routes, r->flag },
+		{ flag_draft_routes, r->flag },
 		{ flag_ofrep_routes, r->flag },
 		{ flag_rollout_api, r->flag },
 		{ insight_routes, r->insight },

@@ -21,6 +21,7 @@
 	X(schemastore_workflow, "schemastore-workflow") \
 	X(secret_rules, "secret-rules")   \
 	X(starter_workflows, "starter-workflows") \
+	X(unleash, "unleash")             \
 	X(workflow_reader, "workflow-reader") \
 	X(versions, "versions")           \
 	X(yaml, "yaml")

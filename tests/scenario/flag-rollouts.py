@@ -165,6 +165,7 @@ def refusals():
     expect("100%" in begin(want=400, steps=["10%"]), "the last step")
     expect("has this definition already" in begin(want=400, definition=OLD), "nothing to change")
     expect("defaultVariant" in begin(want=400, definition={**NEW, "defaultVarient": "x"}), "a misspelt definition")
+    expect("no users" in begin(want=400, definition={**NEW, "weir": {"archived": True}}), "an archived one")
     for bad, said in (({"name": "x"}, "targetingKey"), ({"targetingKey": "u"}, "name"), ({"targetingKey": "u", "name": "x", "okay": True}, "okay"),
                       ({"targetingKey": "u", "name": "x", "ok": 1}, "ok"), ({"targetingKey": "u", "flag": "cart", "ok": True}, "outcomes"), ({"targetingKey": "u", "name": "x", "at": "now"}, "at")):
         status, answer, _ = call("POST", "/api/v1/flags/track", {"events": [bad]}, "app")

@@ -47,7 +47,7 @@ static void close_room(void)
 
 static int make_set(struct db_tx *tx, void *arg UNUSED, struct err *reterr)
 {
-	struct stored_set s = { .id = STR("p/s"), .project = STR("p"), .name = STR("s"), .environment = STR("s"), .changed_at = now_us };
+	struct stored_set s = { .id = STR("p/s"), .project = STR("p"), .name = STR("s"), .environment = STR(""), .changed_at = now_us };
 
 	return flag_store_create(tx, &s, reterr);
 }
