@@ -66,6 +66,7 @@
 #define LIMIT_HTTP_ARENA_BYTES   (128 << 20) /* memory of one request beside its body and answer */
 #define LIMIT_HTTP_OUT_BYTES     (64 << 20)  /* answer of FAST and WORKER routes; larger ones are streams */
 #define LIMIT_HTTP_DISCARD_BYTES (1 << 20)   /* body that is read and dropped so that the client sees a refusal */
+#define LIMIT_HTTP_PAIRS         200         /* pairs of a query that may hold any names */
 #define LIMIT_HTTP_QUEUE         256         /* requests that wait for a worker; more are 503 */
 #define LIMIT_HTTP_RING_BYTES    (64 << 10)  /* each way of a streamed request */
 #define LIMIT_SSE_PULL_BYTES     (1 << 20)   /* messages of one turn of one event stream */
@@ -118,5 +119,21 @@
 #define LIMIT_FLAG_BLAST_STEPS   4000000     /* evaluations of one look: some seconds */
 #define LIMIT_FLAG_STEPS         100000      /* nodes of rules that one evaluation looks at, those of the flags that it needs counted in: some milliseconds */
 #define LIMIT_FLAG_LOOK_STEPS    20          /* what a look at a prerequisite counts */
+
+#define LIMIT_FLAG_EDGES         1000        /* edges that follow one server: each has a stream of its own */
+#define LIMIT_FLAG_COPY_BYTES    (512 << 20) /* text of one copied set: a million flags are about 200 MiB */
+#define LIMIT_EDGE_TOKENS        4096        /* clients' tokens that an edge knows */
+#define LIMIT_EDGE_ASKS          50          /* questions about unknown tokens per second: guesses at an edge do not become load of the server */
+#define LIMIT_EDGE_TOKEN_FRESH_S 60          /* so old what the server said about a token may be while it can be asked */
+#define LIMIT_EDGE_TOKEN_DAYS    30          /* so old it may be while it cannot */
+#define LIMIT_EDGE_WAIT_S        60          /* longest wait before the server is tried again */
+#define LIMIT_EDGE_RETRY_AFTER_S 3600        /* longest that its Retry-After is obeyed */
+#define LIMIT_UNLEASH_CACHE_BYTES (64 << 20) /* answers to Unleash's clients that are kept */
+#define LIMIT_UNLEASH_REPORT      10000      /* features, or applications, of one report */
+#define LIMIT_UNLEASH_STRATEGIES  1000       /* that one application says it knows */
+#define LIMIT_UNLEASH_INSTANCES   20000      /* of all applications of one set, seen in a week */
+#define LIMIT_UNLEASH_COUNTS      100000     /* rows of one set in an hour: features times applications */
+#define LIMIT_UNLEASH_DAYS        30         /* that counts are kept */
+#define LIMIT_UNLEASH_LISTED      20000      /* counts in one answer */
 
 #endif

@@ -283,7 +283,7 @@ static int show_blast(struct cli *c, const struct doc_node *b)
 	if (doc_get(b, "flags_left_out"))
 		cli_printf(c, "%lld more flags were not looked at\n", (long long)doc_get_int(b, "flags_left_out", 0));
 	if (!contexts)
-		cli_notef(c, "no contexts: give some with --contexts FILE, or keep samples with: weir flag samples SET --keep 1000\n");
+		cli_notef(c, "no contexts: give some with --contexts FILE, or keep samples with: weir flag samples SET --limit 1000\n");
 	return 0;
 }
 
@@ -641,7 +641,7 @@ static int change_samples(struct cli *c, struct doc_node **ret, struct err *rete
 	int64_t     keep, days = 0;
 	struct body b;
 	str         name, rest = str_z(deny);
-	int         rc = number_of(cli_option(c, "keep"), "--keep", &keep, reterr);
+	int         rc = number_of(cli_option(c, "limit"), "--limit", &keep, reterr);
 
 	if (!rc && cli_option(c, "days"))
 		rc = number_of(cli_option(c, "days"), "--days", &days, reterr);
@@ -670,9 +670,9 @@ static int run_samples(struct cli *c, struct err *reterr)
 	struct doc_node       *answer;
 	int                    rc;
 
-	if (!cli_option(c, "keep") && (cli_option(c, "days") || cli_option(c, "deny")))
-		return err_set(reterr, WEIR_EINVAL, "--keep says how many contexts to keep; 0 keeps none");
-	rc = cli_option(c, "keep") ? change_samples(c, &answer, reterr) : flag_call_set(c, "GET", cli_arg(c, 0), "/samples", STR_NULL, &answer, reterr);
+	if (!cli_option(c, "limit") && (cli_option(c, "days") || cli_option(c, "deny")))
+		return err_set(reterr, WEIR_EINVAL, "--limit says how many contexts to keep; 0 keeps none");
+	rc = cli_option(c, "limit") ? change_samples(c, &answer, reterr) : flag_call_set(c, "GET", cli_arg(c, 0), "/samples", STR_NULL, &answer, reterr);
 	if (rc)
 		return rc;
 	if (cli_wants_json(c)) {
@@ -723,7 +723,7 @@ static const struct cli_opt blast_opts[] = {
 	{ NULL, NULL, NULL, false },
 };
 static const struct cli_opt samples_opts[] = {
-	{ "keep", "N", "keep at most N contexts; 0 keeps none and drops what is there", false },
+	{ "limit", "N", "keep at most N contexts; 0 keeps none and drops what is there", false },
 	{ "days", "N", "drop them after so many days", false },
 	{ "deny", "NAME", "never keep this attribute, at any depth", true },
 	{ NULL, NULL, NULL, false },

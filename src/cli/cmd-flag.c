@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/cmd-flag.h"
 #include "cli/commands.h"
+#include "flag/unleash-import.h"
 
 #include <limits.h>
 #include <unistd.h>
@@ -131,6 +132,25 @@ static void print_flag(struct cli *c, str key, const struct doc_node *f)
 	cli_printf(c, "\n");
 }
 
+/* Where Unleash's clients are in use: which flags they do not get, and why. */
+static int note_left_out(struct cli *c, const char *only, struct err *reterr)
+{
+	const struct doc_node *list;
+	struct doc_node       *about, *clients;
+	int                    rc = flag_call_set(c, "GET", cli_arg(c, 0), "/unleash", STR_NULL, &about, reterr);
+
+	if (!rc)
+		rc = flag_call_set(c, "GET", cli_arg(c, 0), "/clients", STR_NULL, &clients, reterr);
+	if (rc || (!doc_len(doc_get(clients, "clients")) && !doc_get_int(about, "unleash_flags", 0)))
+		return rc;
+	list = doc_get(about, "left_out");
+	for (size_t i = 0; i < doc_len(list); i++)
+		if (!only || str_eqz(doc_get_str(doc_at(list, i), "key"), only))
+			cli_notef(c, "left out of what Unleash's clients evaluate themselves: %.*s: %.*s\n", STR_ARG(doc_get_str(doc_at(list, i), "key")),
+			          STR_ARG(doc_get_str(doc_at(list, i), "why")));
+	return 0;
+}
+
 static int run_list(struct cli *c, struct err *reterr)
 {
 	const struct doc_node *flags;
@@ -149,7 +169,7 @@ static int run_list(struct cli *c, struct err *reterr)
 		cli_notef(c, "the set has no flags; put one with: weir flag put %s KEY FILE\n", cli_arg(c, 0));
 	for (size_t i = 0; i < doc_len(flags); i++)
 		print_flag(c, flags->map.pairs[i].key, flags->map.pairs[i].value);
-	return 0;
+	return doc_len(flags) ? note_left_out(c, NULL, reterr) : 0;
 }
 
 static int run_show(struct cli *c, struct err *reterr)
@@ -178,7 +198,9 @@ static int run_show(struct cli *c, struct err *reterr)
 	jw_init(&w, &text);
 	jw_node(&w, n);
 	cli_printf(c, "%s\n", buf_z(&text));
-	return buf_check(&text, "the definition", reterr);
+	if ((rc = buf_check(&text, "the definition", reterr)) || cli_n_args(c) < 2 || cli_option(c, "revision"))
+		return rc;
+	return note_left_out(c, cli_arg(c, 1), reterr);
 }
 
 /* --- changes --- */
@@ -379,19 +401,19 @@ static void write_or_empty(struct jw *w, const char *key, const struct doc_node 
 	}
 }
 
-/* A whole flagd document: all its flags in one change. Flags that are there and not in the file stay. */
-static int run_import(struct cli *c, struct err *reterr)
-{
-	struct doc_node       *doc;
-	const struct doc_node *flags;
-	struct change          ch;
-	int                    rc = flag_read_json(c, cli_arg(c, 1), &doc, reterr);
+/* --- taking over --- */
 
-	if (rc)
-		return rc;
-	flags = doc_get(doc, "flags");
+/* A whole flagd document: all its flags in one change. Flags that are there and not in the file stay. */
+static int import_flagd(struct cli *c, const struct doc_node *doc, struct err *reterr)
+{
+	const struct doc_node *flags = doc_get(doc, "flags");
+	struct change          ch;
+	int                    rc;
+
 	if (!flags || flags->kind != DOC_MAP)
-		return err_set(reterr, WEIR_EINVAL, "%s: no map \"flags\": a flagd document is expected", cli_arg(c, 1));
+		return err_set(reterr, WEIR_EINVAL, "%s: neither a map \"flags\" (a flagd document) nor a list \"features\" (an export of Unleash)", cli_arg(c, 1));
+	if (cli_option(c, "environment") || cli_option(c, "segments"))
+		return err_set(reterr, WEIR_EINVAL, "--environment and --segments are for exports of Unleash; %s is a flagd document", cli_arg(c, 1));
 	rc = change_begin(c, &ch, reterr);
 	if (!rc) {
 		jw_key(&ch.w, "flags");
@@ -406,6 +428,86 @@ static int run_import(struct cli *c, struct err *reterr)
 	}
 	buf_fini(&ch.body);
 	return rc;
+}
+
+static int same_id(const struct doc_node *segments, str name, int64_t id, struct err *reterr)
+{
+	for (size_t i = 0; i < doc_len(segments); i++)
+		if (doc_get_int(segments->map.pairs[i].value, "id", -1) == id && !str_eq(segments->map.pairs[i].key, name))
+			return err_set(reterr, WEIR_ECONFLICT, "the set has a segment '%.*s' with the id %lld, which the export's segment '%.*s' has, too: import into a set of its own",
+			               STR_ARG(str_sub(segments->map.pairs[i].key, 0, 100)), (long long)id, STR_ARG(str_sub(name, 0, 100)));
+	return 0;
+}
+
+/* The set's segments with those of the export put in: a change names all of them. */
+static int write_segments(struct cli *c, struct jw *w, str text, struct err *reterr)
+{
+	const struct doc_node *present;
+	struct doc_node       *set, *fresh;
+	int                    rc = doc_parse_json(cli_arena(c), "segments", text, &fresh, reterr);
+
+	if (!rc)
+		rc = flag_call_set(c, "GET", cli_arg(c, 0), "", STR_NULL, &set, reterr);
+	if (rc)
+		return rc;
+	present = doc_path(set, "weir.segments");
+	jw_key(w, "segments");
+	jw_obj(w);
+	for (size_t i = 0; i < doc_len(present); i++)
+		if (!doc_get_n(fresh, present->map.pairs[i].key)) {
+			jw_key_n(w, present->map.pairs[i].key);
+			jw_node(w, present->map.pairs[i].value);
+		}
+	for (size_t i = 0; !rc && i < doc_len(fresh); i++) {
+		rc = same_id(present, fresh->map.pairs[i].key, doc_get_int(fresh->map.pairs[i].value, "id", -1), reterr);
+		jw_key_n(w, fresh->map.pairs[i].key);
+		jw_node(w, fresh->map.pairs[i].value);
+	}
+	jw_end(w);
+	return rc;
+}
+
+static int import_unleash(struct cli *c, const struct doc_node *doc, struct err *reterr)
+{
+	struct unleash_import taken;
+	struct doc_node      *segments = NULL;
+	struct change         ch;
+	int                   rc = cli_option(c, "segments") ? flag_read_json(c, cli_option(c, "segments"), &segments, reterr) : 0;
+
+	if (!rc)
+		rc = unleash_import(cli_arena(c), doc, cli_option(c, "environment"), segments, &taken, reterr);
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < taken.n_notes; i++)
+		cli_notef(c, "%s\n", taken.notes[i]);
+	if (!taken.n_flags)
+		return err_set(reterr, WEIR_EINVAL, "%s has no feature that can be taken over", cli_arg(c, 1));
+	rc = change_begin(c, &ch, reterr);
+	if (!rc) {
+		jw_key(&ch.w, "flags");
+		jw_raw(&ch.w, taken.flags);
+		rc = taken.segments.len ? write_segments(c, &ch.w, taken.segments, reterr) : 0;
+	}
+	if (!rc)
+		rc = change_send(c, &ch, reterr);
+	if (!rc)
+		cli_notef(c, "%zu features and %zu segments are taken over\n", taken.n_flags, taken.n_segments);
+	buf_fini(&ch.body);
+	return rc;
+}
+
+static int run_import(struct cli *c, struct err *reterr)
+{
+	const char      *from = cli_option(c, "from");
+	struct doc_node *doc;
+	int              rc;
+
+	if (from && strcmp(from, "flagd") && strcmp(from, "unleash"))
+		return err_set(reterr, WEIR_EINVAL, "--from must be flagd or unleash, not '%s'", from);
+	rc = flag_read_json(c, cli_arg(c, 1), &doc, reterr);
+	if (rc)
+		return rc;
+	return (from ? !strcmp(from, "unleash") : unleash_is_export(doc)) ? import_unleash(c, doc, reterr) : import_flagd(c, doc, reterr);
 }
 
 /* --- evaluation --- */
@@ -584,6 +686,15 @@ static const struct cli_opt list_opts[] = {
 	{ "archived", NULL, "with the archived flags, which are not served", false },
 	{ NULL, NULL, NULL, false },
 };
+static const struct cli_opt import_opts[] = {
+	{ "from", "KIND", "flagd or unleash; without it the file's shape says it", false },
+	{ "environment", "NAME", "the environment of an Unleash export that is taken over", false },
+	{ "segments", "FILE", "what /api/admin/segments of Unleash answers: exports have the names of segments only", false },
+	{ "comment", "TEXT", "why; it stands in the history and in the event", false },
+	{ "base", "REVISION", "the revision you saw; a flag that changed since is refused. Without it: the newest", false },
+	{ "draft", "TITLE", "propose it as a draft with this title instead of doing it", false },
+	{ NULL, NULL, NULL, false },
+};
 static const struct cli_opt show_opts[] = {
 	{ "revision", "N", "as this revision left it", false },
 	{ NULL, NULL, NULL, false },
@@ -613,7 +724,8 @@ const struct cli_command cmd_flag_archive = { .name = "flag archive", .args = "S
 	.args_min = 2, .args_max = 2, .run = run_archive };
 const struct cli_command cmd_flag_unarchive = { .name = "flag unarchive", .args = "SET KEY", .summary = "Brings an archived flag back as it was", .opts = change_opts,
 	.args_min = 2, .args_max = 2, .run = run_unarchive };
-const struct cli_command cmd_flag_import = { .name = "flag import", .args = "SET FILE", .summary = "Takes over all flags of a flagd document in one change", .opts = change_opts,
+const struct cli_command cmd_flag_import = { .name = "flag import", .args = "SET FILE", .summary = "Takes over all flags of a flagd document or an Unleash export in one change",
+	.opts = import_opts, .help = "Flags of the set that the file does not have stay. What cannot be taken over of an Unleash export is said, with the reason, on standard error.",
 	.args_min = 2, .args_max = 2, .run = run_import };
 const struct cli_command cmd_flag_eval = { .name = "flag eval", .args = "SET KEY [--context FILE]", .summary = "Says what a context gets of a flag", .opts = eval_opts,
 	.help = "Exit code 1 when the evaluation fails (no such flag, a rule that names no variant).", .args_min = 2, .args_max = 2, .run = run_eval };

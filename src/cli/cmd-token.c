@@ -88,7 +88,7 @@ static const struct cli_opt create_opts[] = {
 const struct cli_command cmd_token_create = {
 	.name = "token create", .args = "NAME", .summary = "Makes an access token and prints it once", .opts = create_opts,
 	.help = "Each scope holds the ones before it: read, develop (push, run), release (release, roll back), admin (projects, tokens). The scope\n"
-	        "runner is for runners alone, flags for applications that only ask what flags say. git sends the token as the password, with any user name.",
+	        "runner is for runners alone, flags for applications that only ask what flags say, edge for `weir edge` alone. git sends the token as the password, with any user name.",
 	.args_min = 1, .args_max = 1, .run = run_create
 };
 const struct cli_command cmd_token_list = { .name = "token list", .args = "", .summary = "Lists the access tokens", .run = run_list };

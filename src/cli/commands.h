@@ -63,6 +63,7 @@
 	X(SERVER, cmd_token_list)       \
 	X(SERVER, cmd_token_revoke)     \
 	X(SERVER, cmd_runner)           \
+	X(SERVER, cmd_edge)             \
 	X(ABOUT, cmd_help)              \
 	X(ABOUT, cmd_completion)        \
 	X(ABOUT, cmd_manual)            \

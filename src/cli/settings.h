@@ -23,7 +23,7 @@ enum setting_kind { SETTING_TEXT, SETTING_PATH, SETTING_URL, SETTING_INT, SETTIN
 	X("runner-slots", "WEIR_RUNNER_SLOTS", SETTING_INT, "2", "jobs that the server's own runner works on at once; 0: no own runner") \
 	X("http-threads", "WEIR_HTTP_THREADS", SETTING_INT, "2", "event loops of the HTTP server")                              \
 	X("http-workers", "WEIR_HTTP_WORKERS", SETTING_INT, "16", "threads for requests that wait (git, writes)")               \
-	X("flags-per-second", "WEIR_FLAGS_PER_SECOND", SETTING_COUNT, "20000", "evaluations of flags that one token may ask for per second, and a tenth of it per address without a valid one; 0: no limit") \
+	X("flags-per-second", "WEIR_FLAGS_PER_SECOND", SETTING_COUNT, "200000", "evaluations of flags that one token may ask for per second, and a hundredth of it per address without a valid one; 0: no limit") \
 	X("keep-versions", "WEIR_KEEP_VERSIONS", SETTING_INT, "10", "newest releases of each service and environment whose versions stay on disk; what serves, or a rollback could want, always stays") \
 	X("keep-logs-days", "WEIR_KEEP_LOGS_DAYS", SETTING_INT, "30", "days that logs of ended instances stay, at most 1 GiB of them") \
 	X("log-level", "WEIR_LOG_LEVEL", SETTING_TEXT, "info", "debug, info, warn or error")                                    \

@@ -8,7 +8,9 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "flag/draft.h"
+#include "flag/flag-copy.h"
 #include "flag/rollout-room.h"
+#include "flag/unleash-api.h"
 
 #include <errno.h>
 #include <time.h>
@@ -39,7 +41,7 @@ static int load_tx(struct db_tx *tx, void *arg, struct err *reterr)
 }
 
 /* The caller holds `writer`, so the entry stays. */
-static struct flag_set *present_set(struct flag_room *r, str id)
+struct flag_set *flag_present_set(struct flag_room *r, str id)
 {
 	const struct flag_entry *e = flag_table_find(flag_read_begin(r->tables), id);
 	struct flag_set         *s = e ? flag_set_ref(e->set) : NULL;
@@ -61,7 +63,7 @@ int flag_present(struct flag_room *r, str id, struct arena *a, struct flag_set *
 	return *ret ? 0 : err_set(reterr, WEIR_ENOENT, "there is no flag set '%.*s'", STR_ARG(str_sub(id, 0, 200)));
 }
 
-static int swap_in(struct flag_room *r, const struct stored_set *s, struct flag_set *set, struct err *reterr)
+int flag_swap_in(struct flag_room *r, const struct stored_set *s, struct flag_set *set, struct err *reterr)
 {
 	char              id[FLAG_ID_SIZE], project[LIMIT_NAME_BYTES + 1], name[LIMIT_NAME_BYTES + 1], environment[LIMIT_NAME_BYTES + 1];
 	struct flag_entry like = { .id = id, .project = project, .name = name, .environment = environment, .source = s->source, .changed_at = s->changed_at };
@@ -78,7 +80,7 @@ static int swap_in(struct flag_room *r, const struct stored_set *s, struct flag_
 
 static int reload_locked(struct flag_room *r, str id, struct err *reterr)
 {
-	struct flag_set *before = present_set(r, id), *set = NULL;
+	struct flag_set *before = flag_present_set(r, id), *set = NULL;
 	struct load      l = { .id = id, .after = before ? flag_set_head(before)->revision : 0, .arena = ARENA_INIT(LOAD_ARENA_MAX) };
 	int              rc = db_read(r->cfg.db, load_tx, &l, reterr);
 
@@ -87,11 +89,21 @@ static int reload_locked(struct flag_room *r, str id, struct err *reterr)
 
 		rc = flag_set_build(before, &head, l.texts, l.n, &set, reterr);
 		if (!rc)
-			rc = swap_in(r, &l.set, set, reterr);
+			rc = flag_swap_in(r, &l.set, set, reterr);
 	}
 	arena_fini(&l.arena);
 	flag_set_unref(before);
 	return rc;
+}
+
+void flag_kick(struct flag_room *r)
+{
+	if (r->hub)
+		sse_kick(r->hub);
+	if (r->copy_hub)
+		sse_kick(r->copy_hub);
+	if (r->unleash_hub)
+		sse_kick(r->unleash_hub);
 }
 
 int flag_reload(struct flag_room *r, str id, struct err *reterr)
@@ -101,8 +113,8 @@ int flag_reload(struct flag_room *r, str id, struct err *reterr)
 	pthread_mutex_lock(&r->writer);
 	rc = reload_locked(r, id, reterr);
 	pthread_mutex_unlock(&r->writer);
-	if (!rc && r->hub)
-		sse_kick(r->hub);
+	if (!rc)
+		flag_kick(r);
 	return rc;
 }
 
@@ -246,7 +258,7 @@ static int check_guards(struct flag_room *r, const struct flag_set *before, stru
 static int apply_locked(struct flag_room *r, struct flag_change *c, struct arena *scratch, int64_t *ret_revision, struct err *reterr)
 {
 	struct arena CLEANUP_ARENA names = ARENA_INIT(4096);
-	struct flag_set           *before = present_set(r, c->id), *next = NULL;
+	struct flag_set           *before = flag_present_set(r, c->id), *next = NULL;
 	struct apply               a = { .r = r, .c = c };
 	int                        rc;
 
@@ -292,8 +304,8 @@ int flag_apply(struct flag_room *r, const struct flag_change *change, int64_t *r
 	if (!rc)
 		rc = apply_locked(r, &c, &a, ret_revision, reterr);
 	pthread_mutex_unlock(&r->writer);
-	if (!rc && r->hub)
-		sse_kick(r->hub);
+	if (!rc)
+		flag_kick(r);
 	return rc;
 }
 
@@ -411,15 +423,13 @@ static void *follow(void *arg)
 	return NULL;
 }
 
-int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err *reterr)
+static struct flag_room *room_new(const struct flag_config *cfg)
 {
 	struct flag_room  *r = calloc(1, sizeof(*r));
 	pthread_condattr_t attr;
-	int                rc;
 
-	*ret = NULL;
 	if (!r)
-		return err_set(reterr, WEIR_ENOMEM, "flags");
+		return NULL;
 	r->cfg = *cfg;
 	randombytes_buf(&r->chance, sizeof(r->chance));
 	pthread_mutex_init(&r->writer, NULL);
@@ -429,10 +439,28 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 	pthread_cond_init(&r->news, &attr);
 	pthread_condattr_destroy(&attr);
 	r->tables = flag_tables_new();
-	if (!r->tables)
-		rc = err_set(reterr, WEIR_ENOMEM, "flags");
-	else
-		rc = db_migrate(cfg->db, "flag", flag_migrations, flag_n_migrations, reterr);
+	r->unleash_cache = unleash_cache_new();
+	return r->tables && r->unleash_cache ? r : flag_close(r);
+}
+
+int flag_open_copies(const struct clock *clock, const unsigned char ticket_key[crypto_auth_hmacsha256_KEYBYTES], struct flag_room **ret, struct err *reterr)
+{
+	*ret = room_new(&(struct flag_config){ .clock = clock });
+	if (!*ret)
+		return err_set(reterr, WEIR_ENOMEM, "flags");
+	memcpy((*ret)->ticket_key, ticket_key, sizeof((*ret)->ticket_key));
+	return 0;
+}
+
+int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err *reterr)
+{
+	struct flag_room *r = room_new(cfg);
+	int               rc;
+
+	*ret = NULL;
+	if (!r)
+		return err_set(reterr, WEIR_ENOMEM, "flags");
+	rc = db_migrate(cfg->db, "flag", flag_migrations, flag_n_migrations, reterr);
 	if (!rc)
 		rc = db_write(cfg->db, ticket_key_tx, r, reterr);
 	if (!rc)
@@ -452,8 +480,16 @@ int flag_start(struct flag_room *r, struct http_server *http, struct err *reterr
 	int rc = sse_hub_new(http, ofrep_pull, r, LIMIT_FLAG_STREAMS, &r->hub, reterr);
 
 	if (!rc)
+		rc = sse_hub_new(http, unleash_pull, r, LIMIT_FLAG_STREAMS, &r->unleash_hub, reterr);
+	if (!rc)
 		rc = http_server_errors(http, "/ofrep/", ofrep_error, reterr);
-
+	if (!rc)
+		rc = http_server_errors(http, "/api/client/", unleash_error, reterr);
+	if (!rc)
+		rc = http_server_errors(http, "/api/frontend", unleash_error, reterr);
+	if (rc || !r->cfg.db)
+		return rc;
+	rc = sse_hub_new(http, flag_copy_pull, r, LIMIT_FLAG_EDGES, &r->copy_hub, reterr);
 	if (!rc)
 		rc = db_listen(r->cfg.db, FLAG_CHANNEL, notified, r, &r->listener, reterr);
 	if (!rc && pthread_create(&r->follower, NULL, follow, r))
@@ -484,6 +520,9 @@ struct flag_room *flag_close(struct flag_room *r)
 		pthread_join(r->follower, NULL);
 	}
 	r->hub = sse_hub_free(r->hub);
+	r->copy_hub = sse_hub_free(r->copy_hub);
+	r->unleash_hub = sse_hub_free(r->unleash_hub);
+	r->unleash_cache = unleash_cache_free(r->unleash_cache);
 	flag_tables_free(r->tables);
 	pthread_cond_destroy(&r->news);
 	pthread_mutex_destroy(&r->news_lock);

@@ -1,4 +1,5 @@
-/* flag-set.c - compiles flags into shards that revisions share (see flag-set.h). Pure; a set is made by one thread and read by any.
+/* flag-set.c - compiles flags into shards that revisions share (see flag-set.h). Pure; a set is made for one thread (of a large one
+ * the shards by several at once) and read by any.
  *
  * common: what all flags of a set refer to (evaluators, metadata); it lives as long as a shard that was compiled against it. References are counted
  * atomically; what they count never changes. */
@@ -7,15 +8,20 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "flag/flag-set.h"
+#include "flag/flag-unleash.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 enum {
 	SHARD_FLAGS = 64, /* aimed at: one edit compiles so many */
 	SHARD_ARENA_MAX = 1 << 30,
 	COMMON_ARENA_MAX = 256 << 20,
 	PARSE_ARENA_MAX = 64 << 20,
+	FILL_THREADS = 4, /* at most, with the caller's */
+	FILL_ALONE = 20000, /* flags below which one thread is as fast */
 };
 
 struct flag_common {
@@ -233,53 +239,13 @@ static void compile_rule(struct flag_shard *s, const struct doc_node *rule, stru
 
 /* --- Unleash's kind --- */
 
-static enum flag_type type_of(const struct doc_node *n)
-{
-	switch (n->kind) {
-	case DOC_BOOL:
-		return FLAG_BOOL;
-	case DOC_INT:
-	case DOC_REAL:
-		return FLAG_NUMBER;
-	case DOC_MAP:
-	case DOC_SEQ:
-		return FLAG_OBJECT;
-	default:
-		return FLAG_STRING;
-	}
-}
-
-/* The value that a payload stands for: "number" and "json" as what they say, all others as text; no payload: the variant's name. */
-static const struct doc_node *payload_value(struct arena *scratch, const struct unleash_variant *v)
-{
-	struct doc_node *n = NULL, *text = ARENA_NEW(scratch, struct doc_node);
-	bool             parsed = str_eqz(v->payload.type, "number") || str_eqz(v->payload.type, "json");
-
-	if (parsed && !doc_parse_json(scratch, "payload", v->payload.value, &n, NULL) && n->kind != DOC_NULL)
-		return n;
-	if (text)
-		*text = (struct doc_node){ .kind = DOC_STR, .s = v->payload.type.ptr ? v->payload.value : v->name };
-	return text;
-}
-
 /* The variants of a feature that has some as flagd's would stand in a definition; one without is on or off. */
 static void unleash_variants(struct flag_shard *s, struct flag *f)
 {
-	static struct doc_node     on = { .kind = DOC_BOOL, .b = true }, off = { .kind = DOC_BOOL, .b = false };
 	struct arena CLEANUP_ARENA scratch = ARENA_INIT(PARSE_ARENA_MAX);
-	size_t                     n = unleash_n_variants(f->unleash);
-	struct flag_variant_def   *v = ARENA_ARRAY(&scratch, n + 2, struct flag_variant_def);
-	struct flag_def            d = { .variants = v, .n_variants = n ? n : 2 };
+	struct flag_def            d = { .type = FLAG_ANY };
 
-	if (v && !n) {
-		v[0] = (struct flag_variant_def){ STR("on"), &on };
-		v[1] = (struct flag_variant_def){ STR("off"), &off };
-	}
-	for (size_t i = 0; v && i < n; i++) {
-		v[i] = (struct flag_variant_def){ unleash_variant_at(f->unleash, i)->name, payload_value(&scratch, unleash_variant_at(f->unleash, i)) };
-		scratch.failed = scratch.failed || !v[i].value;
-	}
-	if (scratch.failed) {
+	if (!flag_unleash_variants(f->unleash, &scratch, &d.variants, &d.n_variants)) {
 		f->broken = "its variants take too much memory";
 		return;
 	}
@@ -287,7 +253,7 @@ static void unleash_variants(struct flag_shard *s, struct flag *f)
 	for (size_t i = 0; i < f->n_variants; i++) {
 		struct flag_variant *one = (struct flag_variant *)(uintptr_t)&f->variants[i];
 
-		one->type = type_of(v[i].value);
+		one->type = flag_type_of(d.variants[i].value);
 		f->type = i && f->type != one->type ? FLAG_ANY : one->type;
 	}
 }
@@ -537,24 +503,72 @@ static int shard_change(struct flag_set *s, size_t i, const struct flag_shard *o
 	return rc;
 }
 
+/* Shards are made by several threads when there are many flags: they share nothing but `common`, which is read only and counts with atomics. */
+struct filling {
+	struct flag_set       *s;
+	const struct flag_set *before;
+	const struct bins     *b;
+	atomic_size_t          next; /* shard */
+	atomic_int             rc;   /* the first error ends all */
+	pthread_mutex_t        lock; /* of err */
+	struct err             err;
+};
+
+static int fill_shard(struct filling *f, size_t i, struct err *reterr)
+{
+	struct flag_shard *old = f->before ? f->before->shards[i] : NULL;
+	size_t             n = f->b->begin[i + 1] - f->b->begin[i];
+
+	if (n)
+		return shard_change(f->s, i, old, f->b->items + f->b->begin[i], n, reterr);
+	if (old) {
+		atomic_fetch_add(&old->refs, 1);
+		f->s->shards[i] = old;
+	}
+	return 0;
+}
+
+static void *fill_shards(void *arg)
+{
+	struct filling *f = arg;
+
+	for (size_t i; (i = atomic_fetch_add(&f->next, 1)) < f->s->n_shards && !atomic_load(&f->rc);) {
+		struct err err = { 0 };
+		int        rc = fill_shard(f, i, &err);
+
+		if (!rc)
+			continue;
+		pthread_mutex_lock(&f->lock);
+		if (!atomic_load(&f->rc)) {
+			f->err = err;
+			atomic_store(&f->rc, rc);
+		}
+		pthread_mutex_unlock(&f->lock);
+	}
+	return NULL;
+}
+
 static int fill(struct flag_set *s, const struct flag_set *before, const struct bins *b, struct err *reterr)
 {
-	int rc = 0;
+	struct filling f = { .s = s, .before = before, .b = b, .lock = PTHREAD_MUTEX_INITIALIZER };
+	pthread_t      helpers[FILL_THREADS - 1];
+	long           cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t         n = 0;
 
-	for (size_t i = 0; !rc && i < s->n_shards; i++) {
-		struct flag_shard *old = before ? before->shards[i] : NULL;
-		size_t             n = b->begin[i + 1] - b->begin[i];
-
-		if (n) {
-			rc = shard_change(s, i, old, b->items + b->begin[i], n, reterr);
-		} else if (old) {
-			atomic_fetch_add(&old->refs, 1);
-			s->shards[i] = old;
-		}
+	/* One that cannot be started is not missed: the caller's thread does what is left. */
+	while (b->begin[s->n_shards] >= FILL_ALONE && n < ARRAY_SIZE(helpers) && (long)n + 1 < cpus && !pthread_create(&helpers[n], NULL, fill_shards, &f))
+		n++;
+	fill_shards(&f);
+	while (n)
+		pthread_join(helpers[--n], NULL);
+	pthread_mutex_destroy(&f.lock);
+	for (size_t i = 0; i < s->n_shards; i++) {
 		s->count += s->shards[i] ? s->shards[i]->n : 0;
 		s->timed = s->timed || (s->shards[i] && s->shards[i]->timed);
 	}
-	return rc;
+	if (f.rc)
+		*reterr = f.err;
+	return f.rc;
 }
 
 /* All flags of `before` and the new texts as items: for a set that cannot share. */

@@ -41,6 +41,16 @@ const struct db_migration flag_migrations[] = {
 	{ "flag samples",
 	  "CREATE TABLE flag_sampling (set_id @text@ PRIMARY KEY, keep @int@ NOT NULL, days @int@ NOT NULL, deny @text@ NOT NULL, changed_at @int@ NOT NULL) @strict@;"
 	  "CREATE TABLE flag_sample (set_id @text@ NOT NULL, slot @int@ NOT NULL, at @int@ NOT NULL, context @text@ NOT NULL, PRIMARY KEY (set_id, slot)) @strict@" },
+	{ "clients of Unleash's kind",
+	  "CREATE TABLE flag_client (set_id @text@ NOT NULL, app @text@ NOT NULL, instance @text@ NOT NULL, kind @text@ NOT NULL, sdk @text@ NOT NULL,"
+	  " strategies @text@ NOT NULL, address @text@ NOT NULL, started @int@ NOT NULL, interval_ms @int@ NOT NULL, first_seen @int@ NOT NULL,"
+	  " last_seen @int@ NOT NULL, PRIMARY KEY (set_id, app, instance)) @strict@;"
+	  "CREATE TABLE flag_client_count (set_id @text@ NOT NULL, key @text@ NOT NULL, app @text@ NOT NULL, hour @int@ NOT NULL, yes @int@ NOT NULL,"
+	  " no @int@ NOT NULL, PRIMARY KEY (set_id, key, app, hour)) @strict@;"
+	  "CREATE INDEX flag_client_count_hours ON flag_client_count (set_id, hour);"
+	  "CREATE TABLE flag_client_variant (set_id @text@ NOT NULL, key @text@ NOT NULL, app @text@ NOT NULL, hour @int@ NOT NULL, variant @text@ NOT NULL,"
+	  " n @int@ NOT NULL, PRIMARY KEY (set_id, key, app, hour, variant)) @strict@;"
+	  "CREATE INDEX flag_client_variant_hours ON flag_client_variant (set_id, hour)" },
 	{ "guarded rollouts",
 	  "CREATE TABLE flag_rollout (id @text@ PRIMARY KEY, set_id @text@ NOT NULL, key @text@ NOT NULL, running @int@ NOT NULL, state @text@ NOT NULL,"
 	  " spec @text@ NOT NULL, previous @text@ NOT NULL, next @text@ NOT NULL, salt @text@ NOT NULL, ro @text@ NOT NULL, counts @text@ NOT NULL,"
@@ -158,8 +168,7 @@ int flag_store_texts_after(struct db_tx *tx, struct arena *a, str id, int64_t af
 	return rc ? rc : read_texts(rows, a, ret, ret_n, reterr);
 }
 
-/* Evaluators, metadata and segments as revision `at` had them: those of the newest row up to it. */
-static int head_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret, struct err *reterr)
+int flag_store_head_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret, struct err *reterr)
 {
 	struct db_rows CLEANUP_ROWS *rows = NULL;
 	int rc = db_query(tx, reterr, &rows, "SELECT evaluators, metadata, segments FROM flag_head WHERE set_id = $1 AND revision <= $2 ORDER BY revision DESC LIMIT 1", "si",
@@ -184,7 +193,7 @@ int flag_store_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct 
 	if (!rc && !there)
 		rc = err_set(reterr, WEIR_ENOENT, "flag set '%.*s' has no revision %lld", STR_ARG(str_sub(id, 0, 200)), (long long)at);
 	if (!rc)
-		rc = head_at(tx, a, id, at, ret_head, reterr);
+		rc = flag_store_head_at(tx, a, id, at, ret_head, reterr);
 	if (!rc)
 		rc = db_query(tx, reterr, &rows, "SELECT key, text FROM flag WHERE set_id = $1 AND revision <= $2 AND (replaced = 0 OR replaced > $2)", "si", id, at);
 	return rc ? rc : read_texts(rows, a, ret, ret_n, reterr);

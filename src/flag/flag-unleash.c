@@ -5,6 +5,55 @@
 #include "base/limits.h"
 #include "flag/flag-unleash.h"
 
+/* --- variants --- */
+
+enum flag_type flag_type_of(const struct doc_node *n)
+{
+	switch (n->kind) {
+	case DOC_BOOL:
+		return FLAG_BOOL;
+	case DOC_INT:
+	case DOC_REAL:
+		return FLAG_NUMBER;
+	case DOC_MAP:
+	case DOC_SEQ:
+		return FLAG_OBJECT;
+	default:
+		return FLAG_STRING;
+	}
+}
+
+static const struct doc_node *payload_value(struct arena *a, const struct unleash_variant *v)
+{
+	struct doc_node *n = NULL, *text = ARENA_NEW(a, struct doc_node);
+	bool             parsed = str_eqz(v->payload.type, "number") || str_eqz(v->payload.type, "json");
+
+	if (parsed && !doc_parse_json(a, "payload", v->payload.value, &n, NULL) && n->kind != DOC_NULL)
+		return n;
+	if (text)
+		*text = (struct doc_node){ .kind = DOC_STR, .s = !v->payload.type.ptr ? v->name : v->payload.value.ptr ? v->payload.value : STR("") };
+	return text;
+}
+
+bool flag_unleash_variants(const struct unleash_feature *u, struct arena *a, const struct flag_variant_def **ret, size_t *ret_n)
+{
+	static const struct doc_node on = { .kind = DOC_BOOL, .b = true }, off = { .kind = DOC_BOOL, .b = false };
+	size_t                       n = unleash_n_variants(u);
+	struct flag_variant_def     *v = ARENA_ARRAY(a, n + 2, struct flag_variant_def);
+
+	if (v && !n) {
+		v[0] = (struct flag_variant_def){ STR("on"), &on };
+		v[1] = (struct flag_variant_def){ STR("off"), &off };
+	}
+	for (size_t i = 0; v && i < n; i++) {
+		v[i] = (struct flag_variant_def){ unleash_variant_at(u, i)->name, payload_value(a, unleash_variant_at(u, i)) };
+		a->failed = a->failed || !v[i].value;
+	}
+	*ret = v;
+	*ret_n = n ? n : 2;
+	return !a->failed;
+}
+
 /* --- the context --- */
 
 /* A scalar as text: texts as they are, numbers and booleans as JSON has them. False: none of these. */

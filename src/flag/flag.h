@@ -43,11 +43,15 @@ struct flag_room *flag_close(struct flag_room *r); /* after the HTTP server stop
  *   POST   /api/v1/projects/:project/flag-sets/:set/rollouts   {flag, definition, base, outcomes, steps?, ...}: a change by steps
  *   GET    the same; GET /api/v1/flag-rollouts/:id; POST /api/v1/flag-rollouts/:id/orders {order: promote | pause | resume | abort}
  *   POST   /api/v1/flags/track                                 {events: [...]}: what applications saw
+ *   GET    /api/v1/projects/:project/flag-sets/:set/unleash    {left_out: [{key, why}]}: what Unleash's clients cannot evaluate themselves
+ *   GET    /api/v1/projects/:project/flag-sets/:set/clients    applications that registered; .../counts: what they counted
+ *   GET    /api/client/features, /delta, /streaming, POST /api/client/register, /metrics, /api/frontend: Unleash's protocol
  *   drafts, differences, blast radius, samples: flag-draft.h
  *   POST   /ofrep/v1/evaluate/flags, the same with /KEY, GET /ofrep/v1/events */
 const struct http_route *flag_routes(size_t *ret_n);       /* /api/v1 */
 const struct http_route *flag_ofrep_routes(size_t *ret_n); /* /ofrep/v1 */
 const struct http_route *flag_rollout_api(size_t *ret_n);  /* guarded rollouts and their evidence */
+const struct http_route *flag_unleash_routes(size_t *ret_n); /* /api/client, /api/frontend */
 
 /* The check "files" for .weir/flags/NAME.json in an offered change. Its ctx is a struct flag_room **, or NULL where there is no room. */
 extern const struct check_ops flag_file_check;

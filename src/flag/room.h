@@ -19,10 +19,13 @@ struct flag_rollouts;
 struct flag_drafts;
 struct flag_sampler;
 
-struct flag_room {
+struct flag_room { /* of copies (flag-copy.h): cfg has no database; what evaluates looks at tables, hub, clock and ticket_key alone */
 	struct flag_config  cfg;
 	struct flag_tables *tables;
 	struct sse_hub     *hub;      /* NULL before flag_start() */
+	struct sse_hub     *copy_hub; /* edges that copy; NULL before flag_start(), and in a room of copies */
+	struct sse_hub     *unleash_hub;
+	struct unleash_cache *unleash_cache;
 	struct db_listener *listener;
 	unsigned char       ticket_key[crypto_auth_hmacsha256_KEYBYTES];
 	_Atomic uint64_t    chance;   /* see flag_chance() */
@@ -53,6 +56,8 @@ MUST_CHECK int flag_store_find(struct db_tx *tx, struct arena *a, str id, struct
 MUST_CHECK int flag_store_list(struct db_tx *tx, struct arena *a, struct stored_set **ret, size_t *ret_n, struct err *reterr);
 /* Texts of a set that changed after revision `after` (removed ones with an empty text); after 0: all that there are. */
 MUST_CHECK int flag_store_texts_after(struct db_tx *tx, struct arena *a, str id, int64_t after, struct flag_text **ret, size_t *ret_n, struct err *reterr);
+/* Evaluators, metadata and segments as revision `at` had them: those of the newest row up to it. */
+MUST_CHECK int flag_store_head_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret, struct err *reterr);
 /* All texts and the head as revision `at` left them. */
 MUST_CHECK int flag_store_at(struct db_tx *tx, struct arena *a, str id, int64_t at, struct flag_set_head *ret_head, struct flag_text **ret, size_t *ret_n,
 						struct err *reterr);
@@ -134,10 +139,20 @@ MUST_CHECK int flag_guard_protected(struct flag_room *r, const struct flag_set *
 
 /* A number for flag_context.random: another one at each call. Any thread, no lock. */
 uint64_t flag_chance(struct flag_room *r);
+
+/* For flag-copy.c: the present set with a reference of its own, or NULL; puts a set in place, taking it over. The caller holds `writer`. */
+struct flag_set *flag_present_set(struct flag_room *r, str id);
+MUST_CHECK int flag_swap_in(struct flag_room *r, const struct stored_set *s, struct flag_set *set, struct err *reterr);
+/* Tells all streams that a set may have changed. */
+void flag_kick(struct flag_room *r);
+
 /* Lets its holder hear that a set changed (a browser's event source can send no token). The same all day and after a restart; good for
  * LIMIT_FLAG_TICKET_DAYS, so that a new one has been handed out long before. */
 void flag_ticket(const struct flag_room *r, str id, char out[FLAG_TICKET_SIZE]);
 bool flag_ticket_ok(const struct flag_room *r, str id, str ticket);
+
+/* Tells all streams that a set may have changed. */
+void flag_kick(struct flag_room *r);
 
 /* --- ofrep.c --- */
 /* The set that an application's request means, by its token and Flagd-Selector; *ret is t's. -WEIR_ENOENT, -WEIR_EINVAL. */
@@ -145,5 +160,8 @@ MUST_CHECK int flag_choose_set(const struct flag_table *t, const struct http_req
 void ofrep_error(struct http_req *req, int status, const char *code, str message);
 /* The position of an event stream is the revision of its set. */
 MUST_CHECK int ofrep_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room, struct err *reterr);
+
+/* --- flag-copy-api.c --- */
+MUST_CHECK int flag_copy_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room, struct err *reterr);
 
 #endif

@@ -208,6 +208,20 @@ void answer_errorf(struct http_req *r, int status, int code, const char *fmt, ..
 	answer_error(r, status, &e);
 }
 
+int http_refuse(struct http_req *r, int status, const char *fmt, ...)
+{
+	struct err e = { 0 };
+	char       text[sizeof(e.msg)];
+	va_list    ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	err_set(&e, status == 429 ? WEIR_EBUSY : WEIR_EINVAL, "%s", text);
+	answer_error(r, status, &e);
+	return 0;
+}
+
 void answer_handler_error(struct http_req *r, int status)
 {
 	if (!r->err.code)
@@ -235,6 +249,10 @@ void run_handler(struct http_req *r)
 		ret = buf_check(&r->out, "the answer", &r->err);
 	if (ret) /* a limit met by the answer is the server's fault, not the request's */
 		answer_handler_error(r, r->out.failed ? 500 : 0);
+	if (r->failed && r->made) { /* of an event stream */
+		MHD_destroy_response(r->made);
+		r->made = NULL;
+	}
 }
 
 /* --- to the wire --- */

@@ -4,7 +4,7 @@
 #include "base/base.h"
 #include "net/http-internal.h"
 
-static const char *const scope_names[] = { "none", "read", "develop", "release", "admin", "runner", "job", "flags" };
+static const char *const scope_names[] = { "none", "read", "develop", "release", "admin", "runner", "job", "flags", "edge" };
 
 const char *scope_name(enum http_scope s) { return (unsigned)s < ARRAY_SIZE(scope_names) ? scope_names[s] : "none"; }
 
@@ -26,6 +26,7 @@ bool scope_includes(enum http_scope have, enum http_scope need)
 	case SCOPE_ADMIN: return have >= need && have <= SCOPE_ADMIN;
 	case SCOPE_RUNNER: return have == SCOPE_RUNNER;
 	case SCOPE_FLAGS: return have == SCOPE_FLAGS || (have >= SCOPE_READ && have <= SCOPE_ADMIN);
+	case SCOPE_EDGE: return have == SCOPE_EDGE || (have >= SCOPE_READ && have <= SCOPE_ADMIN);
 	case SCOPE_JOB: return have == SCOPE_JOB || have == SCOPE_RELEASE || have == SCOPE_ADMIN;
 	}
 	return false;
@@ -116,6 +117,23 @@ bool auth_may(struct http_req *r)
 	return true;
 }
 
+/* What comes of the answer to "who is it"; false: the refusing answer is made. */
+static bool take_identity(struct http_req *r, int rc, const struct err *e)
+{
+	bool open = r->match.entry->route->scope == SCOPE_NONE;
+
+	if (!rc)
+		return true;
+	r->who = (struct http_identity){ .scope = SCOPE_NONE };
+	if (open && e->code == WEIR_EAUTH)
+		return true;
+	if (e->code == WEIR_EAUTH)
+		ask_for_credentials(r, e);
+	else
+		answer_error(r, 0, e);
+	return false;
+}
+
 /* --- how often --- */
 
 static bool rate_ok(struct http_req *r, struct rate *rate, str key)
@@ -127,7 +145,7 @@ static bool rate_ok(struct http_req *r, struct rate *rate, str key)
 	/* whole seconds, rounded up: no client may be told to come too early */
 	http_set_headerf(r, "Retry-After", "%lld", (long long)((wait + USEC_PER_SEC - 1) / USEC_PER_SEC));
 	answer_errorf(r, 429, WEIR_EBUSY, "too many requests: at most %u per second %s; see Retry-After",
-	              rate == r->s->by_token ? r->s->cfg.flags_per_second : (r->s->cfg.flags_per_second + 9) / 10,
+	              rate == r->s->by_token ? r->s->cfg.flags_per_second : (r->s->cfg.flags_per_second + 99) / 100,
 	              rate == r->s->by_token ? "and token" : "and address without a valid token");
 	return false;
 }
@@ -145,31 +163,30 @@ static bool token_rate_ok(struct http_req *r)
 static bool who_is_it(struct http_req *r)
 {
 	const struct http_config *cfg = &r->s->cfg;
-	bool                      open = r->match.entry->route->scope == SCOPE_NONE;
 	str                       scheme, text;
 	struct err                e = { 0 };
+	int                       rc;
 
 	if (!cfg->authenticate) {
 		r->who = (struct http_identity){ .name = "anyone", .scope = SCOPE_ADMIN };
 		return true;
 	}
 	if (!credentials_of(r, &scheme, &text)) {
-		if (open)
+		if (r->match.entry->route->scope == SCOPE_NONE)
 			return true;
 		err_set(&e, WEIR_EAUTH, "credentials are needed: 'Authorization: Bearer TOKEN' (git: any user, the token as password)");
 		ask_for_credentials(r, &e);
 		return false;
 	}
-	if (cfg->authenticate(cfg->auth_ctx, scheme, text, &r->who, &e)) {
-		r->who = (struct http_identity){ .scope = SCOPE_NONE };
-		if (open && e.code == WEIR_EAUTH)
-			return true;
-		if (e.code == WEIR_EAUTH)
-			ask_for_credentials(r, &e);
-		else
-			answer_error(r, 0, &e);
-		return false;
+	rc = cfg->authenticate(cfg->auth_ctx, scheme, text, &r->who, &e);
+	if (rc == HTTP_AUTH_ASK && cfg->authenticate_slow) {
+		r->must_ask = true;
+		return true;
 	}
+	if (!take_identity(r, rc, &e))
+		return false;
+	if (rc)
+		return true; /* a public route, and nobody known */
 	r->by_cookie = str_eqz(scheme, "cookie");
 	if (r->by_cookie && changes_something(r) && !http_same_origin(r)) {
 		answer_errorf(r, 403, WEIR_EPERM, "a change by cookie must come from weir's own pages (Origin or Sec-Fetch-Site)");
@@ -178,12 +195,32 @@ static bool who_is_it(struct http_req *r)
 	return auth_may(r);
 }
 
-bool auth_check(struct http_req *r)
+/* `ok`: the request was admitted. Guesses of credentials are slowed down; the answer that was made is replaced. */
+static bool rated(struct http_req *r, bool ok)
 {
-	if (who_is_it(r))
+	if (ok)
 		return token_rate_ok(r);
-	/* Guesses of credentials are slowed down; the answer that was made is replaced. */
 	if (r->status == 401)
 		(void)rate_ok(r, r->s->by_address, str_z(r->remote));
 	return false;
+}
+
+bool auth_check(struct http_req *r)
+{
+	bool ok = who_is_it(r);
+
+	return r->must_ask ? ok : rated(r, ok);
+}
+
+bool auth_ask(struct http_req *r)
+{
+	str        scheme, text;
+	struct err e = { 0 };
+	int        rc;
+
+	r->must_ask = false;
+	if (!credentials_of(r, &scheme, &text))
+		BUG("a request whose credentials are asked about has none");
+	rc = r->s->cfg.authenticate_slow(r->s->cfg.auth_ctx, scheme, text, &r->who, &e);
+	return rated(r, take_identity(r, rc, &e) && (r->who.scope == SCOPE_NONE || auth_may(r)));
 }

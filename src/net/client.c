@@ -110,6 +110,45 @@ static struct curl_slist *headers_of(struct http_client *c, const struct http_ca
 	return NULL;
 }
 
+static int on_progress(void *arg, curl_off_t dn UNUSED, curl_off_t d UNUSED, curl_off_t un UNUSED, curl_off_t u UNUSED)
+{
+	const struct http_call *call = arg;
+
+	return atomic_load(call->stop);
+}
+
+/* Ends of a call that are not its whole time. */
+static void set_ends(CURL *h, struct http_call *call)
+{
+	if (call->stall_ms > 0) {
+		curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)((call->stall_ms + 999) / 1000));
+	}
+	if (call->stop) {
+		curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+		curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
+		curl_easy_setopt(h, CURLOPT_XFERINFODATA, call);
+	}
+}
+
+static void read_answer(CURL *h, struct http_call *call)
+{
+	const char         *type = NULL;
+	struct curl_header *etag;
+	long                status = 0;
+	curl_off_t          wait = 0;
+
+	curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
+	call->status = (int)status;
+	call->content_type_out[0] = call->etag_out[0] = 0;
+	if (!curl_easy_getinfo(h, CURLINFO_CONTENT_TYPE, &type) && type)
+		snprintf(call->content_type_out, sizeof(call->content_type_out), "%s", type);
+	if (curl_easy_header(h, "ETag", 0, CURLH_HEADER, -1, &etag) == CURLHE_OK && strlen(etag->value) < sizeof(call->etag_out))
+		snprintf(call->etag_out, sizeof(call->etag_out), "%s", etag->value);
+	curl_easy_getinfo(h, CURLINFO_RETRY_AFTER, &wait);
+	call->retry_after_s = wait;
+}
+
 static void set_body(struct http_client *c, struct http_call *call)
 {
 	CURL *h = c->curl;
@@ -137,6 +176,8 @@ static int transfer_error(const struct http_client *c, const struct http_call *c
 			               call->out->max);
 		return err_set(reterr, WEIR_ECANCELED, "%s %s%s: stopped", call->method, c->base, call->path);
 	case CURLE_ABORTED_BY_CALLBACK:
+		if (call->stop && atomic_load(call->stop))
+			return err_set(reterr, WEIR_ECANCELED, "%s %s%s: stopped", call->method, c->base, call->path);
 		return err_set(reterr, WEIR_EIO, "%s %s%s: the body cannot be read", call->method, c->base, call->path);
 	case CURLE_OUT_OF_MEMORY: return err_set(reterr, WEIR_ENOMEM, "%s %s%s: out of memory", call->method, c->base, call->path);
 	case CURLE_URL_MALFORMAT:
@@ -154,8 +195,6 @@ int http_call(struct http_client *c, struct http_call *call, struct err *reterr)
 	struct curl_slist *headers;
 	bool               has_body = call->body.ptr || call->body_fd > 0;
 	int64_t            timeout = call->timeout_ms ? call->timeout_ms : 30000;
-	const char        *type = NULL;
-	long               status = 0;
 	CURLcode           e;
 
 	headers = headers_of(c, call, has_body);
@@ -174,15 +213,12 @@ int http_call(struct http_client *c, struct http_call *call, struct err *reterr)
 	curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(h, CURLOPT_WRITEDATA, call);
+	set_ends(h, call);
 	set_body(c, call);
 	curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, call->method);
 	e = curl_easy_perform(h);
 	curl_slist_free_all(headers);
-	curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
-	call->status = (int)status;
-	call->content_type_out[0] = 0;
-	if (!curl_easy_getinfo(h, CURLINFO_CONTENT_TYPE, &type) && type)
-		snprintf(call->content_type_out, sizeof(call->content_type_out), "%s", type);
+	read_answer(h, call);
 	return e == CURLE_OK ? 0 : transfer_error(c, call, e, reterr);
 }
 

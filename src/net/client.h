@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
+#include <stdatomic.h>
+
 struct http_client;
 
 /* base_url: "http://127.0.0.1:8420"; token: bearer token or NULL. */
@@ -25,8 +27,11 @@ struct http_call {
 	/* When set, called with each piece of the body instead of out; non-zero stops the call (-WEIR_ECANCELED). */
 	int (*sink)(void *ctx, str piece);
 	void *sink_ctx;
+	int64_t stall_ms;          /* no byte for so long (in whole seconds): -WEIR_ETIMEOUT; 0: no such limit. For streams that are never quiet */
+	const atomic_bool *stop;   /* true: the call ends within a second or so, -WEIR_ECANCELED; may be NULL */
 	int   status;              /* out: HTTP status, 0 when none came */
-	char  content_type_out[128];
+	char  content_type_out[128], etag_out[128]; /* out; "" when the answer has none */
+	int64_t retry_after_s;     /* out: Retry-After of the answer (number or date), 0: none */
 };
 #define HTTP_CALL_INIT { .method = "GET", .body_fd = -1 }
 

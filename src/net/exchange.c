@@ -149,7 +149,9 @@ static bool preflight(struct http_req *r)
 	r->status = 204;
 	cors_headers(r);
 	http_set_header(r, "Access-Control-Allow-Methods", str_z(m.entry->route->method));
-	http_set_header(r, "Access-Control-Allow-Headers", STR("Authorization, X-API-Key, Content-Type, If-None-Match, Flagd-Selector, Last-Event-ID, Cache-Control"));
+	http_set_header(r, "Access-Control-Allow-Headers", STR("Authorization, X-API-Key, Content-Type, If-None-Match, Flagd-Selector, Last-Event-ID, Cache-Control, "
+	                                                     "Unleash-Environment, Unleash-AppName, Unleash-InstanceId, Unleash-Connection-Id, Unleash-SDK, "
+	                                                     "Unleash-Interval, Unleash-Client-Spec"));
 	http_set_header(r, "Access-Control-Max-Age", STR("600"));
 	return true;
 }
@@ -291,15 +293,13 @@ static enum MHD_Result run(struct http_req *r)
 {
 	if (!conn_set_phase(r->conn, CONN_BUSY))
 		return MHD_NO;
+	if (r->must_ask) {
+		r->state = REQ_PARKED;
+		return MHD_YES;
+	}
 	switch (r->match.entry->route->kind) {
 	case HTTP_FAST:
-	case HTTP_SSE:
-		run_handler(r);
-		if (r->failed && r->made) {
-			MHD_destroy_response(r->made);
-			r->made = NULL;
-		}
-		return answer_queue(r);
+	case HTTP_SSE: run_handler(r); return answer_queue(r);
 	case HTTP_WORKER:
 	case HTTP_STREAM: r->state = REQ_PARKED; return MHD_YES;
 	}
@@ -325,6 +325,10 @@ static enum MHD_Result begin(struct http_req *r, const char *method, const char 
 {
 	if (!admit(r, method, version))
 		return refuse(r);
+	if (r->match.entry->route->kind == HTTP_STREAM && r->must_ask) {
+		answer_errorf(r, 503, WEIR_EUNAVAIL, "who this is cannot be told now; try again");
+		return refuse(r);
+	}
 	if (r->match.entry->route->kind == HTTP_STREAM)
 		return begin_stream(r);
 	r->state = REQ_BODY;

@@ -84,6 +84,7 @@ struct http_req {
 	struct route_match     match;
 	struct http_identity   who;
 	bool                   by_cookie;
+	bool                   must_ask; /* who it is is asked on a worker, auth_ask() */
 	struct buf             body;
 	int64_t                body_seen;
 	struct doc_node       *json;
@@ -141,6 +142,7 @@ struct http_req *req_new(struct http_server *s, struct MHD_Connection *c);
 void req_unref(struct http_req *r);
 /* auth.c: fills r->who or makes the refusing answer. False: refused (r->err, headers are set). */
 bool auth_check(struct http_req *r);
+bool auth_ask(struct http_req *r); /* on a worker: as auth_check(), for a request with must_ask */
 bool auth_may(struct http_req *r); /* scope and project of r->who against the route */
 /* answer.c */
 void answer_error(struct http_req *r, int status, const struct err *e); /* status 0: the error's own */

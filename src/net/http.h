@@ -37,6 +37,7 @@ enum http_scope { /* what the caller's token must hold; each includes the ones b
 	SCOPE_RUNNER,  /* separate: runner protocol only */
 	SCOPE_JOB,     /* a running job's own identity (store artifacts, release from its project), or scope release */
 	SCOPE_FLAGS,   /* separate: ask what flags say, as applications do; also every scope from read on */
+	SCOPE_EDGE,    /* separate: copy the definitions of flags, as `weir edge` does; also every scope from read on */
 };
 
 enum http_kind { HTTP_FAST, HTTP_WORKER, HTTP_STREAM, HTTP_SSE };
@@ -77,8 +78,10 @@ struct http_identity {
 	enum http_scope scope;
 	char            subject[65]; /* SCOPE_JOB: the job's id; else empty */
 	char            project[65]; /* token bound to one project; else empty */
+	usec_t          expires_at;  /* of the token; 0: never */
 };
 
+enum { HTTP_AUTH_ASK = 1 };
 struct http_config {
 	const char *bind;          /* "127.0.0.1" */
 	uint16_t    port;          /* 0: any free one, see http_server_port() */
@@ -90,9 +93,12 @@ struct http_config {
 	 * the same time whatever is wrong. NULL: everything is open (tests). */
 	int (*authenticate)(void *ctx, str scheme, str credentials, struct http_identity *ret, struct err *reterr);
 	void *auth_ctx;
+	/* When `authenticate` must ask somebody else it returns HTTP_AUTH_ASK, and this is asked on a worker thread before the handler runs there, too
+	 * (streams: 503). May block; NULL: never needed. */
+	int (*authenticate_slow)(void *ctx, str scheme, str credentials, struct http_identity *ret, struct err *reterr);
 	int64_t  tick_ms;          /* how often time limits are looked at; 0: a quarter of the smallest, at most 1 s */
 	unsigned worker_queue_max; /* requests that wait for a worker; 0: LIMIT_HTTP_QUEUE */
-	/* Requests per second of one token to routes of the scope flags; past it: 429 with Retry-After. Who shows no valid token has a tenth of it per
+	/* Requests per second of one token to routes of the scope flags; past it: 429 with Retry-After. Who shows no valid token has a hundredth of it per
 	 * address before 401 becomes 429. 0: no limit. */
 	unsigned flags_per_second;
 };
@@ -145,6 +151,12 @@ str  http_authority(const struct http_req *r); /* host[:port] the client asked f
 str  http_param(const struct http_req *r, const char *name);  /* path parameter, decoded; "rest" for *rest; STR_NULL when the route has none */
 int64_t http_param_int(const struct http_req *r, const char *name);
 str  http_query(const struct http_req *r, const char *name);  /* decoded; STR_NULL when absent or not in the route's list */
+struct http_pair {
+	str name, value;
+};
+/* For routes with http_any_query: all pairs in their order, decoded, in the request's arena. -WEIR_EINVAL: a bad escape, a NUL, no UTF-8; -WEIR_ELIMIT:
+ * more than LIMIT_HTTP_PAIRS. */
+MUST_CHECK int http_query_pairs(struct http_req *r, struct http_pair **ret, size_t *ret_n, struct err *reterr);
 int64_t http_query_int(const struct http_req *r, const char *name, int64_t otherwise); /* of a QUERY_INT; otherwise: when absent */
 str  http_header(const struct http_req *r, const char *name); /* STR_NULL when absent */
 str  http_cookie(const struct http_req *r, const char *name);
@@ -161,6 +173,8 @@ str  http_form(struct http_req *r, const char *name);
 
 /* --- the answer --- */
 void http_status(struct http_req *r, int status); /* default 200 */
+/* Answers with an error of a status that no code of base/err.h has (415), in the form of the path (http_server_errors). Returns 0. */
+int  http_refuse(struct http_req *r, int status, const char *fmt, ...) PRINTF(3, 4);
 void http_set_header(struct http_req *r, const char *name, str value); /* values with CR or LF are a BUG */
 void http_set_headerf(struct http_req *r, const char *name, const char *fmt, ...) PRINTF(3, 4);
 /* Body of FAST and WORKER answers; written into by the handler, sent after it returned. Max 64 MiB. */

@@ -110,6 +110,34 @@ str http_header(const struct http_req *r, const char *name)
 	return STR_NULL;
 }
 
+static bool pair_text(struct arena *a, str s, str *ret)
+{
+	return url_decode(a, s, true, ret) && str_utf8_valid(*ret) && !str_contains(*ret, str_n("", 1));
+}
+
+int http_query_pairs(struct http_req *r, struct http_pair **ret, size_t *ret_n, struct err *reterr)
+{
+	str    left = http_raw_query(r), pair, name, value;
+	size_t n = 1;
+
+	for (size_t i = 0; i < left.len; i++)
+		n += left.ptr[i] == '&';
+	if (n > LIMIT_HTTP_PAIRS)
+		return err_set(reterr, WEIR_ELIMIT, "the query has more than %d names", LIMIT_HTTP_PAIRS);
+	*ret = ARENA_ARRAY(&r->arena, n, struct http_pair);
+	*ret_n = 0;
+	for (bool more = *ret && left.len > 0; more;) {
+		more = str_cut(left, '&', &pair, &left);
+		if (!str_cut(pair, '=', &name, &value))
+			value = STR("");
+		if (!pair_text(&r->arena, name, &name) || !pair_text(&r->arena, value, &value))
+			return err_set(reterr, WEIR_EINVAL, "the query has a bad escape, a NUL or bytes that are not UTF-8");
+		if (name.len)
+			(*ret)[(*ret_n)++] = (struct http_pair){ name, value };
+	}
+	return arena_check(&r->arena, "the query", reterr);
+}
+
 str http_cookie(const struct http_req *r, const char *name)
 {
 	str left = http_header(r, "cookie"), pair, key, value;

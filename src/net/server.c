@@ -58,7 +58,7 @@ int http_server_new(const struct http_config *cfg, struct http_server **ret, str
 	}
 	if (s->cfg.flags_per_second) {
 		s->by_token = rate_new(s->cfg.flags_per_second);
-		s->by_address = rate_new((s->cfg.flags_per_second + 9) / 10);
+		s->by_address = rate_new((s->cfg.flags_per_second + 99) / 100);
 		if (!s->by_token || !s->by_address) {
 			r = err_set(reterr, WEIR_ENOMEM, "no memory for the HTTP server");
 			rate_free(s->by_token);

@@ -16,7 +16,11 @@ static int readyz(struct http_req *r, void *ctx, struct err *reterr)
 
 	if (ops->ready && ops->ready(ops->ctx, &why))
 		return err_set(reterr, WEIR_EUNAVAIL, "not ready: %s", why.msg);
-	return healthz(r, ctx, reterr);
+	if (!ops->state)
+		return healthz(r, ctx, reterr);
+	http_type(r, "text/plain; charset=utf-8");
+	ops->state(ops->ctx, http_out(r));
+	return 0;
 }
 
 static int metrics(struct http_req *r, void *ctx, struct err *reterr UNUSED)
@@ -44,6 +48,12 @@ static const struct http_route routes[] = {
 	{ "GET", "/metrics", HTTP_FAST, SCOPE_READ, 0, metrics, "Counters in Prometheus text.", NULL, NULL },
 	{ "GET", "/api/v1/openapi.json", HTTP_FAST, SCOPE_NONE, 0, openapi, "This description.", NULL, "{\"type\":\"object\"}" },
 };
+
+const struct http_route *standard_probes(size_t *ret_n)
+{
+	*ret_n = ARRAY_SIZE(routes) - 1; /* OpenAPI is the last one */
+	return routes;
+}
 
 const struct http_route *standard_routes(size_t *ret_n)
 {

@@ -5,9 +5,12 @@
 
 static const char scope_schema[] =
     "{\"type\":\"object\",\"required\":[\"name\",\"scope\"],\"additionalProperties\":false,\"properties\":{\"name\":{\"type\":\"string\"},"
-    "\"scope\":{\"enum\":[\"read\",\"develop\",\"release\",\"admin\",\"runner\",\"flags\"]},\"project\":{\"type\":\"string\"},"
+    "\"scope\":{\"enum\":[\"read\",\"develop\",\"release\",\"admin\",\"runner\",\"flags\",\"edge\"]},\"project\":{\"type\":\"string\"},"
     "\"expires_in\":{\"type\":\"string\",\"description\":\"for example 90d\"}}}";
 static const char list_schema[] = "{\"type\":\"object\",\"properties\":{\"tokens\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}";
+static const char own_schema[] =
+    "{\"type\":\"object\",\"required\":[\"name\",\"scope\"],\"properties\":{\"name\":{\"type\":\"string\"},\"scope\":{\"type\":\"string\"},"
+    "\"project\":{\"type\":\"string\"},\"expires_at\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"}}}";
 static const char made_schema[] =
     "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"scope\":{\"type\":\"string\"},\"token\":{\"type\":\"string\"}}}";
 
@@ -47,7 +50,7 @@ struct wish {
 static int wish_read(struct http_req *r, struct token_store *s, struct wish *ret, struct err *reterr)
 {
 	static const char *const keys[] = { "name", "scope", "project", "expires_in", NULL };
-	static const char *const scopes[] = { "read", "develop", "release", "admin", "runner", "flags", NULL };
+	static const char *const scopes[] = { "read", "develop", "release", "admin", "runner", "flags", "edge", NULL };
 	struct doc_node         *n;
 	const struct doc_node   *life;
 	struct doc_check         c;
@@ -106,6 +109,25 @@ static int token_delete(struct http_req *r, void *store, struct err *reterr)
 	if (e || (e = token_revoke(store, http_param(r, "name"), by, reterr)))
 		return e;
 	http_status(r, 204);
+	return 0;
+}
+
+/* Who presents this token: for edges, which must know what a client may ask while the server is away. */
+static int own_token_get(struct http_req *r, void *store UNUSED, struct err *reterr)
+{
+	const struct http_identity *who = http_who(r);
+	struct jw                   w;
+
+	if (who->scope == SCOPE_NONE)
+		return err_set(reterr, WEIR_EAUTH, "the credentials are unknown, expired or revoked");
+	http_json(r, &w);
+	jw_obj(&w);
+	jw_kstrz(&w, "name", who->name);
+	jw_kstrz(&w, "scope", scope_name(who->scope));
+	if (who->project[0])
+		jw_kstrz(&w, "project", who->project);
+	jw_ktime(&w, "expires_at", who->expires_at);
+	jw_end(&w);
 	return 0;
 }
 
@@ -178,6 +200,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/api/v1/tokens", HTTP_WORKER, SCOPE_ADMIN, 0, tokens_get, "Lists the access tokens, without their texts.", NULL, list_schema },
 	{ "POST", "/api/v1/tokens", HTTP_WORKER, SCOPE_ADMIN, 4096, tokens_post, "Makes an access token; its text is in this answer only.", scope_schema, made_schema },
 	{ "DELETE", "/api/v1/tokens/:name", HTTP_WORKER, SCOPE_ADMIN, 0, token_delete, "Revokes an access token and the sessions begun with it.", NULL, NULL },
+	{ "GET", "/api/v1/token", HTTP_FAST, SCOPE_NONE, 0, own_token_get, "Name, scope, project and end of the token that the request carries.", NULL, own_schema },
 	{ "GET", "/login", HTTP_FAST, SCOPE_NONE, 0, login_get, "The form that begins a session.", NULL, NULL, login_query },
 	{ "POST", "/login", HTTP_WORKER, SCOPE_NONE, 16 << 10, login_post, "Begins a session with a token.", NULL, NULL },
 	{ "POST", "/logout", HTTP_WORKER, SCOPE_NONE, 4096, logout_post, "Ends the session.", NULL, NULL },

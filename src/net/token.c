@@ -193,7 +193,7 @@ int token_create(struct token_store *s, str name, enum http_scope scope, str pro
 	if (r)
 		return r;
 	if (scope == SCOPE_NONE || scope == SCOPE_JOB)
-		return err_set(reterr, WEIR_EINVAL, "a token needs one of the scopes read, develop, release, admin, runner, flags");
+		return err_set(reterr, WEIR_EINVAL, "a token needs one of the scopes read, develop, release, admin, runner, flags, edge");
 	text_make(scope == SCOPE_RUNNER ? 'r' : 'a', ret_text);
 	text_hash(s, str_z(ret_text), c.hash);
 	r = db_write(s->db, create_tx, &c, reterr);
@@ -482,6 +482,7 @@ int token_authenticate(void *store, str scheme, str credentials, struct http_ide
 	r = look_cached(s, &l, reterr);
 	if (r)
 		return r;
+	ret->expires_at = l.expires_at;
 	if (l.found && ret->scope != SCOPE_NONE && (!l.expires_at || clock_wall(s->clock) < l.expires_at))
 		return 0;
 	memset(ret, 0, sizeof(*ret));

@@ -35,7 +35,7 @@ MUST_CHECK int token_end_job(struct token_store *s, struct db_tx *tx, str job, s
 MUST_CHECK int token_of_services(struct token_store *s, str project, char ret_text[TOKEN_TEXT_SIZE], struct err *reterr);
 /* http_config.authenticate: schemes "bearer", "basic" (credentials still base64) and "cookie" (session of /login). */
 int token_authenticate(void *store, str scheme, str credentials, struct http_identity *ret, struct err *reterr);
-/* Routes: GET/POST /api/v1/tokens, DELETE /api/v1/tokens/:name, GET/POST /login, POST /logout (the token's text becomes a cookie session). ctx: the store. */
+/* Routes: GET /api/v1/token, GET/POST /api/v1/tokens, DELETE /api/v1/tokens/:name, GET/POST /login, POST /logout (the token's text becomes a cookie session). ctx: the store. */
 const struct http_route *token_routes(size_t *ret_n);
 
 #endif

@@ -9,7 +9,7 @@ static void work_on(struct http_req *r)
 {
 	if (atomic_load(&r->s->stopping) == 2)
 		answer_errorf(r, 503, WEIR_EUNAVAIL, "weir is stopping");
-	else
+	else if (!r->must_ask || auth_ask(r))
 		run_handler(r);
 	r->state = REQ_READY;
 	MHD_resume_connection(r->mhd); /* from here on r is the loop thread's */

@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "event/event-api.h"
+#include "flag/flag-copy.h"
 #include "flag/flag-draft.h"
 #include "flag/flag.h"
 #include "gate/gate.h"
@@ -90,6 +91,8 @@ static int routes(struct rooms *r, struct err *reterr)
 		{ flag_draft_routes, r->flag },
 		{ flag_ofrep_routes, r->flag },
 		{ flag_rollout_api, r->flag },
+		{ flag_copy_routes, r->flag },
+		{ flag_unleash_routes, r->flag },
 		{ insight_routes, r->insight },
 		{ web_routes, r->web },
 	};

@@ -119,7 +119,8 @@ static void run(struct input *in)
 	size_t           n_told = 0;
 	bool             right = strictly_right(in);
 
-	in->head = (struct flag_set_head){ STR("a/b"), 1, json_of(&in->a, doc_get(in->set, "$evaluators")), json_of(&in->a, doc_get(in->set, "metadata")) };
+	in->head = (struct flag_set_head){ STR("a/b"), 1, json_of(&in->a, doc_get(in->set, "$evaluators")), json_of(&in->a, doc_get(in->set, "metadata")),
+										 json_of(&in->a, doc_path(in->set, "weir.segments")) };
 	add_texts(in, doc_get(in->set, "flags"), false);
 	if (!arena_check(&in->a, "f", &err) && !flag_set_build(NULL, &in->head, in->texts.v, in->texts.n, &s, &err)) {
 		flag_set_check(s, tell, &n_told);

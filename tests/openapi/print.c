@@ -2,6 +2,7 @@
 #include "base/base.h"
 #include "base/hash.h"
 #include "event/event-api.h"
+#include "flag/flag-copy.h"
 #include "flag/flag.h"
 #include "insight/insight.h"
 #include "net/standard.h"
@@ -15,7 +16,7 @@ int main(void)
 {
 	const struct http_route *(*const rooms[])(size_t *) = { standard_routes, token_routes,   event_routes,   repo_routes,
 		                                                    pipeline_routes, release_routes, insight_routes, web_routes,
-		                                                    flag_routes,     flag_ofrep_routes };
+		                                                    flag_routes,     flag_ofrep_routes, flag_copy_routes, flag_unleash_routes };
 	struct http_config  cfg = { .port = 0 };
 	struct http_server *s = NULL;
 	struct buf          out = BUF_INIT(8 << 20);

@@ -343,7 +343,7 @@ def blast():
     ask("PUT", path + "/samples", {"keep": 1001}, want=400)
     ask("PUT", path + "/samples", {"keep": 10}, "reader", 403)
     expect("keep at most" in weir("help", "flag", "samples"), "the command says what it does")
-    weir("flag", "samples", "shop/blast", "--keep", "10")
+    weir("flag", "samples", "shop/blast", "--limit", "10")
     for i in range(40):
         evaluate(i)
     evaluate(39)

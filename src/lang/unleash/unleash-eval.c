@@ -272,10 +272,27 @@ static bool parents_satisfied(struct evaluation *e)
 
 /* --- a feature --- */
 
+/* The first strategy that holds; NULL: none. */
+static const struct strategy *find_strategy(struct evaluation *e, struct unleash_result *ret)
+{
+	for (size_t i = 0; i < e->f->n_strategies; i++) {
+		const struct strategy *s = &e->f->strategies[i];
+
+		if (!strategy_holds(e, i))
+			continue;
+		ret->why = UNLEASH_STRATEGY;
+		ret->strategy = (int)i;
+		ret->split = is_rollout(s->kind) && s->percent < 100;
+		return s;
+	}
+	ret->split = e->missed;
+	return NULL;
+}
+
 static void decide(struct evaluation *e, struct unleash_result *ret)
 {
 	const struct unleash_feature *f = e->f;
-	const struct strategy        *s = NULL;
+	const struct strategy        *s;
 
 	ret->why = UNLEASH_OFF;
 	if (!f->enabled)
@@ -284,19 +301,11 @@ static void decide(struct evaluation *e, struct unleash_result *ret)
 	if (!parents_satisfied(e))
 		return;
 	ret->why = f->n_strategies || f->all_disabled ? UNLEASH_NO_STRATEGY_HOLDS : UNLEASH_NO_STRATEGIES;
-	for (size_t i = 0; !s && i < f->n_strategies; i++)
-		if (strategy_holds(e, i)) {
-			s = &f->strategies[i];
-			ret->why = UNLEASH_STRATEGY;
-			ret->strategy = (int)i;
-			ret->split = is_rollout(s->kind) && s->percent < 100;
-		}
+	s = find_strategy(e, ret);
 	ret->enabled = ret->why == UNLEASH_STRATEGY || ret->why == UNLEASH_NO_STRATEGIES;
-	if (!ret->enabled) {
-		ret->split = e->missed;
+	if (!ret->enabled)
 		return;
-	}
-	if (s && s->variants.n)
+	if (s && s->variants.total)
 		choose_variant(e, &s->variants, s->group.len ? s->group : f->name, ret);
 	else
 		choose_variant(e, &f->variants, f->name, ret);

@@ -127,7 +127,7 @@ struct strategy {
 	struct constraints     constraints;
 	const struct segment **segments;
 	size_t                 n_segments;
-	struct variants        variants; /* n 0: the feature's */
+	struct variants        variants; /* total 0: the feature's */
 };
 
 struct problem {

@@ -157,6 +157,7 @@ ALONE = {
 }
 # those that read what only a server makes: their error, not their JSON, is looked at here
 LOCAL_ERRORS = {"log verify": ([], "there is no database"), "judge replay": (["nowhere.json"], "nowhere.json"),
+                "edge": (["--data", os.path.join(TOP, "e"), "--port", "x"], "--port: 'x' is no port"),
                 "runner": (["--data", os.path.join(TOP, "r")], "a runner needs a token"),
                 "serve": (["--listen", "nonsense"], "--listen: 'nonsense' is not HOST:PORT")}
 

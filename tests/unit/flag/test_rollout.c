@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "flag/flag-eval.h"
 #include "flag/rollout-room.h"
+#include "flag/unleash-give.h"
 
 #include <math.h>
 
@@ -285,6 +286,28 @@ static struct flag_answer asked(struct arena *a, const struct flag_set *set, con
 	return answer;
 }
 
+/* Clients that evaluate themselves know nothing of arms: they get the flag as it was until the change is promoted. */
+static void test_unleash_clients_get_the_former_one(void **s UNUSED)
+{
+	struct arena CLEANUP_ARENA a = ARENA_INIT(64 << 20);
+	struct buf CLEANUP_BUF     out = BUF_INIT(1 << 20);
+	struct flag_set           *set;
+	struct jw                  w;
+	struct err                 e = { 0 };
+	str                        text;
+
+	assert_ok(rollout_text(&a, STR(OLD), STR("{\"state\":\"DISABLED\",\"variants\":{\"s\":\"text\"},\"weir\":{\"from\":\"2027-01-01T00:00:00Z\"}}"), "ID", STR("salt"), 0.3, &text, &e), &e);
+	set = built(&a, text, OLD);
+	const struct flag     *f = flag_set_find(set, STR("f"));
+	const struct doc_node *def = unleash_def(&a, f);
+	assert_str(doc_get_str(def, "defaultVariant"), "a");
+	assert_null(unleash_left_out(&a, set, f, def));
+	jw_init(&w, &out);
+	unleash_write_feature(&w, STR("p"), f, def, NULL, false);
+	assert_true(str_contains(buf_str(&out), STR("\"enabled\":true")));
+	flag_set_unref(set);
+}
+
 static size_t complaints;
 static void complain(void *ctx UNUSED, const struct flag *f UNUSED, const char *what UNUSED) { complaints++; }
 
@@ -415,6 +438,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_stored_is_read_back),
 		cmocka_unit_test(test_users_have_a_limit),
 		cmocka_unit_test(test_two_arms),
+		cmocka_unit_test(test_unleash_clients_get_the_former_one),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_what_is_asked_for),
 	};

@@ -137,6 +137,33 @@ static void test_revisions(void **state UNUSED)
 	flag_set_unref(second);
 }
 
+/* So many that several threads make the shards: all are there, the broken ones among them alone are broken, and an evaluator is shared by all. */
+static void test_very_many(void **state UNUSED)
+{
+	enum { VERY_MANY = 30000 };
+	struct flag_text *t = ARENA_ARRAY(&arena, VERY_MANY, struct flag_text);
+	struct flag_set  *s, *next;
+	size_t            broken = 0;
+
+	for (int i = 0; i < VERY_MANY; i++)
+		t[i] = (struct flag_text){ str_z(arena_printf(&arena, "flag-%d", i)), texts[i % 1000 ? 3 : 7].json };
+	s = build(NULL, 1, t, VERY_MANY);
+	assert_int_equal(flag_set_count(s), VERY_MANY);
+	for (int i = 0; i < VERY_MANY; i++) {
+		const struct flag *f = flag_set_find(s, t[i].key);
+
+		assert_non_null(f);
+		broken += f->broken != NULL;
+	}
+	assert_int_equal(broken, VERY_MANY / 1000);
+	assert_string_equal(says(s, "flag-29999", "{\"email\":\"a@example.org\"}", 0), "TARGETING_MATCH {\"x\":[1,2.5]}");
+	next = build(s, 2, t, VERY_MANY / 2); /* onto a set that is there */
+	assert_int_equal(flag_set_count(next), VERY_MANY);
+	flag_set_unref(s);
+	assert_string_equal(says(next, "flag-1", "{}", 0), "DEFAULT {}");
+	flag_set_unref(next);
+}
+
 static void collect(void *ctx, const struct flag *f, const char *what)
 {
 	buf_addf(ctx, "%.*s: %s; ", STR_ARG(f->key), what);
@@ -292,6 +319,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_types, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_revisions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_together, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_very_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_ways, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_steps, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timed, setup, teardown),

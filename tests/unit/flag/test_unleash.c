@@ -163,6 +163,7 @@ static const struct flag_text texts[] = {
 	FLAG("two", "ENABLED", "{\"strategies\":[],\"variants\":[{\"name\":\"a\",\"weight\":50},{\"name\":\"b\",\"weight\":50}]}"),
 	FLAG("segment", "ENABLED", "{\"strategies\":[{\"name\":\"default\",\"segments\":[5]}]}"),
 	FLAG("child", "ENABLED", "{\"strategies\":[],\"dependencies\":[{\"feature\":\"staff\"}]}"),
+	FLAG("grandchild", "ENABLED", "{\"strategies\":[],\"dependencies\":[{\"feature\":\"child\"}]}"),
 	FLAG("child of flagd", "ENABLED", "{\"strategies\":[],\"dependencies\":[{\"feature\":\"flagd\",\"variants\":[\"on\"]}]}"),
 	FLAG("by id", "ENABLED", "{\"strategies\":[{\"name\":\"userWithId\",\"parameters\":{\"userIds\":\"u1, 17\"}}]}"),
 	{ STR("flagd"), STR("{\"state\":\"ENABLED\",\"variants\":{\"on\":true,\"off\":false},\"defaultVariant\":\"off\",\"targeting\":{\"if\":[{\"var\":\"beta\"},\"on\"]}}") },
@@ -193,6 +194,7 @@ static void test_answers(void **state UNUSED)
 		{ "segment", "{\"beta\":false}", "TARGETING_MATCH off false" },
 		{ "child", "{\"plan\":\"staff\"}", "TARGETING_MATCH on true" },
 		{ "child", "{}", "DISABLED - -" },
+		{ "grandchild", "{\"plan\":\"staff\"}", "DISABLED - -" }, /* Unleash follows no chains */
 		{ "child of flagd", "{\"beta\":1}", "TARGETING_MATCH on true" },
 		{ "child of flagd", "{}", "DISABLED - -" },
 		{ "by id", "{\"targetingKey\":\"u1\"}", "TARGETING_MATCH on true" },

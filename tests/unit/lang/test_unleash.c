@@ -222,6 +222,9 @@ static void test_first_decides(void **state)
 	assert_int_equal(f->r.variant_index, 0);
 	assert_false(f->r.split);
 	assert_int_equal(unleash_n_variants(u), 2);
+	u = compile(f, "{\"strategies\":[{\"name\":\"default\",\"variants\":[{\"name\":\"a\",\"weight\":0}]}],\"variants\":[{\"name\":\"b\",\"weight\":1}]}", NULL);
+	assert_true(is_on(f, u, "{}"));
+	assert_str(f->r.variant->name, "b"); /* those of the strategy weigh nothing */
 	assert_null(unleash_variant_at(u, 2));
 }
 
