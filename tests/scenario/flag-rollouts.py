@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from served import DATA, DATABASE, ENV, PORT, SERVER, TOKENS, TOP, WEIR, Server, call, end, expect, free_port, wait, weir  # noqa: E402
+from served import DATA, DATABASE, ENV, PORT, SERVER, TOKENS, TOP, WEIR, Server, call, end, expect, free_port, git, token, wait, weir  # noqa: E402
 
 SET = "/api/v1/projects/shop/flag-sets/production"
 OLD = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off", "metadata": {"ticket": "SHOP-1", "weight": 1.50}}
@@ -216,6 +216,35 @@ def a_kill():
     call("POST", SET + "/changes", {"base": revision(), "flags": {"cart": OLD}})
 
 
+def protection():
+    """Rules that come while it runs do not keep it from its steps and its way back; none begins under them. The kill switch stays free."""
+    work, before = os.path.join(TOP, "work"), document()
+    id, killed = begin(), None
+    git("init", "-q", "-b", "main", work)
+    os.makedirs(os.path.join(work, ".weir"))
+    with open(os.path.join(work, ".weir", "protection.yaml"), "w", encoding="utf-8") as f:
+        f.write("environments:\n  production:\n    required-approvals: 1\n")
+    git("add", "-A", cwd=work)
+    git("commit", "-qm", "rules", cwd=work)
+    git("push", "-q", f"http://weir:{token()}@127.0.0.1:{PORT}/git/shop.git", "main", cwd=work)
+    wait(lambda: call("POST", SET + "/changes", {"base": revision(), "flags": {"other": OLD}})[0] == 403, "the environment is protected", 60)
+    traffic(fine)
+    wait(lambda: show(id)["share"] > 0.1, "its next step", 60)
+    weir("flag", "rollout", "abort", id)
+    expect(document() == before, "and its way back")
+    expect("protected" in begin(want=403), "none begins without a draft")
+    with open(os.path.join(work, ".weir", "protection.yaml"), "w", encoding="utf-8") as f:
+        f.write("environments:\n  elsewhere:\n    required-approvals: 1\n")
+    git("commit", "-qam", "rules", cwd=work)
+    git("push", "-q", f"http://weir:{token()}@127.0.0.1:{PORT}/git/shop.git", "main", cwd=work)
+    killed = begin()
+    git("revert", "--no-edit", "HEAD", cwd=work)
+    git("push", "-q", f"http://weir:{token()}@127.0.0.1:{PORT}/git/shop.git", "main", cwd=work)
+    wait(lambda: call("POST", SET + "/changes", {"base": revision(), "flags": {"other": OLD}})[0] == 403, "it is protected again", 60)
+    weir("flag", "off", "shop/production", "cart")
+    expect(show(killed)["state"] == "aborted" and json.loads(document())["flags"]["cart"] == {**OLD, "state": "DISABLED"}, "the kill switch is free")
+
+
 def two_servers():
     other, port = Server(), free_port()
     for part in ("keys", "repos"):
@@ -231,6 +260,7 @@ def two_servers():
         wait(lambda: "weir.arm" in evaluate("user-1", port)["metadata"], "the other server serves the step", 60)
         r = until_over(id, fine, port=PORT, track_port=port)
         expect(r["state"] == "finished", f"and what it was told: {r}")
+        call("POST", SET + "/changes", {"base": revision(), "flags": {"cart": OLD}})
     finally:
         other.stop()
         subprocess.run([WEIR, "down"], env={**ENV, "WEIR_DATA": f"{DATA}-{port}"}, cwd=TOP, capture_output=True, timeout=60, check=False)
@@ -253,6 +283,7 @@ def main():
         a_kill()
         if DATABASE:
             two_servers()
+        protection()
         print("flag rollouts: all as it should be")
     finally:
         end()
