@@ -99,6 +99,11 @@
 #define LIMIT_FLAG_COMMENT_BYTES 1000        /* why flags were changed */
 #define LIMIT_FLAG_STREAMS       20000       /* clients that wait for news of flags */
 #define LIMIT_FLAG_PAST_FLAGS    50000       /* flags of all past revisions together that stay compiled: about 50 MB */
+#define LIMIT_FLAG_USERS         100000      /* told apart in one rollout: 4 MB */
+#define LIMIT_FLAG_ROLLOUTS      64          /* under way at once on a server */
+#define LIMIT_FLAG_TRACK_EVENTS  1000        /* of one request */
+#define LIMIT_FLAG_TRACK_QUEUE   100000      /* events that wait to be counted */
+#define LIMIT_FLAG_TRACK_AGE_S   3600        /* how late an event may come */
 #define LIMIT_FLAG_TICKET_DAYS   7           /* how long the address of an event stream lets its holder in */
 #define LIMIT_FLAG_SCRATCH_BYTES (1 << 20)   /* values that one evaluation makes */
 #define LIMIT_FLAG_STEPS         100000      /* nodes of a rule that one evaluation looks at: some milliseconds */

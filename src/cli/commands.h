@@ -51,6 +51,8 @@
 	X(FLAG, cmd_flag_usage)        \
 	X(FLAG, cmd_flag_references)   \
 	X(FLAG, cmd_flag_stale)        \
+	X(FLAG, cmd_flag_rollout)      \
+	X(FLAG, cmd_flag_rollouts)     \
 	X(FACTS, cmd_log)               \
 	X(FACTS, cmd_log_verify)        \
 	X(FACTS, cmd_insights)          \

@@ -45,6 +45,12 @@
 	X(FLAG_DRAFT_APPROVED, "flag.draft_approved", "", "set:s draft:i version:i address:s comment?:s", "somebody approved a version of a proposed change") \
 	X(FLAG_DRAFT_ENDED, "flag.draft_ended", "", "set:s draft:i version:i state:s cause?:s address:s", "a proposed change was rejected, withdrawn, or failed at its time; applied ones are flag.changed") \
 	X(FLAG_SAMPLING_CHANGED, "flag.sampling_changed", "", "set:s keep:i days:i", "how many contexts of real evaluations are kept, and how long") \
+	X(FLAG_ROLLOUT_STARTED, "flag.rollout_started", "", "rollout:s set:s environment:s flag:s share:n revision:i cause:s", "a flag's change goes to a share of its users") \
+	X(FLAG_ROLLOUT_STEPPED, "flag.rollout_stepped", "", "rollout:s set:s environment:s flag:s share:n revision:i cause:s evidence?:o", "a flag's change goes to more of its users, and why") \
+	X(FLAG_ROLLOUT_HELD, "flag.rollout_held", "", "rollout:s set:s environment:s flag:s verdict:s cause:s evidence?:o", "a flag's rollout waits, and why") \
+	X(FLAG_ROLLOUT_RESUMED, "flag.rollout_resumed", "", "rollout:s set:s environment:s flag:s cause:s evidence?:o", "a flag's rollout goes on") \
+	X(FLAG_ROLLOUT_FINISHED, "flag.rollout_finished", "", "rollout:s set:s environment:s flag:s result:s revision:i cause:s evidence?:o", \
+	  "a flag's rollout is over: promoted, rolled-back or aborted, and why") \
 	X(SERVER_STARTED, "server.started", "", "version:s", "weir serve came up")
 
 enum event_type {

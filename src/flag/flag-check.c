@@ -43,7 +43,7 @@ static void check_prerequisite(struct check *k, const struct flag *f, const stru
 	else if (needed->archived)
 		say(k, f, "its prerequisite '%.*s' is archived", STR_ARG(str_sub(p->flag, 0, 80)));
 	for (size_t i = 0; needed && i < p->n_variants; i++)
-		if (!has_variant(needed, p->variants[i]))
+		if (!has_variant(needed, p->variants[i]) || (needed->arms && !has_variant(needed->arms->stable, p->variants[i])))
 			say(k, f, "its prerequisite '%.*s' has no variant '%.*s'", STR_ARG(str_sub(p->flag, 0, 80)), STR_ARG(str_sub(p->variants[i], 0, 80)));
 }
 
@@ -92,6 +92,11 @@ static unsigned chain(struct check *k, const struct flag *f, unsigned depth)
 
 		longest = n > longest ? n : longest;
 	}
+	if (f && f->arms && f == f->arms->canary && longest <= LIMIT_FLAG_CHAIN) { /* a rollback must find a good set, too */
+		unsigned n = chain(k, f->arms->stable, depth);
+
+		longest = n > longest ? n : longest;
+	}
 	return longest;
 }
 
@@ -128,17 +133,24 @@ static void check_chain(struct check *k, const struct flag *f)
 		say(k, f, "its prerequisites lead through more than %d flags: %.*s ...", LIMIT_FLAG_CHAIN, STR_ARG(str_sub(buf_str(&way), 0, 400)));
 }
 
+static void check_one(struct check *k, const struct flag *f)
+{
+	if (f->broken)
+		say(k, f, "%s", f->broken);
+	for (size_t i = 0; i < f->n_prerequisites && !f->archived; i++) /* an archived one needs nothing before it comes back */
+		check_prerequisite(k, f, &f->prerequisites[i]);
+	if (f->unleash)
+		check_unleash(k, f);
+	check_chain(k, f);
+}
+
 void flag_set_check(const struct flag_set *s, void (*tell)(void *ctx, const struct flag *f, const char *what), void *ctx)
 {
 	struct check k = { .set = s, .tell = tell, .ctx = ctx };
 
 	for (const struct flag *f = flag_set_next(s, NULL); f; f = flag_set_next(s, f)) {
-		if (f->broken)
-			say(&k, f, "%s", f->broken);
-		for (size_t i = 0; i < f->n_prerequisites && !f->archived; i++) /* an archived one needs nothing before it comes back */
-			check_prerequisite(&k, f, &f->prerequisites[i]);
-		if (f->unleash)
-			check_unleash(&k, f);
-		check_chain(&k, f);
+		check_one(&k, f);
+		if (f->arms)
+			check_one(&k, f->arms->stable);
 	}
 }

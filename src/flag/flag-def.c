@@ -209,9 +209,35 @@ static void read_prerequisites(struct doc_check *c, const struct doc_node *n, st
 	f->n_prerequisites = v ? doc_len(n) : 0;
 }
 
+static void read_flag(struct doc_check *c, const struct doc_node *n, struct flag_def *f);
+
+#define FLAG_KEYS "state", "variants", "defaultVariant", "targeting", "metadata", "weir"
+
+static void read_rollout(struct doc_check *c, const struct doc_node *n, struct flag_def *f)
+{
+	static const char *const keys[] = { "id", "previous", "share", "salt", NULL }, *const flag_keys[] = { FLAG_KEYS, NULL };
+	struct flag_rollout_def *r;
+	struct flag_def         *previous;
+	const struct doc_node   *was;
+
+	if (!n || !doc_is_map(c, n, "rollout", keys) || !(r = ARENA_NEW(c->arena, struct flag_rollout_def)) || !(previous = ARENA_NEW(c->arena, struct flag_def)))
+		return;
+	r->id = doc_want_str(c, doc_need(c, n, "id"), "id");
+	r->salt = doc_want_str(c, doc_need(c, n, "salt"), "salt");
+	r->share = doc_want_num(c, doc_need(c, n, "share"), "share", 0, 1);
+	was = doc_need(c, n, "previous");
+	*previous = (struct flag_def){ .key = f->key, .line = n->line, .col = n->col, .default_variant = -1 };
+	if (doc_get(doc_get(was, "weir"), "rollout"))
+		doc_error(c, was, "previous must not be under way itself");
+	else if (doc_is_map(c, was, "previous", flag_keys))
+		read_flag(c, was, previous);
+	r->previous = previous;
+	f->rollout = r;
+}
+
 static void read_weir(struct doc_check *c, const struct doc_node *n, struct flag_def *f)
 {
-	static const char *const keys[] = { "owner", "purpose", "expires", "from", "until", "prerequisites", "unleash", "archived", NULL };
+	static const char *const keys[] = { "owner", "purpose", "expires", "from", "until", "prerequisites", "unleash", "archived", "rollout", NULL };
 	const struct doc_node   *purpose;
 	int                      i;
 
@@ -233,6 +259,7 @@ static void read_weir(struct doc_check *c, const struct doc_node *n, struct flag
 	flag_unleash_read(c, f->unleash);
 	if (doc_get(n, "archived"))
 		f->archived = doc_want_bool(c, doc_get(n, "archived"), "archived");
+	read_rollout(c, doc_get(n, "rollout"), f);
 }
 
 /* --- a flag --- */
@@ -264,8 +291,6 @@ static void read_flag(struct doc_check *c, const struct doc_node *n, struct flag
 	if (targeting && (targeting->kind != DOC_MAP || doc_len(targeting)))
 		f->targeting = targeting;
 }
-
-#define FLAG_KEYS "state", "variants", "defaultVariant", "targeting", "metadata", "weir"
 
 void flag_def_read(struct doc_check *c, str key, uint32_t line, uint32_t col, const struct doc_node *n, struct flag_def *ret)
 {

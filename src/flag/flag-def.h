@@ -6,6 +6,7 @@
  *            "prerequisites": [{"flag": "payments", "variants": ["on"]}],
  *            "archived": true,
  *            "unleash": {"strategies": [...], "variants"?, "dependencies"?, "type"?, "impressionData"?}}   in place of variants and targeting
+ * "rollout": {"id": ID, "previous": flag, "share": 0.05, "salt": TEXT}, written by a guarded rollout only,
  * and below the document's own "weir": {"segments": {NAME: {"id": N, "constraints": [...]}}}, which strategies name by id.
  * Every key is obeyed or refused with its place and the nearest known one. Source of the format: flagd.dev/schema/v0 (draft-07). */
 #ifndef WEIR_FLAG_FLAG_DEF_H
@@ -28,6 +29,7 @@ struct flag_variant_def {
 	str                    name;
 	const struct doc_node *value;
 };
+struct flag_rollout_def;
 struct flag_prerequisite_def { /* the flag must be on one of these variants, else this one is off */
 	str        flag;
 	const str *variants;
@@ -52,6 +54,12 @@ struct flag_def { /* texts and nodes belong to the document's arena */
 	bool                                archived;        /* kept, and not served */
 	const struct flag_prerequisite_def *prerequisites;
 	size_t                              n_prerequisites;
+	const struct flag_rollout_def      *rollout;         /* NULL: none is under way */
+};
+struct flag_rollout_def { /* contexts get the flag as it stands by `share`, else `previous` */
+	str                    id, salt;
+	double                 share; /* 0 < share <= 1 */
+	const struct flag_def *previous;
 };
 struct flag_set_def {
 	const struct doc_node *evaluators, *metadata, *segments; /* NULL: none */

@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "flag/flag-eval.h"
+#include "flag/flag-rollout.h"
 #include "flag/flag-unleash.h"
 
 const char *flag_reason_name(enum flag_reason r)
@@ -146,6 +147,17 @@ static void evaluate_rule(struct evaluation *e, const struct flag *f, struct fla
 		take_result(e, v, ret);
 }
 
+const struct flag *flag_arm(const struct flag *f, const struct flag_context *c)
+{
+	struct logic_value v;
+
+	if (!f->arms)
+		return f;
+	if (!logic_get(c->data, STR("targetingKey"), &v) || v.kind != LOGIC_STRING || !v.len)
+		return f->arms->stable; /* nothing says that the same one would get the same again */
+	return flag_in_canary(flag_bucket(f->arms->salt, logic_text(v)), f->arms->share) ? f->arms->canary : f->arms->stable;
+}
+
 /* --- Unleash's kind --- */
 
 /* What a parent says; a parent of flagd's kind counts as flag_evaluate_unleash() tells. */
@@ -183,6 +195,7 @@ static void evaluate_unleash(struct evaluation *e, const struct flag *f, struct 
 
 static void evaluate(struct evaluation *e, const struct flag *f, struct flag_answer *ret)
 {
+	f = flag_arm(f, e->c);
 	*ret = (struct flag_answer){ .flag = f };
 	if (f->broken) {
 		fail(ret, FLAG_PARSE_ERROR, f->broken);
@@ -269,6 +282,16 @@ static void write_answer(const struct flag_answer *a, struct jw *w)
 		jw_kstrz(w, "details", a->details);
 }
 
+static void explain_arm(const struct flag *f, const struct flag_answer *a, struct jw *w)
+{
+	jw_key(w, "rollout");
+	jw_obj(w);
+	jw_kstr(w, "id", f->arms->rollout);
+	jw_kstrz(w, "arm", a->flag == f->arms->canary ? "canary" : "stable");
+	jw_knum(w, "share", f->arms->share);
+	jw_end(w);
+}
+
 int flag_explain(const struct flag_set *s, str key, const struct flag_context *c, struct jw *w, struct err *reterr)
 {
 	const struct flag *f = flag_set_find(s, key);
@@ -288,6 +311,8 @@ int flag_explain(const struct flag_set *s, str key, const struct flag_context *c
 	evaluate(&e, f, &answer);
 	jw_end(w);
 	write_answer(&answer, w);
+	if (f->arms)
+		explain_arm(f, &answer, w);
 	jw_end(w);
 	return 0;
 }

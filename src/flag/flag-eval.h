@@ -3,6 +3,7 @@
  * The rules are flagd's (0.16): off (state, time, prerequisites): DISABLED without a value. No rule: STATIC with the default variant. Rule gives null:
  * DEFAULT with the default variant. It names a variant (a text; true and false as "true" and "false"; a number as it is printed): TARGETING_MATCH. It
  * names none of the flag's: GENERAL. No default variant: DEFAULT without a value, the caller's own default counts.
+ * While a change is rolled out, all of this is asked of the definition that the context's targetingKey falls to.
  *
  * Flags of Unleash's kind (weir.unleash): off as above, or a parent is not as it must be: DISABLED. Without variants of its own: "on" (true) or "off"
  * (false), TARGETING_MATCH, or SPLIT where a percentage decided. With variants: the chosen one, its payload as the value; none: DEFAULT without a value.
@@ -34,6 +35,8 @@ struct flag_answer {
 	bool                       unleash_on; /* of Unleash's kind, and the feature is on: with or without a variant */
 	bool                       by_chance;  /* of Unleash's kind: the same context may get another answer */
 };
+/* The definition that counts for this context while a change of f is rolled out: f itself or what it was; f when none is. */
+const struct flag *flag_arm(const struct flag *f, const struct flag_context *c);
 /* want: FLAG_ANY, or the type that the caller asks for (another one is TYPE_MISMATCH). Allocates nothing but what rules make. */
 void flag_evaluate(const struct flag_set *s, str key, enum flag_type want, const struct flag_context *c, struct flag_answer *ret);
 void flag_evaluate_one(const struct flag_set *s, const struct flag *f, const struct flag_context *c, struct flag_answer *ret);

@@ -98,6 +98,9 @@ static int read_file(struct doc_check *c, str id, str text, struct file *ret, st
 	if (rc)
 		return rc;
 	flag_set_def_read(c, root, &ret->def);
+	for (size_t i = 0; i < ret->def.n_flags; i++)
+		if (ret->def.flags[i].rollout)
+			doc_error_at(c, ret->def.flags[i].line, ret->def.flags[i].col, "weir.rollout is for sets that are kept in the store");
 	if (c->n_diags)
 		return 0;
 	flags = doc_get(root, "flags");

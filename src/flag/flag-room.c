@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "flag/draft.h"
 #include "flag/flag-copy.h"
-#include "flag/room.h"
+#include "flag/rollout-room.h"
 #include "flag/unleash-api.h"
 
 #include <errno.h>
@@ -211,6 +211,8 @@ static int check_texts(const struct flag_change *c, struct err *reterr)
 		doc_check_init(&k, &a, name);
 		flag_def_read(&k, c->texts[i].key, 1, 1, n, &d);
 		flag_rule_check(&k, d.targeting, evaluators);
+		if (d.rollout && !c->rollout)
+			doc_error(&k, n, "weir.rollout is written by a guarded rollout, not by hand: start one with `weir flag rollout`");
 		rc = doc_check_result(&k, reterr);
 	}
 	return rc;
@@ -247,13 +249,13 @@ static int check_guards(struct flag_room *r, const struct flag_set *before, stru
 	if (c->source != FLAG_IN_STORE || source != FLAG_IN_STORE)
 		return 0; /* the repository has git's review; and a change of the wrong place is refused later */
 	rc = flag_guard_archived(before, c, reterr);
-	if (rc || c->pass)
+	if (rc || c->pass || (c->rollout && c->base < 0)) /* a rollout was let through when it began; its steps and its way back are */
 		return rc;
 	c->seen_environment = environment;
 	return flag_guard_protected(r, before, environment, c, reterr);
 }
 
-static int apply_locked(struct flag_room *r, struct flag_change *c, int64_t *ret_revision, struct err *reterr)
+static int apply_locked(struct flag_room *r, struct flag_change *c, struct arena *scratch, int64_t *ret_revision, struct err *reterr)
 {
 	struct arena CLEANUP_ARENA names = ARENA_INIT(4096);
 	struct flag_set           *before = flag_present_set(r, c->id), *next = NULL;
@@ -268,15 +270,17 @@ static int apply_locked(struct flag_room *r, struct flag_change *c, int64_t *ret
 	}
 	if (!c->with_segments)
 		c->segments = flag_set_head(before)->segments;
-	rc = check_texts(c, reterr);
+	rc = check_guards(r, before, &names, c, reterr); /* of what was sent: that it is only the kill switch is seen before it is rewritten */
+	if (!rc && !c->rollout)
+		rc = rollout_rewrite(before, c, scratch, reterr);
 	if (!rc)
-		rc = check_guards(r, before, &names, c, reterr);
+		rc = check_texts(c, reterr);
 	if (!rc) {
 		struct flag_set_head head = { c->id, flag_set_head(before)->revision + 1, c->evaluators, c->metadata, c->segments };
 
 		rc = flag_set_build(before, &head, c->texts, c->n, &next, reterr);
 	}
-	if (!rc)
+	if (!rc && !c->restores)
 		rc = check_whole(next, c, reterr);
 	flag_set_unref(next);
 	if (!rc)
@@ -290,14 +294,15 @@ static int apply_locked(struct flag_room *r, struct flag_change *c, int64_t *ret
 
 int flag_apply(struct flag_room *r, const struct flag_change *change, int64_t *ret_revision, struct err *reterr)
 {
-	struct flag_change c = *change;
-	int                rc;
+	struct arena CLEANUP_ARENA a = ARENA_INIT(LOAD_ARENA_MAX);
+	struct flag_change         c = *change;
+	int                        rc;
 
 	pthread_mutex_lock(&r->writer);
 	/* Another server may have been here first: what the change is checked against is what it will be stored upon. */
 	rc = reload_locked(r, c.id, reterr);
 	if (!rc)
-		rc = apply_locked(r, &c, ret_revision, reterr);
+		rc = apply_locked(r, &c, &a, ret_revision, reterr);
 	pthread_mutex_unlock(&r->writer);
 	if (!rc)
 		flag_kick(r);
@@ -466,6 +471,8 @@ int flag_open(const struct flag_config *cfg, struct flag_room **ret, struct err 
 		rc = flag_sampler_new(r, &r->sampler, reterr);
 	if (!rc)
 		rc = flag_usage_new(cfg->db, cfg->clock, &r->usage, reterr);
+	if (!rc)
+		rc = rollouts_new(r, &r->rollouts, reterr);
 	if (rc)
 		r = flag_close(r);
 	*ret = r;
@@ -494,6 +501,8 @@ int flag_start(struct flag_room *r, struct http_server *http, struct err *reterr
 	r->follower_started = !rc;
 	if (!rc)
 		rc = flag_usage_start(r->usage, reterr);
+	if (!rc)
+		rc = rollouts_start(r->rollouts, reterr);
 	return rc ? rc : flag_drafts_start(r, reterr);
 }
 
@@ -503,6 +512,7 @@ struct flag_room *flag_close(struct flag_room *r)
 
 	if (!r)
 		return NULL;
+	r->rollouts = rollouts_free(r->rollouts);
 	r->drafts = flag_drafts_stop(r->drafts);
 	if (r->sampler && flag_sampler_flush(r, &err))
 		log_warn("flag", "sampled contexts are lost: %s", err.msg);

@@ -297,6 +297,32 @@ static void compile_def(struct flag_shard *s, const struct flag_def *d, struct f
 	compile_rule(s, d->targeting, f);
 }
 
+/* While it is rolled out, answers say which arm they are of. A word of the user's own of that name stands. */
+static void add_arm(struct flag_shard *s, const struct flag_def *d, const char *arm, struct flag *f)
+{
+	if (!doc_get(d->metadata, "weir.arm") && !doc_get(s->common->metadata, "weir.arm")) {
+		const char *text = arena_printf(&s->arena, "{\"weir.arm\":\"%s\"%s%.*s", arm, f->metadata.len ? "," : "}",
+										STR_ARG(str_sub(f->metadata, 1, f->metadata.len)));
+
+		f->metadata = text ? str_z(text) : STR("");
+	}
+}
+
+static void compile_arms(struct flag_shard *s, const struct flag_rollout_def *d, const struct flag_def *canary, struct flag *f)
+{
+	struct flag_arms *arms = ARENA_NEW(&s->arena, struct flag_arms);
+	struct flag      *stable = ARENA_NEW(&s->arena, struct flag);
+
+	if (!arms || !stable)
+		return;
+	*stable = (struct flag){ .key = f->key, .key_json = f->key_json, .hash = f->hash, .text = f->text };
+	compile_def(s, d->previous, stable);
+	add_arm(s, d->previous, "stable", stable);
+	add_arm(s, canary, "canary", f);
+	*arms = (struct flag_arms){ f, stable, d->share, arena_str(&s->arena, d->id), arena_str(&s->arena, d->salt) };
+	f->arms = stable->arms = arms;
+}
+
 /* f's key as a JSON text; the key itself is a part of it where nothing had to be escaped. */
 static void set_key(struct arena *a, str key, struct flag *f)
 {
@@ -326,6 +352,8 @@ static void compile_flag(struct flag_shard *s, str key, uint64_t hash, str text,
 	doc_check_init(&c, scratch, "flag");
 	flag_def_read(&c, f->key, 1, 1, n, &d);
 	compile_def(s, &d, f);
+	if (d.rollout)
+		compile_arms(s, d.rollout, &d, f);
 	if (doc_check_result(&c, &err))
 		f->broken = arena_dupz(&s->arena, err.msg);
 }
@@ -384,6 +412,8 @@ static size_t settle(struct item *v, size_t n)
 	return kept;
 }
 
+static bool is_timed(const struct flag *f) { return f->from || f->until || (f->unleash && unleash_varies(f->unleash)); }
+
 /* Sorts v. *ret NULL when nothing is left. */
 static int shard_new(struct flag_common *common, struct item *v, size_t n, struct flag_shard **ret, struct err *reterr)
 {
@@ -405,8 +435,7 @@ static int shard_new(struct flag_common *common, struct item *v, size_t n, struc
 		struct arena CLEANUP_ARENA scratch = ARENA_INIT(PARSE_ARENA_MAX);
 
 		compile_flag(s, v[i].key, v[i].hash, v[i].text, &scratch, &s->flags[i]);
-		s->timed = s->timed || s->flags[i].from || s->flags[i].until || reads_time(v[i].text) ||
-		           (s->flags[i].unleash && unleash_varies(s->flags[i].unleash));
+		s->timed = s->timed || is_timed(&s->flags[i]) || (s->flags[i].arms && is_timed(s->flags[i].arms->stable)) || reads_time(v[i].text);
 	}
 	if ((rc = arena_check(&s->arena, "flags", reterr))) {
 		shard_unref(s);

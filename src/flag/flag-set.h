@@ -22,6 +22,7 @@ struct flag_prerequisite {
 	const str *variants;
 	size_t     n_variants;
 };
+struct flag_arms;
 struct flag {
 	str                             key;
 	str                             key_json; /* as a JSON text */
@@ -43,6 +44,13 @@ struct flag {
 	bool                            archived;        /* kept, and not served: FLAG_NOT_FOUND */
 	const struct flag_prerequisite *prerequisites;
 	size_t                          n_prerequisites;
+	const struct flag_arms         *arms; /* NULL: no rollout is under way */
+};
+struct flag_arms { /* a flag's change that goes to a share of the contexts; both arms name it */
+	const struct flag *canary; /* the flag of the set */
+	const struct flag *stable; /* as it was */
+	double             share;
+	str                rollout, salt;
 };
 
 struct flag_set_head {

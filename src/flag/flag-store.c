@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/vec.h"
-#include "flag/room.h"
+#include "flag/rollout-room.h"
 
 const struct db_migration flag_migrations[] = {
 	{ "flag sets",
@@ -65,6 +65,15 @@ const struct db_migration flag_migrations[] = {
 	  "CREATE INDEX flag_ref_files ON flag_ref_file (blob, lang);"
 	  "CREATE TABLE flag_ref_state (project @text@ PRIMARY KEY, commit_id @text@ NOT NULL, version @int@ NOT NULL, at @int@ NOT NULL, files @int@ NOT NULL,"
 	  " beyond @int@ NOT NULL) @strict@" },
+	{ "guarded rollouts",
+	  "CREATE TABLE flag_rollout (id @text@ PRIMARY KEY, set_id @text@ NOT NULL, key @text@ NOT NULL, running @int@ NOT NULL, state @text@ NOT NULL,"
+	  " spec @text@ NOT NULL, previous @text@ NOT NULL, next @text@ NOT NULL, salt @text@ NOT NULL, ro @text@ NOT NULL, counts @text@ NOT NULL,"
+	  " evidence @text@ NOT NULL, cause @text@ NOT NULL, by_actor @text@ NOT NULL, started_at @int@ NOT NULL, ended_at @int@ NOT NULL,"
+	  " order_word @text@ NOT NULL, order_by @text@ NOT NULL, order_answer @text@ NOT NULL, version @int@ NOT NULL) @strict@;"
+	  "CREATE UNIQUE INDEX flag_rollout_one ON flag_rollout (set_id, key) WHERE running = 1;"
+	  "CREATE INDEX flag_rollout_sets ON flag_rollout (set_id, id);"
+	  "CREATE TABLE flag_rollout_user (rollout @text@ NOT NULL, part @int@ NOT NULL, users @blob@ NOT NULL, PRIMARY KEY (rollout, part)) @strict@;"
+	  "CREATE TABLE flag_track (id @text@ PRIMARY KEY, events @blob@ NOT NULL) @strict@" },
 };
 const size_t flag_n_migrations = ARRAY_SIZE(flag_migrations);
 
@@ -267,7 +276,7 @@ static int put_list(struct db_tx *tx, const struct flag_change *c, struct db_lis
 	str list;
 	int rc = db_list_end(l, &list, reterr);
 
-	if (!rc && c->base < revision - 1)
+	if (!rc && c->base >= 0 && c->base < revision - 1)
 		rc = find_clash(tx, c, list, reterr);
 	if (!rc)
 		rc = db_exec(tx, reterr, "UPDATE flag SET replaced = $3 WHERE set_id = $2 AND replaced = 0 AND key IN (SELECT r.key FROM @rows:1:key,text@ AS r)", "ssi", list,
@@ -335,7 +344,7 @@ static int check_head(struct db_tx *tx, const struct flag_change *c, const struc
 	int64_t head = 0;
 	int     rc = c->with_head || c->with_segments ? flag_store_head_revision(tx, c->id, &head, reterr) : 0;
 
-	if (!rc && head > c->base)
+	if (!rc && c->base >= 0 && head > c->base)
 		return err_set(reterr, WEIR_ECONFLICT, "evaluators, metadata or segments were changed by revision %lld; you saw revision %lld: look at them again", (long long)head,
 					   (long long)c->base);
 	if (!rc && c->with_environment && s->revision > c->base)
@@ -373,7 +382,9 @@ int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_c
 		s.environment = c->environment;
 	revision = s.revision + 1;
 	digest_of(c, &s, digest);
-	rc = put_texts(tx, c, revision, reterr);
+	rc = rollout_store_guard(r, tx, c, &s, revision, reterr);
+	if (!rc)
+		rc = put_texts(tx, c, revision, reterr);
 	if (!rc)
 		rc = db_exec(tx, reterr,
 					 "UPDATE flag_set SET revision = $2, evaluators = $3, metadata = $4, changed_at = $5, segments = $6, environment = $7 WHERE id = $1", "sississ",
@@ -387,6 +398,8 @@ int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_c
 					 "siisssiz", s.id, revision, c->now, c->by, c->address, c->comment, (int64_t)c->n, digest);
 	if (!rc)
 		rc = append_event(r, tx, c, &s, revision, digest, reterr);
+	if (!rc && c->also)
+		rc = c->also(tx, c->also_arg, revision, reterr);
 	if (!rc)
 		rc = db_notify(tx, FLAG_CHANNEL, reterr);
 	*ret_revision = revision;

@@ -42,6 +42,9 @@ struct flag_room *flag_close(struct flag_room *r); /* after the HTTP server stop
  *   GET    /api/v1/projects/:project/flag-sets/:set/flags      by key: what each is, who changed it last; ?q= state= purpose= owner= after= limit=
  *   GET    /api/v1/projects/:project/flag-sets/:set/flag?key=K one flag: definition, needs, needed_by, history
  *   POST   /api/v1/projects/:project/flag-sets/:set/evaluate   {key, context, at? | revision?}: the answer and why
+ *   POST   /api/v1/projects/:project/flag-sets/:set/rollouts   {flag, definition, base, outcomes, steps?, ...}: a change by steps
+ *   GET    the same; GET /api/v1/flag-rollouts/:id; POST /api/v1/flag-rollouts/:id/orders {order: promote | pause | resume | abort}
+ *   POST   /api/v1/flags/track                                 {events: [...]}: what applications saw
  *   GET    /api/v1/projects/:project/flag-sets/:set/unleash    {left_out: [{key, why}]}: what Unleash's clients cannot evaluate themselves
  *   GET    /api/v1/projects/:project/flag-sets/:set/clients    applications that registered; .../counts: what they counted
  *   GET    /api/client/features, /delta, /streaming, POST /api/client/register, /metrics, /api/frontend: Unleash's protocol
@@ -52,6 +55,7 @@ const struct http_route *flag_look_routes(size_t *ret_n);  /* /api/v1, for looki
 /*   GET    /api/v1/projects/:project/flag-sets/:set/{usage,references,stale}   ?key= &days= &after=: see flag-usage-api.c */
 const struct http_route *flag_usage_routes(size_t *ret_n);
 const struct http_route *flag_ofrep_routes(size_t *ret_n); /* /ofrep/v1 */
+const struct http_route *flag_rollout_api(size_t *ret_n);  /* guarded rollouts and their evidence */
 const struct http_route *flag_unleash_routes(size_t *ret_n); /* /api/client, /api/frontend */
 
 /* Prometheus text; r may be NULL. */

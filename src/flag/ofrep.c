@@ -6,7 +6,7 @@
 #include "base/base.h"
 
 #include "base/hash.h"
-#include "flag/room.h"
+#include "flag/rollout-room.h"
 
 enum { INACTIVITY_S = 120, BODY_MAX = 1000000 };
 
@@ -117,6 +117,19 @@ static const struct flag_entry *choose(const struct flag_table *t, const struct 
 		found = found ? found : v[i];
 	}
 	return found;
+}
+
+int flag_choose_set(const struct flag_table *t, const struct http_req *req, const struct flag_entry **ret, struct err *reterr)
+{
+	str  selector = http_header(req, "flagd-selector");
+	bool several = false;
+
+	if (selector.len && !selector_ok(selector))
+		return err_set(reterr, WEIR_EINVAL, "Flagd-Selector must be flagSetId=ID or source=NAME");
+	*ret = choose(t, http_who(req), selector, &several);
+	if (several)
+		return err_set(reterr, WEIR_EINVAL, "several flag sets can be meant: name one by the header Flagd-Selector: flagSetId=ID, or use a token of one project");
+	return *ret ? 0 : err_set(reterr, WEIR_ENOENT, "there is no such flag set");
 }
 
 struct ask { /* one request */
@@ -243,6 +256,8 @@ static void answer_single(struct ask *q)
 	if (q->entry)
 		flag_evaluate(q->entry->set, q->key, FLAG_ANY, &q->context, &answer);
 	count_one(q, &answer);
+	if (answer.flag && answer.flag->arms)
+		rollouts_exposed(q->room, answer.flag->arms, &q->context);
 	http_status(q->req, status_of(answer.error));
 	http_type(q->req, "application/json");
 	write_answer(http_out(q->req), q->key, &answer);
@@ -353,6 +368,8 @@ static void answer_bulk(struct ask *q)
 		flag_evaluate_one(q->entry->set, q->entry->sorted[i], &q->context, &answer);
 		if (q->answers)
 			q->answers[i] = answer;
+		if (answer.flag->arms)
+			rollouts_exposed(q->room, answer.flag->arms, &q->context);
 		if (i)
 			buf_addc(out, ',');
 		write_answer(out, q->entry->sorted[i]->key, &answer);

@@ -17,6 +17,7 @@
 #define FLAG_CHANNEL "flag"
 enum { FLAG_TICKET_SIZE = 38, /* day and digest */ FLAG_ID_SIZE = 2 * (LIMIT_NAME_BYTES + 1), ACTOR_MAX = LIMIT_ACTOR_BYTES + 1 };
 
+struct flag_rollouts;
 struct flag_drafts;
 struct flag_sampler;
 
@@ -35,6 +36,7 @@ struct flag_room { /* of copies (flag-copy.h): cfg has no database; what evaluat
 	pthread_mutex_t     writer;   /* held while sets are built and swapped in */
 	pthread_t           follower; /* takes over what other servers changed */
 	bool                follower_started;
+	struct flag_rollouts *rollouts; /* guarded rollouts: rollout-room.h */
 	pthread_mutex_t     news_lock; /* what follows; never held while something is done */
 	pthread_cond_t      news;
 	bool                stop, has_news;
@@ -82,7 +84,7 @@ struct flag_pass {
 struct flag_change {
 	str                     id;      /* of the set */
 	enum flag_source        source;  /* where the change comes from: the place that the set is kept in, else -WEIR_ECONFLICT */
-	int64_t                 base;    /* revision that the author saw; a flag that changed since is refused */
+	int64_t                 base;    /* revision that the author saw; a flag that changed since is refused. -1: whatever is there */
 	const struct flag_text *texts;
 	size_t                  n;
 	bool                    with_head; /* evaluators and metadata are set, too */
@@ -95,6 +97,12 @@ struct flag_change {
 	struct flag_pass       *pass;             /* NULL: a direct change; of a protected set only the kill switch */
 	str                     by, address, comment;
 	usec_t                  now;
+	/* A step of a rollout of this id, which alone may touch its flag meanwhile; NULL: none. Its rows go into the same transaction: called with the
+	 * new revision. */
+	bool                    restores; /* brings back what was there before: nothing else that is wrong in the set may stand in its way */
+	const char             *rollout;
+	int (*also)(struct db_tx *tx, void *arg, int64_t revision, struct err *reterr);
+	void                   *also_arg;
 };
 /* Checks for clashes, writes the rows and appends flag.changed. *ret_revision: the new one. -WEIR_ECONFLICT names the flag that changed meanwhile. */
 MUST_CHECK int flag_store_change(struct flag_room *r, struct db_tx *tx, const struct flag_change *c, int64_t *ret_revision, struct err *reterr);
@@ -152,6 +160,8 @@ bool flag_ticket_ok(const struct flag_room *r, str id, str ticket);
 void flag_kick(struct flag_room *r);
 
 /* --- ofrep.c --- */
+/* The set that an application's request means, by its token and Flagd-Selector; *ret is t's. -WEIR_ENOENT, -WEIR_EINVAL. */
+MUST_CHECK int flag_choose_set(const struct flag_table *t, const struct http_req *req, const struct flag_entry **ret, struct err *reterr);
 void ofrep_error(struct http_req *req, int status, const char *code, str message);
 /* The position of an event stream is the revision of its set. */
 MUST_CHECK int ofrep_pull(struct sse_client *c, struct buf *out, bool *ret_end, void *room, struct err *reterr);

@@ -9,12 +9,17 @@
 
 enum { DEPTH_MAX = 4 }; /* of parents looked at; chains satisfy nobody anyway */
 
+/* While a change is rolled out, clients that evaluate themselves, and know nothing of its arms, get the flag as it was. */
+static const struct flag *settled(const struct flag *f) { return f->arms ? f->arms->stable : f; }
+
 const struct doc_node *unleash_def(struct arena *a, const struct flag *f)
 {
 	struct doc_node *n = NULL;
 	struct err       e = { 0 };
 
-	return doc_parse_json(a, "flag", f->text, &n, &e) || n->kind != DOC_MAP ? NULL : n;
+	if (doc_parse_json(a, "flag", f->text, &n, &e) || n->kind != DOC_MAP)
+		return NULL;
+	return f->arms ? doc_path(n, "weir.rollout.previous") : n;
 }
 
 const struct doc_node *unleash_part(const struct doc_node *def) { return doc_path(def, "weir.unleash"); }
@@ -51,6 +56,7 @@ static const char *left_out(struct arena *a, const struct flag_set *s, const str
 {
 	const struct doc_node *unleash = unleash_part(def);
 
+	f = settled(f);
 	if (f->archived)
 		return "it is archived";
 	if (f->broken)
@@ -269,6 +275,7 @@ void unleash_write_feature(struct jw *w, str project, const struct flag *f, cons
 	const struct doc_node     *u = unleash_part(def);
 	str                        type = doc_get_str(u, "type"), description = doc_get_str(doc_get(def, "metadata"), "description");
 
+	f = settled(f);
 	jw_obj(w);
 	jw_kstr(w, "name", f->key);
 	jw_kstr(w, "type", type.len ? type : f->purpose ? str_z(flag_purpose_name(f->purpose)) : STR("release"));

@@ -224,7 +224,7 @@ static int do_start(struct act *a, struct err *reterr)
 
 static int do_share(struct act *a, struct err *reterr UNUSED)
 {
-	a->next.share = (unsigned)(a->r->def->rollout.steps[a->next.ro.step] * TRAFFIC_SHARE_ONE + 0.5);
+	a->next.share = (unsigned)(a->r->def->rollout.plan.steps[a->next.ro.step] * TRAFFIC_SHARE_ONE + 0.5);
 	begin_data(&a->w, &a->data, a->r);
 	jw_knum(&a->w, "share", (double)a->next.share / TRAFFIC_SHARE_ONE);
 	jw_kstrz(&a->w, "cause", a->next.cause);

@@ -273,10 +273,10 @@ static void write_plan(struct jw *w, const struct release *r)
 {
 	jw_key(w, "steps");
 	jw_arr(w);
-	for (size_t i = 0; i < r->def->rollout.n_steps; i++)
-		jw_num(w, r->def->rollout.steps[i]);
+	for (size_t i = 0; i < r->def->rollout.plan.n_steps; i++)
+		jw_num(w, r->def->rollout.plan.steps[i]);
 	jw_end(w);
-	jw_kint(w, "bake_ms", r->def->rollout.bake / USEC_PER_MSEC);
+	jw_kint(w, "bake_ms", r->def->rollout.plan.bake / USEC_PER_MSEC);
 	jw_kint(w, "instances", r->env->instances);
 }
 

@@ -117,7 +117,7 @@ static void add_point(struct release_room *room, struct release *r, usec_t now)
 static struct rollout_inputs inputs_of(struct release_room *room, struct release *r, char crash[CAUSE_SIZE])
 {
 	struct release       *target = r->ro.state == ROLLOUT_RETURNING ? room_release(room, str_z(r->from)) : NULL;
-	struct rollout_inputs in = { .now = clock_wall(room->cfg.clock), .plan = &r->def->rollout, .start_within = r->def->start_within, .order = r->order };
+	struct rollout_inputs in = { .now = clock_wall(room->cfg.clock), .plan = &r->def->rollout.plan, .start_within = r->def->start_within, .order = r->order };
 
 	in.blocked = r->ro.state == ROLLOUT_QUEUED && blocked(room, r);
 	in.healthy = r->ro.state == ROLLOUT_STARTING && all_ready(room, r);

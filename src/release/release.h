@@ -1,7 +1,7 @@
 /* release.h - shipping: a stored version becomes the one that users are answered by, in steps, as far as the evidence carries it.
  *
  * One room = one data folder. Services, their supervisor (s6) and HAProxy run beside weir and outlive it; release_start() finds them again.
- * A release is a row with a state (rollout.h has the pure state machine); each transition is one transaction with its event, and every
+ * A release is a row with a state (judge/rollout.h has the pure state machine); each transition is one transaction with its event, and every
  * transition can be repeated. A newer release of the same service and environment supersedes the one under way.
  *
  * Data folder: artifacts/sha256/xx/DIGEST.tar.zst (as uploaded) · versions/DIGEST/ (unpacked, read-only) · services/NAME/ (s6 service

@@ -12,7 +12,6 @@
 #include "release/artifact.h"
 #include "release/evidence.h"
 #include "release/release.h"
-#include "release/rollout.h"
 #include "release/service-file.h"
 #include "release/traffic.h"
 #include "release/workload.h"

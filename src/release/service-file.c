@@ -180,80 +180,17 @@ static void read_environments(struct doc_check *c, const struct doc_node *body, 
 
 /* --- rollout --- */
 
-static void read_steps(struct doc_check *c, const struct doc_node *n, struct service_rollout *r)
-{
-	if (!doc_is_seq(c, n, "steps"))
-		return;
-	if (doc_len(n) < 1 || doc_len(n) > SERVICE_STEPS_MAX) {
-		doc_error(c, n, "steps must be a list of 1 to %d shares", SERVICE_STEPS_MAX);
-		return;
-	}
-	r->n_steps = doc_len(n);
-	for (size_t i = 0; i < r->n_steps; i++) {
-		r->steps[i] = doc_want_share(c, doc_at(n, i), "a step");
-		if (r->steps[i] * TRAFFIC_SHARE_ONE < 1 || (i > 0 && r->steps[i] <= r->steps[i - 1]))
-			doc_error(c, doc_at(n, i), "steps must rise and begin at 0.01%% or more");
-	}
-	if (r->steps[r->n_steps - 1] < 1)
-		doc_error(c, doc_at(n, r->n_steps - 1), "the last step must be 100%%");
-}
-
-static void read_hold(struct doc_check *c, const struct doc_node *n, struct service_rollout *r)
-{
-	static const char *const known[] = { "after", "then", NULL }, *const then[] = { "ask", "roll-back", NULL };
-
-	if (!doc_is_map(c, n, "hold", known))
-		return;
-	if (doc_get(n, "after"))
-		r->hold_after = doc_want_duration(c, doc_get(n, "after"), "after", sec, 30 * 86400 * sec);
-	if (doc_get(n, "then"))
-		r->hold_rolls_back = doc_want_enum(c, doc_get(n, "then"), "then", then) == 1;
-}
-
-static void read_judge(struct doc_check *c, const struct doc_node *n, struct judge_params *p)
-{
-	const struct {
-		const char *key;
-		double     *to, min, max;
-		bool        share;
-	} all[] = {
-		{ "worse-alpha", &p->worse_alpha, 1e-9, 0.5, false },   { "good-alpha", &p->good_alpha, 1e-9, 0.5, false },
-		{ "tolerance", &p->tolerance, 0.01, 100, false },       { "budget", &p->budget, 1e-6, 0.5, true },
-		{ "ignore-below", &p->ignore_below, 0, 1, true },       { "sample-ratio-alpha", &p->srm_alpha, 1e-12, 0.5, false },
-		{ "missing-max", &p->missing_max, 0, 1, true },         { "stable-sick", &p->stable_sick, 0, 1, true },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
-		const struct doc_node *v = doc_get(n, all[i].key);
-
-		if (!v)
-			continue;
-		*all[i].to = all[i].share ? doc_want_share(c, v, all[i].key) : doc_want_num(c, v, all[i].key, all[i].min, all[i].max);
-		if (all[i].share && !(*all[i].to >= all[i].min && *all[i].to <= all[i].max))
-			doc_error(c, v, "%s must be from %g%% to %g%%", all[i].key, all[i].min * 100, all[i].max * 100);
-	}
-	if (doc_get(n, "clients-min"))
-		p->clients_min = (uint32_t)doc_want_int(c, doc_get(n, "clients-min"), "clients-min", 0, EVIDENCE_CLIENTS_MAX); /* more are not told apart */
-}
-
 static void read_rollout(struct doc_check *c, const struct doc_node *n, struct service_rollout *r)
 {
-	static const char *const known[] = { "steps", "bake", "budget", "hold", "error-window", "worse-alpha", "good-alpha", "tolerance", "ignore-below",
-		                             "clients-min", "sample-ratio-alpha", "missing-max", "stable-sick", NULL };
+	static const char *const known[] = { ROLLOUT_KEYS, "error-window", NULL };
 
-	*r = (struct service_rollout){ .steps = { 0.05, 0.5, 1 }, .n_steps = 3, .bake = 600 * sec, .error_window = 10 * sec, .hold_after = 900 * sec,
-		                       .judge = judge_defaults };
+	*r = (struct service_rollout){ .plan = { .steps = { 0.05, 0.5, 1 }, .n_steps = 3, .bake = 600 * sec, .hold_after = 900 * sec },
+		                       .error_window = 10 * sec, .judge = judge_defaults };
 	if (!n || !doc_is_map(c, n, "rollout", known))
 		return;
-	if (doc_get(n, "steps"))
-		read_steps(c, doc_get(n, "steps"), r);
-	if (doc_get(n, "bake"))
-		r->bake = doc_want_duration(c, doc_get(n, "bake"), "bake", 0, 30 * 86400 * sec);
 	if (doc_get(n, "error-window"))
 		r->error_window = doc_want_duration(c, doc_get(n, "error-window"), "error-window", 0, 3600 * sec);
-	if (doc_get(n, "hold"))
-		read_hold(c, doc_get(n, "hold"), r);
-	read_judge(c, n, &r->judge);
+	rollout_read(c, n, EVIDENCE_CLIENTS_MAX, &r->plan, &r->judge); /* more clients are not told apart */
 }
 
 /* --- the rest of a service --- */

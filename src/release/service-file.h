@@ -28,22 +28,18 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "doc/doc.h"
-#include "judge/judge.h"
+#include "judge/rollout.h"
 #include "release/traffic.h"
 
 #define SERVICE_FILE_PATH ".weir/service.yaml"
 #define SERVICE_MEMORY_DEFAULT (1LL << 30)
-enum { SERVICE_STEPS_MAX = 16, SERVICE_ARGS_MAX = 256, SERVICE_INSTANCES_MAX = 50, SERVICE_ENVIRONMENTS_MAX = 32, SERVICES_MAX = 64, SERVICE_PROCESSES_DEFAULT = 4096 };
+enum { SERVICE_ARGS_MAX = 256, SERVICE_INSTANCES_MAX = 50, SERVICE_ENVIRONMENTS_MAX = 32, SERVICES_MAX = 64, SERVICE_PROCESSES_DEFAULT = 4096 };
 
 enum service_client { CLIENT_ADDRESS, CLIENT_CONNECTION, CLIENT_HEADER };
 
 struct service_rollout {
-	double   steps[SERVICE_STEPS_MAX]; /* shares, rising, the last one is 1 */
-	size_t   n_steps;
-	usec_t   bake;
+	struct rollout_plan plan;
 	usec_t   error_window; /* errors count once per client and this long */
-	usec_t   hold_after;   /* a release that waits this long without a verdict ... */
-	bool     hold_rolls_back; /* ... is rolled back; else a person is asked: it waits on */
 	struct judge_params judge;
 };
 struct service_environment {

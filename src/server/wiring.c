@@ -99,6 +99,7 @@ static int routes(struct rooms *r, struct err *reterr)
 		{ flag_usage_routes, r->flag },
 		{ flag_draft_routes, r->flag },
 		{ flag_ofrep_routes, r->flag },
+		{ flag_rollout_api, r->flag },
 		{ flag_copy_routes, r->flag },
 		{ flag_unleash_routes, r->flag },
 		{ insight_routes, r->insight },

@@ -79,7 +79,7 @@ def run_sdk(argv, cwd, at):
 def javascript(token, url=URL):
     folder = os.path.join(CACHE, "npm")
     os.makedirs(folder, exist_ok=True)
-    for name in ("package.json", "package-lock.json", "sdk.mjs", "unleash.mjs", "backoff.mjs"):
+    for name in ("package.json", "package-lock.json", "sdk.mjs", "unleash.mjs", "backoff.mjs", "track.mjs"):
         with open(os.path.join(HERE, name), "rb") as f, open(os.path.join(folder, name), "wb") as out:
             out.write(f.read())
     there = all(os.path.exists(os.path.join(folder, "node_modules", *p.split("/"))) for p in ("eventsource", "unleash-client", "unleash-proxy-client"))
@@ -134,6 +134,23 @@ def go(token, url=URL):
     return None
 
 
+def tracking(token, which):
+    """OpenFeature's tracking API while a flag is rolled out: what the application says counts for its users."""
+    base = next(s["revision"] for s in call("GET", "/api/v1/flag-sets")[1]["flag_sets"] if s["id"] == "shop/production")
+    status, answer, _ = call("POST", SET + "/rollouts", {"flag": "new-cart", "definition": {**flags()["new-cart"], "defaultVariant": "on"}, "base": base,
+                                                         "steps": ["50%", "100%"], "outcomes": [{"name": "checkout", "max": 100}]})
+    expect(status == 201, f"{status} {answer}")
+    argv, folder = (["node", "track.mjs"], os.path.join(CACHE, "npm")) if which == "js" else (
+        [os.path.join(CACHE, "venv", "bin", "python"), os.path.join(HERE, "track.py")], HERE)
+    r = subprocess.run([*argv, URL, token], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    expect(r.returncode == 0, f"tracking: {r.stdout}{r.stderr}")
+    path = f"/api/v1/flag-rollouts/{answer['id']}"
+    c = wait(lambda: (lambda c: c.get("outcomes", 0) >= 4 and c)(call("GET", path)[1]["counts"]), "the outcomes are counted", 60)
+    expect(sum(s[1] + s[2] for s in c["segments"]) == 4 and sum(s[3] + s[4] for s in c["segments"]) == 2, f"four users, two of them with an error: {c}")
+    expect(call("POST", path + "/orders", {"order": "abort"})[0] == 200, "aborted")
+    print(r.stdout.strip())
+
+
 def main():
     edge = Edge("near")
     SERVER.start()
@@ -143,6 +160,10 @@ def main():
         change({"flags": {**flags(), **unleash_flags()}, "evaluators": {}, "metadata": {}, "segments": SEGMENTS})
         token = weir("token", "create", "app", "--scope", "flags", "--project", "shop").split()[0]
         no_javascript, no_python = javascript(token), python(token)
+        if not no_javascript:
+            tracking(token, "js")
+        if not no_python:
+            tracking(token, "py")
         skipped = [why for why in (no_javascript, no_python, go(token)) if why]
         if not no_javascript:
             reported(("node-polling-full", "node-polling-delta", "node-streaming-", "page"))

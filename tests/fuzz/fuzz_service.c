@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 			if (!d->argv || !d->argv[0] || !d->name.len || !d->n_envs)
 				BUG("an accepted service lacks a part");
-			if (d->rollout.n_steps == 0 || d->rollout.steps[d->rollout.n_steps - 1] < 1 || judge_params_check(&d->rollout.judge, NULL))
+			if (d->rollout.plan.n_steps == 0 || d->rollout.plan.steps[d->rollout.plan.n_steps - 1] < 1 || judge_params_check(&d->rollout.judge, NULL))
 				BUG("an accepted rollout cannot be followed");
 			for (size_t k = 0; k < d->n_envs; k++)
 				if (!d->envs[k].route.host[0] == !d->envs[k].route.port || d->envs[k].instances < 1)

@@ -58,9 +58,9 @@ static void test_every_key_is_obeyed(void **s UNUSED)
 	assert_str(env->flags, "live");
 	assert_string_equal(env->route.host, "shop.localhost");
 	assert_string_equal(env->route.client_header, "x-user");
-	assert_int_equal(d->rollout.n_steps, 3);
-	assert_true(d->rollout.steps[1] == 0.25 && d->rollout.bake == 3600 * USEC_PER_SEC && d->rollout.error_window == 30 * USEC_PER_SEC);
-	assert_true(d->rollout.hold_after == 300 * USEC_PER_SEC && d->rollout.hold_rolls_back);
+	assert_int_equal(d->rollout.plan.n_steps, 3);
+	assert_true(d->rollout.plan.steps[1] == 0.25 && d->rollout.plan.bake == 3600 * USEC_PER_SEC && d->rollout.error_window == 30 * USEC_PER_SEC);
+	assert_true(d->rollout.plan.hold_after == 300 * USEC_PER_SEC && d->rollout.plan.hold_rolls_back);
 	j = &d->rollout.judge;
 	assert_true(j->budget == 0.02 && j->worse_alpha == 0.001 && j->good_alpha == 0.1 && j->tolerance == 0.5 && j->ignore_below == 0.002);
 	assert_true(j->clients_min == 3 && j->srm_alpha == 0.001 && j->missing_max == 0.05 && j->stable_sick == 0.3);
@@ -88,8 +88,8 @@ static void test_defaults_and_several_services(void **s UNUSED)
 	assert_err(service_file_find(&f, STR_NULL, STR("production"), &d, &env, &e), WEIR_EINVAL);
 	assert_ok(service_file_find(&f, STR("two"), STR("production"), &d, &env, &e), &e);
 	assert_string_equal(d->argv[0], "b");
-	assert_true(d->rollout.n_steps == 3 && d->rollout.steps[0] == 0.05 && d->rollout.steps[1] == 0.5 && d->rollout.steps[2] == 1);
-	assert_true(d->rollout.bake == 600 * USEC_PER_SEC && !d->rollout.hold_rolls_back && d->rollout.error_window == 10 * USEC_PER_SEC);
+	assert_true(d->rollout.plan.n_steps == 3 && d->rollout.plan.steps[0] == 0.05 && d->rollout.plan.steps[1] == 0.5 && d->rollout.plan.steps[2] == 1);
+	assert_true(d->rollout.plan.bake == 600 * USEC_PER_SEC && !d->rollout.plan.hold_rolls_back && d->rollout.error_window == 10 * USEC_PER_SEC);
 	assert_memory_equal(&d->rollout.judge, &judge_defaults, sizeof(judge_defaults));
 	assert_int_equal(d->client, CLIENT_ADDRESS);
 	assert_string_equal(d->health_path, "/");

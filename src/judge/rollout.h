@@ -1,4 +1,4 @@
-/* rollout.h - the state machine of a release: state and inputs in, one action out. Pure.
+/* rollout.h - the state machine of a rollout, of a release as of a flag's change: state and inputs in, one action out. Pure.
  *
  *   queued -> starting -> canary (steps) -> baking -> finished
  *                 \          \               \           \-> returning -> rolled-back   (by hand, long after)
@@ -6,13 +6,27 @@
  *                   \----------\-> rolled-back, aborted
  *
  * A first version has no canary: healthy means live, then the bake. Held and paused are no states but reasons not to go on; harm rolls back through both. */
-#ifndef WEIR_RELEASE_ROLLOUT_H
-#define WEIR_RELEASE_ROLLOUT_H
+#ifndef WEIR_JUDGE_ROLLOUT_H
+#define WEIR_JUDGE_ROLLOUT_H
 
 #include "base/base.h"
 #include "base/clock.h"
 #include "judge/judge.h"
-#include "release/service-file.h"
+
+enum { ROLLOUT_STEPS_MAX = 16 };
+
+struct rollout_plan {
+	double steps[ROLLOUT_STEPS_MAX]; /* shares, rising, the last one is 1 */
+	size_t n_steps;
+	usec_t step_min;        /* no step is shorter, however good the evidence */
+	usec_t bake;
+	usec_t hold_after;      /* one that waits this long without a verdict ... */
+	bool   hold_rolls_back; /* ... is rolled back; else a person is asked: it waits on */
+};
+/* What a rollout's map says in files and requests: steps, bake, hold, and the judge's parameters. Keys that are absent leave what is there; problems
+ * go to c. Which keys there may be is the caller's to check (ROLLOUT_KEYS are those read here). clients_max: the most that clients-min may be. */
+#define ROLLOUT_KEYS "steps", "bake", "hold", "budget", "worse-alpha", "good-alpha", "tolerance", "ignore-below", "clients-min", "sample-ratio-alpha", "missing-max", "stable-sick"
+void rollout_read(struct doc_check *c, const struct doc_node *n, int64_t clients_max, struct rollout_plan *plan, struct judge_params *p);
 
 enum rollout_state {
 	ROLLOUT_NONE,
@@ -42,7 +56,7 @@ struct rollout {
 };
 struct rollout_inputs {
 	usec_t now;
-	const struct service_rollout *plan;
+	const struct rollout_plan *plan;
 	usec_t start_within;
 	bool   blocked;          /* queued: another one is not over */
 	bool   healthy;          /* all its instances answered their health check */
@@ -50,6 +64,7 @@ struct rollout_inputs {
 	bool   target_healthy;   /* returning: the version before is healthy */
 	enum judge_call call;
 	enum judge_why  why;
+	bool   enough;           /* canary: as much was seen as its author wants, whatever it proves; goes on when nothing speaks against it */
 	enum rollout_order order;
 };
 enum rollout_act {

@@ -1,7 +1,7 @@
 /* rollout.c - the transitions of rollout.h. Pure; any thread. Order of questions in every state: what a person asked, what harms users, what is over, what goes on. */
 #include "base/base.h"
 
-#include "release/rollout.h"
+#include "judge/rollout.h"
 
 /* A verdict that cannot be given holds the release only when it stays so: the first seconds of a step always lack requests. */
 static const usec_t patience = 5 * USEC_PER_SEC, patience_no_traffic = 30 * USEC_PER_SEC;
@@ -171,8 +171,12 @@ static struct rollout_step next_canary(const struct rollout *r, const struct rol
 	s = consider_hold(r, in);
 	if (s.act != ACT_NONE || r->held)
 		return s;
+	if (in->now - r->entered < in->plan->step_min)
+		return none(r);
 	if (in->call == JUDGE_GOOD)
 		return to_share(r, in, r->step + 1, judge_why_text(in->why));
+	if (in->enough && in->call == JUDGE_UNDECIDED)
+		return to_share(r, in, r->step + 1, "enough was seen, nothing of it speaks against it");
 	return none(r);
 }
 

@@ -1,11 +1,11 @@
 #include "lib/test.h"
 
-#include "release/rollout.h"
+#include "judge/rollout.h"
 
 #define SEC USEC_PER_SEC
 
-static const struct service_rollout plan = { .steps = { 0.05, 0.5, 1 }, .n_steps = 3, .bake = 60 * SEC, .hold_after = 100 * SEC };
-static const struct service_rollout plan_back = { .steps = { 0.05, 1 }, .n_steps = 2, .bake = 60 * SEC, .hold_after = 100 * SEC, .hold_rolls_back = true };
+static const struct rollout_plan plan = { .steps = { 0.05, 0.5, 1 }, .n_steps = 3, .bake = 60 * SEC, .hold_after = 100 * SEC };
+static const struct rollout_plan plan_back = { .steps = { 0.05, 1 }, .n_steps = 2, .bake = 60 * SEC, .hold_after = 100 * SEC, .hold_rolls_back = true };
 
 static struct rollout_inputs at(usec_t now)
 {
@@ -269,6 +269,45 @@ static void test_random_walks_keep_the_rules(void **s UNUSED)
 	}
 }
 
+static void test_no_step_is_shorter_than_said(void **s UNUSED)
+{
+	struct rollout_plan   slow = plan;
+	struct rollout        r = in_state(ROLLOUT_CANARY);
+	struct rollout_inputs in = at(1009 * SEC);
+
+	slow.step_min = 10 * SEC;
+	in.plan = &slow;
+	in.call = JUDGE_GOOD;
+	EXPECT(r, in, ACT_NONE, ROLLOUT_CANARY);
+	in.call = JUDGE_WORSE; /* harm does not wait for it */
+	struct rollout back = r;
+	EXPECT(back, in, ACT_ROLL_BACK, ROLLOUT_ROLLED_BACK);
+	in.call = JUDGE_GOOD;
+	in.now = 1010 * SEC;
+	EXPECT(r, in, ACT_SHARE, ROLLOUT_CANARY);
+	assert_int_equal(r.step, 1);
+}
+
+static void test_enough_goes_on_only_when_nothing_speaks_against_it(void **s UNUSED)
+{
+	static const enum judge_call stays[] = { JUDGE_CANNOT, JUDGE_WORSE_HOLD };
+	struct rollout               r = in_state(ROLLOUT_CANARY);
+	struct rollout_inputs        in = at(1001 * SEC);
+
+	EXPECT(r, in, ACT_NONE, ROLLOUT_CANARY);
+	in.enough = true;
+	for (size_t i = 0; i < ARRAY_SIZE(stays); i++) {
+		struct rollout one = r;
+
+		in.call = stays[i];
+		EXPECT(one, in, ACT_REMEMBER, ROLLOUT_CANARY);
+		assert_int_equal(one.step, 0);
+	}
+	in.call = JUDGE_UNDECIDED;
+	EXPECT(r, in, ACT_SHARE, ROLLOUT_CANARY);
+	assert_int_equal(r.step, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +321,8 @@ int main(void)
 		cmocka_unit_test(test_paused_stays_where_it_is),
 		cmocka_unit_test(test_orders_by_state),
 		cmocka_unit_test(test_a_return_ends),
+		cmocka_unit_test(test_no_step_is_shorter_than_said),
+		cmocka_unit_test(test_enough_goes_on_only_when_nothing_speaks_against_it),
 		cmocka_unit_test(test_random_walks_keep_the_rules),
 	};
 
