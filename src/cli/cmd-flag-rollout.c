@@ -308,10 +308,10 @@ static const struct cli_opt rollout_opts[] = {
 	{ "base", "REVISION", "the revision you saw. Without it: the newest", false },
 	{ NULL, NULL, NULL, false },
 };
-const struct cli_command cmd_flag_rollout = { .name = "flag rollout", .args = "SET KEY --definition FILE --outcome NAME | show|promote|pause|resume|abort ID",
+const struct cli_command cmd_flag_rollout = { .name = "flag rollout", .args = "SET KEY --definition FILE --outcome NAME | VERB ID",
 	.summary = "Changes a flag by steps, judged by what its users meet", .opts = rollout_opts,
 	.help = "The change goes to a share of the users first. What they meet comes from the application (POST /api/v1/flags/track). Worse than before: it is taken "
 	        "back at once, the definition is exactly the former one again. Good: the next step.\n\n"
-	        "promote gives it to all now, pause holds it, resume goes on, abort takes it back.",
+	        "With a rollout's ID: show says how it goes, promote gives it to all now, pause holds it, resume goes on, abort takes it back.",
 	.args_min = 2, .args_max = 2, .run = run_rollout };
 const struct cli_command cmd_flag_rollouts = { .name = "flag rollouts", .args = "SET", .summary = "Lists the rollouts of a set's flags", .args_min = 1, .args_max = 1, .run = run_rollouts };

@@ -333,8 +333,8 @@ def rollout():
     new, plan = json.dumps({**old, "defaultVariant": "on"}), '{"steps": ["50%", "100%"], "outcomes": ["checkout"]}'
     text = send(at + "/roll", 400, key="cart", base=1, definition=new.replace("variants", "variantz"), plan=plan, comment="why")
     expect(alert(text).startswith("definition:1:") and typed(text, "plan") == plan and 'value="why"' in text, f"a wrong definition: {alert(text)}")
-    text = send(at + "/roll", 400, key="cart", base=1, definition=new, plan='{"stepz": []}', comment="")
-    expect("steps" in alert(text) and typed(text, "plan") == '{"stepz": []}', f"a wrong plan: {alert(text)}")
+    text = send(at + "/roll", 400, key="cart", base=1, definition=new, plan='{"outcomes": ["checkout"], "stepz": []}', comment="")
+    expect("steps" in alert(text) and typed(text, "plan") == '{"outcomes": ["checkout"], "stepz": []}', f"a wrong plan: {alert(text)}")
     expect(alert(send(at + "/roll", 400, key="cart", base=1, definition=new, plan='[]', comment="")).startswith("plan:"), "a plan that is none")
     where = send(at + "/roll", key="cart", base=1, definition=new, plan=plan, comment="by steps")
     expect(re.fullmatch("/flag-rollouts/[0-9A-Z]{26}", where), f"it has a page: {where}")

@@ -227,6 +227,8 @@ def arguments(command):
     words = command["args"].split()
     if command["name"] in ("flag diff", "flag blast"):  # a file or a draft: one of them, whichever
         words = ["SET", "FILE"]
+    if command["name"] == "flag rollout":  # the shorter of its two forms
+        return ["show", "ABCDEFGH"]
     return ["list" if w == "VERB" else "shop/beta" if w in ("SET", "PROJECT/NAME") else A_FILE if w == "FILE" else "ABCDEFGH" for i, w in enumerate(words) if w[0] not in "[-" and (i == 0 or words[i - 1].lstrip("[")[0:1] != "-")]
 
 
