@@ -41,6 +41,9 @@
 
 #include "net/http.h"
 
-const struct http_route *flag_draft_routes(size_t *ret_n); /* ctx: the struct flag_room */
+/* ctx: the struct flag_room */
+const struct http_route *flag_draft_routes(size_t *ret_n); /* drafts and protection */
+const struct http_route *flag_diff_routes(size_t *ret_n);
+const struct http_route *flag_blast_routes(size_t *ret_n); /* and samples */
 
 #endif

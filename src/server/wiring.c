@@ -98,6 +98,8 @@ static int routes(struct rooms *r, struct err *reterr)
 		{ flag_look_routes, r->flag },
 		{ flag_usage_routes, r->flag },
 		{ flag_draft_routes, r->flag },
+		{ flag_diff_routes, r->flag },
+		{ flag_blast_routes, r->flag },
 		{ flag_ofrep_routes, r->flag },
 		{ flag_rollout_api, r->flag },
 		{ flag_copy_routes, r->flag },
