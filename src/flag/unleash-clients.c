@@ -72,19 +72,46 @@ static int make_room(struct db_tx *tx, const struct report *r, struct err *reter
 	return rc;
 }
 
+/* A row of variants counts as one of a feature. */
+static int check_hour(struct db_tx *tx, const struct report *r, usec_t hour, struct err *reterr)
+{
+	int64_t counts, variants;
+	int     rc = db_get_int(tx, reterr, &counts, NULL, "SELECT COUNT(*) FROM flag_client_count WHERE set_id = $1 AND hour = $2", "si", r->set, hour);
+
+	if (!rc)
+		rc = db_get_int(tx, reterr, &variants, NULL, "SELECT COUNT(*) FROM flag_client_variant WHERE set_id = $1 AND hour = $2", "si", r->set, hour);
+	if (!rc && counts + variants > LIMIT_UNLEASH_COUNTS)
+		return err_set(reterr, WEIR_EBUSY, "%d counts of this hour are kept for this set, which is the limit", LIMIT_UNLEASH_COUNTS);
+	return rc;
+}
+
+/* Clients say themselves which hour they counted in: each one of the report is looked at. */
+static int check_hours(struct db_tx *tx, const struct report *r, struct err *reterr)
+{
+	bool seen[LIMIT_UNLEASH_DAYS * 24 + 2] = { false };
+	int  rc = 0;
+
+	for (size_t i = 0; !rc && i < r->n_counts; i++) {
+		size_t ago = (size_t)((r->now - r->counts[i].hour) / HOUR);
+
+		if (ago < ARRAY_SIZE(seen) && seen[ago])
+			continue;
+		if (ago < ARRAY_SIZE(seen))
+			seen[ago] = true;
+		rc = check_hour(tx, r, r->counts[i].hour, reterr);
+	}
+	return rc;
+}
+
 /* After the report is in: what is over a limit takes it back. */
 static int check_room(struct db_tx *tx, const struct report *r, struct err *reterr)
 {
-	int64_t clients, counts;
+	int64_t clients;
 	int     rc = db_get_int(tx, reterr, &clients, NULL, "SELECT COUNT(*) FROM flag_client WHERE set_id = $1", "s", r->set);
 
-	if (!rc)
-		rc = db_get_int(tx, reterr, &counts, NULL, "SELECT COUNT(*) FROM flag_client_count WHERE set_id = $1 AND hour >= $2", "si", r->set, r->now - HOUR);
 	if (!rc && clients > LIMIT_UNLEASH_INSTANCES)
 		return err_set(reterr, WEIR_EBUSY, "%d instances of applications are known for this set, which is the limit", LIMIT_UNLEASH_INSTANCES);
-	if (!rc && counts > LIMIT_UNLEASH_COUNTS)
-		return err_set(reterr, WEIR_EBUSY, "%d counts of this hour are kept for this set, which is the limit", LIMIT_UNLEASH_COUNTS);
-	return rc;
+	return rc ? rc : check_hours(tx, r, reterr);
 }
 
 static int report_tx(struct db_tx *tx, void *arg, struct err *reterr)

@@ -333,6 +333,12 @@ def limits():
         expect(call("POST", "/api/client/metrics/bulk", hour, "wide", crowd)[0] == 202, "as many counts as may be")
     refused(429, "RateLimitError", "POST", "/api/client/metrics/bulk", "counts of this hour", who="wide", headers=crowd,
             body={"metrics": [{"featureName": "g", "appName": "g", "timestamp": now}]})
+    before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 50 * 3600))
+    for turn in range(9):
+        past = {"metrics": [{"featureName": f"f{i}", "appName": f"app{turn}", "timestamp": before} for i in range(10000)]}
+        expect(call("POST", "/api/client/metrics/bulk", past, "wide", crowd)[0] == 202, "as many counts of an hour that is over")
+    variants = [{"featureName": f"f{i}", "appName": "app0", "timestamp": before, "variants": {f"v{j}": 1 for j in range(999)}} for i in range(11)]
+    refused(429, "RateLimitError", "POST", "/api/client/metrics/bulk", "counts of this hour", who="wide", headers=crowd, body={"metrics": variants})
 
 
 def importing():
