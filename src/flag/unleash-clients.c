@@ -45,18 +45,22 @@ static int put_client(struct db_tx *tx, const struct report *r, const struct cli
 				   "sssssssiii", r->set, c->app, c->instance, c->kind, c->sdk, c->strategies, c->address, c->started, c->interval_ms, r->now);
 }
 
+/* Sums stay far from the end of the column: nobody asks that often between two reports. */
+static int64_t sane(int64_t n) { return n < UINT32_MAX ? n : UINT32_MAX; }
+
 static int put_count(struct db_tx *tx, const struct report *r, const struct count *c, struct err *reterr)
 {
 	int rc = db_exec(tx, reterr,
 					 "INSERT INTO flag_client_count (set_id, key, app, hour, yes, no) VALUES ($1, $2, $3, $4, $5, $6)"
 					 " ON CONFLICT (set_id, key, app, hour) DO UPDATE SET yes = flag_client_count.yes + excluded.yes, no = flag_client_count.no + excluded.no",
-					 "sssiii", r->set, c->key, c->app, c->hour, c->yes, c->no);
+					 "sssiii", r->set, c->key, c->app, c->hour, sane(c->yes), sane(c->no));
 
 	for (size_t i = 0; !rc && i < doc_len(c->variants); i++)
 		rc = db_exec(tx, reterr,
 					 "INSERT INTO flag_client_variant (set_id, key, app, hour, variant, n) VALUES ($1, $2, $3, $4, $5, $6)"
 					 " ON CONFLICT (set_id, key, app, hour, variant) DO UPDATE SET n = flag_client_variant.n + excluded.n",
-					 "sssisi", r->set, c->key, c->app, c->hour, c->variants->map.pairs[i].key, c->variants->map.pairs[i].value->i);
+					 "sssisi", r->set, c->key, c->app, c->hour, c->variants->map.pairs[i].key,
+					 sane(c->variants->map.pairs[i].value->i));
 	return rc;
 }
 

@@ -341,6 +341,19 @@ def limits():
     refused(429, "RateLimitError", "POST", "/api/client/metrics/bulk", "counts of this hour", who="wide", headers=crowd, body={"metrics": variants})
 
 
+def huge_counts():
+    weir("flag", "create", "other/huge")
+    huge = {"Unleash-Environment": "other/huge"}
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    for app in ("a", "b"):
+        one = {"featureName": "f", "appName": app, "timestamp": now, "yes": 10 ** 15, "variants": {"v": 10 ** 15}}
+        expect(call("POST", "/api/client/metrics/bulk", {"metrics": [one] * 9000}, "wide", huge)[0] == 202, "counts that nobody has")
+    one["appName"] = "a"
+    expect(call("POST", "/api/client/metrics/bulk", {"metrics": [one] * 9000}, "wide", huge)[0] == 202, "and once more: sums stay below the end of the column")
+    status, answer, _ = call("GET", "/api/v1/projects/other/flag-sets/huge/counts")
+    expect(status == 200 and len(answer["counts"]) == 2, f"their sums: {status} {answer}")
+
+
 def importing():
     """Exports of Unleash by the command line: one change, what is left out is said, and segments are put beside those that are there."""
     path = os.path.join(TOP, "export.json")
@@ -412,7 +425,7 @@ def reports():
 def main():
     SERVER.start()
     try:
-        for act in (sets_and_tokens, errors, giving, etags_and_filters, deltas, streams, too_large, evaluating, own_kind, reports, limits, importing):
+        for act in (sets_and_tokens, errors, giving, etags_and_filters, deltas, streams, too_large, evaluating, own_kind, reports, limits, huge_counts, importing):
             act()
             print("ok", act.__name__)
     finally:
