@@ -135,6 +135,7 @@
 #define LIMIT_UNLEASH_STRATEGIES  1000       /* that one application says it knows */
 #define LIMIT_UNLEASH_INSTANCES   20000      /* of all applications of one set, seen in a week */
 #define LIMIT_UNLEASH_COUNTS      100000     /* rows of one set of one hour: features, and variants, times applications */
+#define LIMIT_UNLEASH_CONTEXT     1000       /* names of one context of /api/frontend: each is looked for among the others, on a loop thread */
 #define LIMIT_UNLEASH_DAYS        30         /* that counts are kept */
 #define LIMIT_UNLEASH_LISTED      20000      /* counts in one answer */
 

@@ -319,6 +319,7 @@ def limits():
     refused(400, "BadDataError", "POST", "/api/client/metrics", "at most 1000", who="app", body={"appName": "a", "bucket": bucket})
     refused(413, "PayloadTooLargeError", "GET", "/api/client/features?" + "&".join(["tag=a:b"] * 101), "100 times", who="app")
     refused(413, "PayloadTooLargeError", "GET", "/api/frontend?" + "&".join(["a"] * 201), "200 names", who="app")
+    refused(413, "PayloadTooLargeError", "POST", "/api/frontend", "1000 names", who="app", body={"context": {f"a{i}": 1 for i in range(500)} | {"properties": {f"b{i}": 1 for i in range(501)}}})
     weir("flag", "create", "other/crowded")
     crowd = {"Unleash-Environment": "other/crowded"}
     for turn in range(2):
