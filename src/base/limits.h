@@ -119,6 +119,7 @@
 #define LIMIT_FLAG_CONTEXTS      10000       /* contexts that one request brings to be looked at */
 #define LIMIT_FLAG_BLAST_FLAGS   1000        /* flags that one look at a blast radius evaluates */
 #define LIMIT_FLAG_BLAST_STEPS   4000000     /* evaluations of one look: some seconds */
+#define LIMIT_FLAG_BLAST_NODES   100000000   /* nodes of rules that one look may cost: some seconds, however large the rules are */
 #define LIMIT_FLAG_STEPS         100000      /* nodes of rules that one evaluation looks at, those of the flags that it needs counted in: some milliseconds */
 #define LIMIT_FLAG_LOOK_STEPS    20          /* what a look at a prerequisite counts */
 
