@@ -401,6 +401,28 @@ def schedules():
     expect('"late_s":' in log, "the event says so")
 
 
+def damaged():
+    """A project whose rules cannot be read keeps nobody else's drafts from their time."""
+    weir("project", "create", "hurt")
+    weir("flag", "create", "hurt/production")
+    status, d, _ = call("POST", "/api/v1/projects/hurt/flag-sets/production/drafts", {"base": 0, "title": "x", "flags": {"a": ON}, "apply_at": soon(8)})
+    expect(status == 201 and d["state"] == "scheduled", f"{status} {d}")
+    git("push", "-q", f"http://weir:{token()}@127.0.0.1:{PORT}/git/hurt.git", "main", cwd=WORK)
+    repository, = (os.path.join(at, name) for at, names, _ in os.walk(DATA) for name in names if name == "hurt.git")
+    head = os.path.join(repository, "refs", "heads", "main")
+    good = open(head, encoding="utf-8").read()
+    commit = os.path.join(TOP, "commit")
+    with open(commit, "w", encoding="utf-8") as f:
+        f.write(f"tree {'1' * 40}\nauthor a <a@example.org> 0 +0000\ncommitter a <a@example.org> 0 +0000\n\nits tree is missing\n")
+    with open(head, "w", encoding="utf-8") as f:
+        f.write(git("hash-object", "-t", "commit", "-w", commit, cwd=repository).strip() + "\n")
+    other = draft({"timed": ON}, path=OPEN, apply_at=soon(9))
+    wait(lambda: look(other, OPEN)["state"] == "applied", "another project's draft is applied at its time", 30)
+    with open(head, "w", encoding="utf-8") as f:
+        f.write(good)
+    wait(lambda: call("GET", f"/api/v1/projects/hurt/flag-sets/production/drafts/{d['id']}")[1]["state"] == "applied", "it is applied when it can be", 30)
+
+
 def commands():
     file = os.path.join(TOP, "draft.json")
     with open(file, "w", encoding="utf-8") as f:
@@ -463,7 +485,7 @@ def two_servers():
 def main():
     SERVER.start()
     try:
-        for part in (prepare, rules, direct, four_eyes, ends, stale, environment, strict, archive, differences, blast, schedules, commands, repository):
+        for part in (prepare, rules, direct, four_eyes, ends, stale, environment, strict, archive, differences, blast, schedules, damaged, commands, repository):
             part()
         if DATABASE:
             two_servers()
