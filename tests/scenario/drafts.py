@@ -135,6 +135,21 @@ def direct():
     expect("draft" in weir("flag", "on", "shop/production", "cart", want=2), "the command says so, too")
 
 
+def second_set():
+    """Clients that name a protected environment mean one set; nobody makes another one that answers to the name beside it."""
+    status, answer, _ = call("POST", "/api/v1/tokens", {"name": "unleash", "scope": "flags", "project": "shop"})
+    TOKENS["unleash"] = answer["token"]
+    names = {"Unleash-Environment": "production"}
+    expect(call("GET", "/api/client/features", None, "unleash", names)[0] == 200, "one set is meant")
+    ask("PUT", BASE + "beside", {"environment": "production"}, "anna", want=403)
+    ask("PUT", SET, {"environment": "production"}, "anna", want=409)
+    ask("PUT", BASE + "other", {"environment": "other"}, "anna", want=201)
+    d = draft({}, path=BASE + "other", base=0, environment="production")
+    expect(d["protected"] and d["approvals_needed"] == 1, f"by a draft it needs an approval: {d}")
+    act(d, "withdraw", "anna", path=BASE + "other")
+    expect(call("GET", "/api/client/features", None, "unleash", names)[0] == 200, "it still is")
+
+
 def four_eyes():
     d = draft({"cart": ON, "search": None, "new": OFF})
     expect(d["state"] == "open" and d["approvals_needed"] == 1 and d["protected"] and not d["approved"] and d["keys"] == ["cart", "search", "new"], f"{d}")
@@ -485,7 +500,7 @@ def two_servers():
 def main():
     SERVER.start()
     try:
-        for part in (prepare, rules, direct, four_eyes, ends, stale, environment, strict, archive, differences, blast, schedules, damaged, commands, repository):
+        for part in (prepare, rules, direct, second_set, four_eyes, ends, stale, environment, strict, archive, differences, blast, schedules, damaged, commands, repository):
             part()
         if DATABASE:
             two_servers()
