@@ -124,6 +124,7 @@
 #define LIMIT_FLAG_CONTEXTS      10000       /* contexts that one request brings to be looked at */
 #define LIMIT_FLAG_BLAST_FLAGS   1000        /* flags that one look at a blast radius evaluates */
 #define LIMIT_FLAG_BLAST_STEPS   4000000     /* evaluations of one look: some seconds */
+#define LIMIT_FLAG_BLAST_NODES   100000000   /* nodes of rules that one look may cost: some seconds, however large the rules are */
 #define LIMIT_FLAG_STEPS         100000      /* nodes of rules that one evaluation looks at, those of the flags that it needs counted in: some milliseconds */
 #define LIMIT_FLAG_LOOK_STEPS    20          /* what a look at a prerequisite counts */
 
@@ -139,7 +140,8 @@
 #define LIMIT_UNLEASH_REPORT      10000      /* features, or applications, of one report */
 #define LIMIT_UNLEASH_STRATEGIES  1000       /* that one application says it knows */
 #define LIMIT_UNLEASH_INSTANCES   20000      /* of all applications of one set, seen in a week */
-#define LIMIT_UNLEASH_COUNTS      100000     /* rows of one set in an hour: features times applications */
+#define LIMIT_UNLEASH_COUNTS      100000     /* rows of one set of one hour: features, and variants, times applications */
+#define LIMIT_UNLEASH_CONTEXT     1000       /* names of one context of /api/frontend: each is looked for among the others, on a loop thread */
 #define LIMIT_UNLEASH_DAYS        30         /* that counts are kept */
 #define LIMIT_UNLEASH_LISTED      20000      /* counts in one answer */
 

@@ -49,8 +49,13 @@ MUST_CHECK int draft_conflicts(struct db_tx *tx, struct arena *a, const struct d
 /* Who looked at the blast radius of a version, over how many contexts at most. */
 MUST_CHECK int draft_note_look(struct db_tx *tx, const struct draft *d, str by, int64_t contexts, usec_t now, struct err *reterr);
 MUST_CHECK int draft_looked(struct db_tx *tx, const struct draft *d, str by, int64_t *ret_contexts, struct err *reterr);
-/* The scheduled draft that is due first; *ret_found. */
-MUST_CHECK int draft_next_due(struct db_tx *tx, struct arena *a, str *ret_set, int64_t *ret_id, usec_t *ret_at, bool *ret_found, struct err *reterr);
+struct draft_due { /* a scheduled draft, by its place in the order of what is due */
+	usec_t  at;
+	str     set;
+	int64_t id;
+};
+/* The scheduled draft that is due first behind `after` ({0}: of all); *ret_found. */
+MUST_CHECK int draft_next_due(struct db_tx *tx, struct arena *a, const struct draft_due *after, struct draft_due *ret, bool *ret_found, struct err *reterr);
 
 struct flag_provenance { /* of a revision */
 	int64_t draft;     /* 0: a direct change */

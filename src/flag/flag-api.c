@@ -89,6 +89,42 @@ static int create_tx(struct db_tx *tx, void *arg, struct err *reterr)
 	return rc ? rc : db_notify(tx, FLAG_CHANNEL, reterr);
 }
 
+/* Does a client that says `name` mean a set of the project already, other than this one? */
+static bool is_meant(struct flag_room *r, const struct stored_set *s, str name)
+{
+	const struct flag_table *t = flag_read_begin(r->tables);
+	bool                     ret = false;
+
+	for (size_t i = 0; name.len && i < t->n; i++) {
+		const struct flag_entry *e = t->entries[i];
+
+		ret |= str_eqz(s->project, e->project) && !str_eqz(s->id, e->id) && (str_eqz(name, e->environment) || str_eqz(name, e->name));
+	}
+	flag_read_end(r->tables);
+	return ret;
+}
+
+/* Clients name their set by its environment. A second one that answers to the same name leaves them with neither: in a protected environment that is a change
+ * like any other, and comes by a draft. */
+static int check_names(struct flag_room *r, struct arena *a, const struct stored_set *s, struct err *reterr)
+{
+	const str names[] = { s->environment, s->name };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct flag_protection p;
+		int                    rc;
+
+		if (!is_meant(r, s, names[i]))
+			continue;
+		if ((rc = flag_protection_load(&r->cfg.source, a, s->project, &p, reterr)))
+			return rc;
+		if (flag_protection_of(&p, names[i]))
+			return err_set(reterr, WEIR_EPERM, "the environment '%.*s' is protected by " PROTECTION_PATH " and has a set already: make this one under another name and without "
+						   "environment, and bring it there by a draft", STR_ARG(names[i]));
+	}
+	return 0;
+}
+
 static int put_set(struct http_req *req, void *ctx, struct err *reterr)
 {
 	static const char *const known[] = { "environment", NULL };
@@ -112,6 +148,8 @@ static int put_set(struct http_req *req, void *ctx, struct err *reterr)
 	actor_of(req, by);
 	if (!(rc = doc_check_result(&k, reterr)) && !(rc = r->cfg.source.open(r->cfg.source.ctx, c.set.project, &repo, reterr)))
 		git_repo_close(repo); /* the project is there */
+	if (!rc)
+		rc = check_names(r, http_arena(req), &c.set, reterr);
 	if (!rc)
 		rc = db_write(r->cfg.db, create_tx, &c, reterr);
 	if (rc == -WEIR_EEXIST)

@@ -119,9 +119,9 @@ static void note(struct flag_blast_flag *f, size_t context, const struct flag_an
 	f->moves[i].contexts++;
 }
 
-static void look_at(struct flag_blast_flag *f, const struct flag_blast_question *q, size_t context, struct arena *scratch)
+static void look_at(struct flag_blast_flag *f, const struct flag_blast_question *q, size_t context, struct arena *scratch, uint64_t *spent)
 {
-	struct flag_context c = { .data = q->contexts[context], .now = q->now, .scratch = scratch };
+	struct flag_context c = { .data = q->contexts[context], .now = q->now, .scratch = scratch, .spent = spent };
 	struct flag_answer  from, to;
 
 	flag_evaluate(q->before, f->key, FLAG_ANY, &c, &from);
@@ -134,6 +134,7 @@ static void look_at(struct flag_blast_flag *f, const struct flag_blast_question 
 int flag_blast(struct arena *a, const struct flag_blast_question *q, struct flag_blast *ret, struct err *reterr)
 {
 	struct work w = { .arena = a, .q = q, .ret = ret };
+	uint64_t    spent = 0;
 	size_t      each;
 	int         rc;
 
@@ -151,8 +152,10 @@ int flag_blast(struct arena *a, const struct flag_blast_question *q, struct flag
 		for (size_t j = 0; j < ret->n_flags; j++) {
 			struct arena CLEANUP_ARENA scratch = ARENA_INIT(4 * LIMIT_FLAG_SCRATCH_BYTES); /* costs nothing while rules make nothing */
 
-			look_at(&ret->flags[j], q, i, &scratch);
+			look_at(&ret->flags[j], q, i, &scratch, &spent);
 		}
+		if (spent >= LIMIT_FLAG_BLAST_NODES)
+			ret->contexts = i + 1; /* each flag saw the same contexts */
 	}
 	return 0;
 }

@@ -26,7 +26,7 @@ struct flag_blast {
 	struct flag_blast_flag *flags; /* touched ones first, then those that depend on them */
 	size_t                  n_flags;
 	size_t                  left_out; /* flags over LIMIT_FLAG_BLAST_FLAGS */
-	size_t                  contexts; /* looked at: all, or as many as LIMIT_FLAG_BLAST_STEPS allows */
+	size_t                  contexts; /* looked at: all, or as many as LIMIT_FLAG_BLAST_STEPS and _NODES allow */
 };
 
 struct flag_blast_question {

@@ -240,18 +240,18 @@ int draft_looked(struct db_tx *tx, const struct draft *d, str by, int64_t *ret_c
 
 /* --- schedule --- */
 
-int draft_next_due(struct db_tx *tx, struct arena *a, str *ret_set, int64_t *ret_id, usec_t *ret_at, bool *ret_found, struct err *reterr)
+int draft_next_due(struct db_tx *tx, struct arena *a, const struct draft_due *after, struct draft_due *ret, bool *ret_found, struct err *reterr)
 {
 	struct db_rows CLEANUP_ROWS *rows = NULL;
-	int rc = db_query(tx, reterr, &rows, "SELECT set_id, id, apply_at FROM flag_draft WHERE state = 'scheduled' ORDER BY apply_at, set_id, id LIMIT 1", "");
+	int rc = db_query(tx, reterr, &rows,
+					  "SELECT set_id, id, apply_at FROM flag_draft WHERE state = 'scheduled' AND (apply_at > $1 OR (apply_at = $1 AND (set_id > $2 OR (set_id = $2 AND id > $3))))"
+					  " ORDER BY apply_at, set_id, id LIMIT 1", "isi", after->at, after->set.ptr ? after->set : STR(""), after->id);
 
 	*ret_found = false;
 	if (rc || (rc = db_next(rows, reterr)) <= 0)
 		return rc;
 	*ret_found = true;
-	*ret_set = arena_str(a, db_str(rows, 0));
-	*ret_id = db_int(rows, 1);
-	*ret_at = db_int(rows, 2);
+	*ret = (struct draft_due){ .at = db_int(rows, 2), .set = arena_str(a, db_str(rows, 0)), .id = db_int(rows, 1) };
 	return arena_check(a, "scheduled draft", reterr);
 }
 

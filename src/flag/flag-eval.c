@@ -217,6 +217,8 @@ void flag_evaluate_one(const struct flag_set *s, const struct flag *f, const str
 	struct evaluation e = { .set = s, .c = c, .steps = LIMIT_FLAG_STEPS };
 
 	evaluate(&e, f, ret);
+	if (c->spent)
+		*c->spent += LIMIT_FLAG_STEPS - e.steps;
 }
 
 static bool fits(const struct flag_variant *v, enum flag_type want)

@@ -25,6 +25,7 @@ struct flag_context {
 	usec_t             now;
 	uint64_t           random;  /* what chance is made of in Unleash's flags: another number for each evaluation */
 	struct arena      *scratch; /* for values that rules make, and details */
+	uint64_t          *spent;   /* the steps of each evaluation are added; NULL: nobody counts them */
 };
 struct flag_answer {
 	const struct flag         *flag;    /* NULL: not found */

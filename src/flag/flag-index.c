@@ -135,7 +135,7 @@ static int look_at(void *ctx, str path, unsigned mode, const char *blob, struct 
 
 	if (one.lang == LANG_NONE || mode == MODE_LINK || mode == MODE_MODULE)
 		return 0;
-	if (f->files >= LIMIT_FLAG_REF_FILES) {
+	if (f->files >= LIMIT_FLAG_REF_FILES || !str_utf8_valid(path)) { /* the path stands in tables and answers, which are UTF-8 */
 		f->beyond++;
 		return 0;
 	}

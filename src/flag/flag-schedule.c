@@ -25,11 +25,9 @@ struct flag_drafts {
 };
 
 struct due {
-	struct arena arena;
-	str          set;
-	int64_t      id;
-	usec_t       at;
-	bool         found;
+	struct arena     arena;
+	struct draft_due after, d;
+	bool             found;
 };
 
 static int due_tx(struct db_tx *tx, void *arg, struct err *reterr)
@@ -37,7 +35,7 @@ static int due_tx(struct db_tx *tx, void *arg, struct err *reterr)
 	struct due *d = arg;
 
 	arena_fini(&d->arena);
-	return draft_next_due(tx, &d->arena, &d->set, &d->id, &d->at, &d->found, reterr);
+	return draft_next_due(tx, &d->arena, &d->after, &d->d, &d->found, reterr);
 }
 
 /* --- a draft that cannot be applied --- */
@@ -82,7 +80,7 @@ static int fail_tx(struct db_tx *tx, void *arg, struct err *reterr)
 	return event_append(f->r->cfg.log, tx, project, EVENT_FLAG_DRAFT_ENDED, STR("weir"), buf_str(&data), NULL, reterr);
 }
 
-static int give_up(struct flag_room *r, const struct due *d, const char *cause, struct err *reterr)
+static int give_up(struct flag_room *r, const struct draft_due *d, const char *cause, struct err *reterr)
 {
 	struct failing f = { .r = r, .arena = ARENA_INIT(512 << 20), .set = d->set, .cause = str_z(cause), .id = d->id };
 	int            rc = db_write(r->cfg.db, fail_tx, &f, reterr);
@@ -95,30 +93,49 @@ static int give_up(struct flag_room *r, const struct due *d, const char *cause, 
 
 /* --- turns --- */
 
-/* All that is due. *ret_next: when the next one is; 0: none waits. */
-static int turn(struct flag_room *r, usec_t *ret_next, struct err *reterr)
+/* One draft at its time. An error: it waits, and is tried again. */
+static int apply_due(struct flag_room *r, const struct draft_due *d, struct err *reterr)
 {
 	const struct draft_actor weir = { .name = STR("weir"), .by = STR("weir"), .address = STR("schedule") };
-	int                      rc = 0;
+	struct err               e = { 0 };
+	int                      rc = draft_apply(r, d->set, d->id, 0, &weir, d->at, &e);
 
-	for (*ret_next = 0; !rc;) {
-		struct due d = { .arena = ARENA_INIT(1 << 20) };
-		struct err e = { 0 };
-
-		rc = db_read(r->cfg.db, due_tx, &d, reterr);
-		if (rc || !d.found || d.at > clock_wall(r->cfg.clock)) {
-			*ret_next = d.found ? d.at : 0;
-			arena_fini(&d.arena);
-			return rc;
-		}
-		rc = draft_apply(r, d.set, d.id, 0, &weir, d.at, &e);
-		if (rc && err_retryable(e.code))
-			*reterr = e;
-		else if (rc)
-			rc = give_up(r, &d, e.msg, reterr);
-		arena_fini(&d.arena);
-	}
+	if (rc && err_retryable(e.code))
+		*reterr = e;
+	else if (rc)
+		rc = give_up(r, d, e.msg, reterr);
 	return rc;
+}
+
+/* All that is due. One that cannot be applied now, since its project's repository is damaged, keeps the others from nothing; the first error is returned.
+ * *ret_next: when the next one is due; 0: none waits. */
+static int turn(struct flag_room *r, usec_t *ret_next, struct err *reterr)
+{
+	char             set[FLAG_ID_SIZE];
+	struct draft_due after = { 0 };
+	int              rc = 0;
+
+	for (*ret_next = 0;;) {
+		struct due d = { .arena = ARENA_INIT(1 << 20), .after = after };
+		struct err e = { 0 };
+		int        one = db_read(r->cfg.db, due_tx, &d, &e);
+		bool       due = !one && d.found && d.d.at <= clock_wall(r->cfg.clock);
+
+		if (due) {
+			one = apply_due(r, &d.d, &e);
+			snprintf(set, sizeof(set), "%.*s", STR_ARG(d.d.set));
+			after = (struct draft_due){ .at = d.d.at, .set = str_z(set), .id = d.d.id };
+		} else if (!one && d.found) {
+			*ret_next = d.d.at;
+		}
+		arena_fini(&d.arena);
+		if (one && !rc) {
+			rc = one;
+			*reterr = e;
+		}
+		if (!due)
+			return rc;
+	}
 }
 
 /* With the lock. Until the next draft is due, news come, or a while has passed: a clock may be set. */
@@ -146,19 +163,19 @@ static void *run(void *arg)
 
 	pthread_mutex_lock(&d->lock);
 	while (!d->stop) {
-		struct err err = { 0 };
+		struct err err = { 0 }, e = { 0 };
 		usec_t     next = 0;
-		int        rc;
+		int        rc, samples;
 
 		d->has_news = false;
 		pthread_mutex_unlock(&d->lock);
 		rc = turn(d->room, &next, &err);
-		if (!rc)
-			rc = flag_sampler_reload(d->room, &err);
-		if (!rc)
-			rc = flag_sampler_flush(d->room, &err);
-		if (rc && !told)
-			log_error("flag", "scheduled drafts wait, again every %d s: %s", AGAIN_S, err.msg);
+		samples = flag_sampler_reload(d->room, &e);
+		if (!samples)
+			samples = flag_sampler_flush(d->room, &e);
+		if ((rc || samples) && !told)
+			log_error("flag", "%s, again every %d s: %s", rc ? "scheduled drafts wait" : "sampled contexts are not on disk", AGAIN_S, rc ? err.msg : e.msg);
+		rc = rc ? rc : samples;
 		told = rc != 0;
 		pthread_mutex_lock(&d->lock);
 		wait_for(d, next, rc != 0);

@@ -45,18 +45,22 @@ static int put_client(struct db_tx *tx, const struct report *r, const struct cli
 				   "sssssssiii", r->set, c->app, c->instance, c->kind, c->sdk, c->strategies, c->address, c->started, c->interval_ms, r->now);
 }
 
+/* Sums stay far from the end of the column: nobody asks that often between two reports. */
+static int64_t sane(int64_t n) { return n < UINT32_MAX ? n : UINT32_MAX; }
+
 static int put_count(struct db_tx *tx, const struct report *r, const struct count *c, struct err *reterr)
 {
 	int rc = db_exec(tx, reterr,
 					 "INSERT INTO flag_client_count (set_id, key, app, hour, yes, no) VALUES ($1, $2, $3, $4, $5, $6)"
 					 " ON CONFLICT (set_id, key, app, hour) DO UPDATE SET yes = flag_client_count.yes + excluded.yes, no = flag_client_count.no + excluded.no",
-					 "sssiii", r->set, c->key, c->app, c->hour, c->yes, c->no);
+					 "sssiii", r->set, c->key, c->app, c->hour, sane(c->yes), sane(c->no));
 
 	for (size_t i = 0; !rc && i < doc_len(c->variants); i++)
 		rc = db_exec(tx, reterr,
 					 "INSERT INTO flag_client_variant (set_id, key, app, hour, variant, n) VALUES ($1, $2, $3, $4, $5, $6)"
 					 " ON CONFLICT (set_id, key, app, hour, variant) DO UPDATE SET n = flag_client_variant.n + excluded.n",
-					 "sssisi", r->set, c->key, c->app, c->hour, c->variants->map.pairs[i].key, c->variants->map.pairs[i].value->i);
+					 "sssisi", r->set, c->key, c->app, c->hour, c->variants->map.pairs[i].key,
+					 sane(c->variants->map.pairs[i].value->i));
 	return rc;
 }
 
@@ -72,19 +76,46 @@ static int make_room(struct db_tx *tx, const struct report *r, struct err *reter
 	return rc;
 }
 
+/* A row of variants counts as one of a feature. */
+static int check_hour(struct db_tx *tx, const struct report *r, usec_t hour, struct err *reterr)
+{
+	int64_t counts, variants;
+	int     rc = db_get_int(tx, reterr, &counts, NULL, "SELECT COUNT(*) FROM flag_client_count WHERE set_id = $1 AND hour = $2", "si", r->set, hour);
+
+	if (!rc)
+		rc = db_get_int(tx, reterr, &variants, NULL, "SELECT COUNT(*) FROM flag_client_variant WHERE set_id = $1 AND hour = $2", "si", r->set, hour);
+	if (!rc && counts + variants > LIMIT_UNLEASH_COUNTS)
+		return err_set(reterr, WEIR_EBUSY, "%d counts of this hour are kept for this set, which is the limit", LIMIT_UNLEASH_COUNTS);
+	return rc;
+}
+
+/* Clients say themselves which hour they counted in: each one of the report is looked at. */
+static int check_hours(struct db_tx *tx, const struct report *r, struct err *reterr)
+{
+	bool seen[LIMIT_UNLEASH_DAYS * 24 + 2] = { false };
+	int  rc = 0;
+
+	for (size_t i = 0; !rc && i < r->n_counts; i++) {
+		size_t ago = (size_t)((r->now - r->counts[i].hour) / HOUR);
+
+		if (ago < ARRAY_SIZE(seen) && seen[ago])
+			continue;
+		if (ago < ARRAY_SIZE(seen))
+			seen[ago] = true;
+		rc = check_hour(tx, r, r->counts[i].hour, reterr);
+	}
+	return rc;
+}
+
 /* After the report is in: what is over a limit takes it back. */
 static int check_room(struct db_tx *tx, const struct report *r, struct err *reterr)
 {
-	int64_t clients, counts;
+	int64_t clients;
 	int     rc = db_get_int(tx, reterr, &clients, NULL, "SELECT COUNT(*) FROM flag_client WHERE set_id = $1", "s", r->set);
 
-	if (!rc)
-		rc = db_get_int(tx, reterr, &counts, NULL, "SELECT COUNT(*) FROM flag_client_count WHERE set_id = $1 AND hour >= $2", "si", r->set, r->now - HOUR);
 	if (!rc && clients > LIMIT_UNLEASH_INSTANCES)
 		return err_set(reterr, WEIR_EBUSY, "%d instances of applications are known for this set, which is the limit", LIMIT_UNLEASH_INSTANCES);
-	if (!rc && counts > LIMIT_UNLEASH_COUNTS)
-		return err_set(reterr, WEIR_EBUSY, "%d counts of this hour are kept for this set, which is the limit", LIMIT_UNLEASH_COUNTS);
-	return rc;
+	return rc ? rc : check_hours(tx, r, reterr);
 }
 
 static int report_tx(struct db_tx *tx, void *arg, struct err *reterr)

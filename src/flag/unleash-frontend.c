@@ -107,6 +107,8 @@ static int context_of_body(struct http_req *req, struct context *c, struct err *
 		(void)doc_is_map(&k, properties, "properties", NULL);
 	if ((rc = doc_check_result(&k, reterr)))
 		return rc;
+	if (doc_len(n) + doc_len(properties) > LIMIT_UNLEASH_CONTEXT)
+		return err_set(reterr, WEIR_ELIMIT, "the context has more than %d names", LIMIT_UNLEASH_CONTEXT);
 	c->cap = doc_len(n) + doc_len(properties) + 3;
 	c->pairs = ARENA_ARRAY(a, c->cap, struct http_pair);
 	if (c->pairs) {

@@ -135,6 +135,21 @@ def direct():
     expect("draft" in weir("flag", "on", "shop/production", "cart", want=2), "the command says so, too")
 
 
+def second_set():
+    """Clients that name a protected environment mean one set; nobody makes another one that answers to the name beside it."""
+    status, answer, _ = call("POST", "/api/v1/tokens", {"name": "unleash", "scope": "flags", "project": "shop"})
+    TOKENS["unleash"] = answer["token"]
+    names = {"Unleash-Environment": "production"}
+    expect(call("GET", "/api/client/features", None, "unleash", names)[0] == 200, "one set is meant")
+    ask("PUT", BASE + "beside", {"environment": "production"}, "anna", want=403)
+    ask("PUT", SET, {"environment": "production"}, "anna", want=409)
+    ask("PUT", BASE + "other", {"environment": "other"}, "anna", want=201)
+    d = draft({}, path=BASE + "other", base=0, environment="production")
+    expect(d["protected"] and d["approvals_needed"] == 1, f"by a draft it needs an approval: {d}")
+    act(d, "withdraw", "anna", path=BASE + "other")
+    expect(call("GET", "/api/client/features", None, "unleash", names)[0] == 200, "it still is")
+
+
 def four_eyes():
     d = draft({"cart": ON, "search": None, "new": OFF})
     expect(d["state"] == "open" and d["approvals_needed"] == 1 and d["protected"] and not d["approved"] and d["keys"] == ["cart", "search", "new"], f"{d}")
@@ -401,6 +416,28 @@ def schedules():
     expect('"late_s":' in log, "the event says so")
 
 
+def damaged():
+    """A project whose rules cannot be read keeps nobody else's drafts from their time."""
+    weir("project", "create", "hurt")
+    weir("flag", "create", "hurt/production")
+    status, d, _ = call("POST", "/api/v1/projects/hurt/flag-sets/production/drafts", {"base": 0, "title": "x", "flags": {"a": ON}, "apply_at": soon(8)})
+    expect(status == 201 and d["state"] == "scheduled", f"{status} {d}")
+    git("push", "-q", f"http://weir:{token()}@127.0.0.1:{PORT}/git/hurt.git", "main", cwd=WORK)
+    repository, = (os.path.join(at, name) for at, names, _ in os.walk(DATA) for name in names if name == "hurt.git")
+    head = os.path.join(repository, "refs", "heads", "main")
+    good = open(head, encoding="utf-8").read()
+    commit = os.path.join(TOP, "commit")
+    with open(commit, "w", encoding="utf-8") as f:
+        f.write(f"tree {'1' * 40}\nauthor a <a@example.org> 0 +0000\ncommitter a <a@example.org> 0 +0000\n\nits tree is missing\n")
+    with open(head, "w", encoding="utf-8") as f:
+        f.write(git("hash-object", "-t", "commit", "-w", commit, cwd=repository).strip() + "\n")
+    other = draft({"timed": ON}, path=OPEN, apply_at=soon(9))
+    wait(lambda: look(other, OPEN)["state"] == "applied", "another project's draft is applied at its time", 30)
+    with open(head, "w", encoding="utf-8") as f:
+        f.write(good)
+    wait(lambda: call("GET", f"/api/v1/projects/hurt/flag-sets/production/drafts/{d['id']}")[1]["state"] == "applied", "it is applied when it can be", 30)
+
+
 def commands():
     file = os.path.join(TOP, "draft.json")
     with open(file, "w", encoding="utf-8") as f:
@@ -463,7 +500,7 @@ def two_servers():
 def main():
     SERVER.start()
     try:
-        for part in (prepare, rules, direct, four_eyes, ends, stale, environment, strict, archive, differences, blast, schedules, commands, repository):
+        for part in (prepare, rules, direct, second_set, four_eyes, ends, stale, environment, strict, archive, differences, blast, schedules, damaged, commands, repository):
             part()
         if DATABASE:
             two_servers()

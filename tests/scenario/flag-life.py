@@ -183,6 +183,15 @@ def code():
     write("old.rb", "on(:old)\n")
     told = push("for an archived flag")
     expect("'old' of shop/production is archived" in told and "old.rb:1" in told, f"an archived flag is not served: {told}")
+    latin = os.path.join(os.fsencode(WORK), b"caf\xe9.py")
+    with open(latin, "w", encoding="utf-8") as f:
+        f.write("client.get_boolean_value('used', False)\n")
+    push("a name that is not UTF-8")
+    got = call("GET", f"{SET}/references?key=used")[1]
+    expect([r["path"] for r in got["references"]] == ["moved.py"] and got["code"]["skipped"] == 1, f"a file whose name no answer can hold is passed over: {got}")
+    os.remove(latin)
+    push("without it")
+    expect(call("GET", f"{SET}/references?key=used")[1]["code"]["skipped"] == 0, "and nothing is missing any more")
 
 
 def push_new_flag():

@@ -319,6 +319,7 @@ def limits():
     refused(400, "BadDataError", "POST", "/api/client/metrics", "at most 1000", who="app", body={"appName": "a", "bucket": bucket})
     refused(413, "PayloadTooLargeError", "GET", "/api/client/features?" + "&".join(["tag=a:b"] * 101), "100 times", who="app")
     refused(413, "PayloadTooLargeError", "GET", "/api/frontend?" + "&".join(["a"] * 201), "200 names", who="app")
+    refused(413, "PayloadTooLargeError", "POST", "/api/frontend", "1000 names", who="app", body={"context": {f"a{i}": 1 for i in range(500)} | {"properties": {f"b{i}": 1 for i in range(501)}}})
     weir("flag", "create", "other/crowded")
     crowd = {"Unleash-Environment": "other/crowded"}
     for turn in range(2):
@@ -333,6 +334,25 @@ def limits():
         expect(call("POST", "/api/client/metrics/bulk", hour, "wide", crowd)[0] == 202, "as many counts as may be")
     refused(429, "RateLimitError", "POST", "/api/client/metrics/bulk", "counts of this hour", who="wide", headers=crowd,
             body={"metrics": [{"featureName": "g", "appName": "g", "timestamp": now}]})
+    before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 50 * 3600))
+    for turn in range(9):
+        past = {"metrics": [{"featureName": f"f{i}", "appName": f"app{turn}", "timestamp": before} for i in range(10000)]}
+        expect(call("POST", "/api/client/metrics/bulk", past, "wide", crowd)[0] == 202, "as many counts of an hour that is over")
+    variants = [{"featureName": f"f{i}", "appName": "app0", "timestamp": before, "variants": {f"v{j}": 1 for j in range(999)}} for i in range(11)]
+    refused(429, "RateLimitError", "POST", "/api/client/metrics/bulk", "counts of this hour", who="wide", headers=crowd, body={"metrics": variants})
+
+
+def huge_counts():
+    weir("flag", "create", "other/huge")
+    huge = {"Unleash-Environment": "other/huge"}
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    for app in ("a", "b"):
+        one = {"featureName": "f", "appName": app, "timestamp": now, "yes": 10 ** 15, "variants": {"v": 10 ** 15}}
+        expect(call("POST", "/api/client/metrics/bulk", {"metrics": [one] * 9000}, "wide", huge)[0] == 202, "counts that nobody has")
+    one["appName"] = "a"
+    expect(call("POST", "/api/client/metrics/bulk", {"metrics": [one] * 9000}, "wide", huge)[0] == 202, "and once more: sums stay below the end of the column")
+    status, answer, _ = call("GET", "/api/v1/projects/other/flag-sets/huge/counts")
+    expect(status == 200 and len(answer["counts"]) == 2, f"their sums: {status} {answer}")
 
 
 def importing():
@@ -406,7 +426,7 @@ def reports():
 def main():
     SERVER.start()
     try:
-        for act in (sets_and_tokens, errors, giving, etags_and_filters, deltas, streams, too_large, evaluating, own_kind, reports, limits, importing):
+        for act in (sets_and_tokens, errors, giving, etags_and_filters, deltas, streams, too_large, evaluating, own_kind, reports, limits, huge_counts, importing):
             act()
             print("ok", act.__name__)
     finally:
