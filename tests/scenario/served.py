@@ -1,5 +1,6 @@
 """served.py: one `weir serve` of the program in argv[1], without runners, on free ports and in a temporary folder, and the ways to talk to it.
 With "postgresql" as argv[2] its database is a private PostgreSQL; exit code 77: that is not installed."""
+import glob
 import http.client
 import json
 import os
@@ -108,7 +109,8 @@ def wait(fn, what, seconds=20):
 def end():
     """Ends the server and what it started, and removes the folder."""
     SERVER.stop()
-    subprocess.run([WEIR, "down"], env=ENV, cwd=TOP, capture_output=True, timeout=60, check=False)
+    for folder in [DATA] + glob.glob(DATA + "-*"):  # of second servers, too
+        subprocess.run([WEIR, "down"], env={**ENV, "WEIR_DATA": folder}, cwd=TOP, capture_output=True, timeout=60, check=False)
     if DATABASE:
         DATABASE.stop()
     if not os.environ.get("WEIR_STORY_KEEP"):
