@@ -176,6 +176,15 @@ static void *keeper_main(void *arg)
 
 static size_t keep_escapes(void *cls UNUSED, struct MHD_Connection *c UNUSED, char *text) { return strlen(text); }
 
+/* Once the server stops, a new connection is closed as soon as it comes. MHD_quiesce_daemon() would give the listening socket back instead, but up to 0.9.75 it takes it out of
+ * the loops' epoll sets while they may be doing the same, and the one who comes second ends the process ("Failed to remove listen FD from epoll set"). */
+static enum MHD_Result accept_policy(void *cls, const struct sockaddr *address UNUSED, socklen_t len UNUSED)
+{
+	const struct http_server *s = cls;
+
+	return atomic_load(&s->stopping) ? MHD_NO : MHD_YES;
+}
+
 static int daemon_start(struct http_server *s, int fd, struct err *reterr)
 {
 	const struct http_config *cfg = &s->cfg;
@@ -186,7 +195,7 @@ static int daemon_start(struct http_server *s, int fd, struct err *reterr)
 
 	if (cfg->loop_threads > 1)
 		threads[0] = (struct MHD_OptionItem){ MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)cfg->loop_threads, NULL };
-	s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, exchange_request, s, MHD_OPTION_LISTEN_SOCKET, fd,
+	s->daemon = MHD_start_daemon(flags, 0, accept_policy, s, exchange_request, s, MHD_OPTION_LISTEN_SOCKET, fd,
 	                             MHD_OPTION_URI_LOG_CALLBACK, exchange_target, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
 	                             MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, s, MHD_OPTION_NOTIFY_CONNECTION, conn_notify, s,
 	                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool, MHD_OPTION_CONNECTION_LIMIT,
@@ -249,10 +258,6 @@ struct http_server *http_server_stop(struct http_server *s, int64_t grace_ms)
 		return NULL;
 	atomic_store(&s->stopping, 1);
 	if (s->daemon) {
-		int fd = MHD_quiesce_daemon(s->daemon);
-
-		if (fd >= 0)
-			close(fd);
 		sse_end_all(s);
 		wait_for_requests(s, grace_ms);
 	}
