@@ -1,41 +1,10 @@
 /* cmd-flag-rollout.c - `weir flag rollout ...` and `weir flag rollouts`: a flag's change by steps, judged by what its users meet. Through the server's API. */
 #include "base/base.h"
 
-#include "base/fs.h"
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "cli/cmd-flag.h"
 #include "cli/commands.h"
-
-#include <unistd.h>
-
-static int read_json(struct cli *c, const char *file, struct doc_node **ret, struct err *reterr)
-{
-	struct buf CLEANUP_BUF text = BUF_INIT(LIMIT_DOC_BYTES);
-	bool                   in = !strcmp(file, "-");
-	int                    rc = in ? fs_read_fd(STDIN_FILENO, "standard input", &text, reterr) : fs_read(file, &text, reterr);
-	str                    kept = arena_str(cli_arena(c), buf_str(&text));
-
-	if (!rc)
-		rc = arena_check(cli_arena(c), file, reterr);
-	return rc ? rc : doc_parse_json(cli_arena(c), in ? "standard input" : file, kept, ret, reterr);
-}
-
-/* The path of a set "PROJECT/NAME" + tail. */
-static int set_path(struct cli *c, const char *id, const char *tail, char **ret, struct err *reterr)
-{
-	struct buf CLEANUP_BUF path = BUF_INIT(4096);
-	str                    project, name;
-
-	if (!str_cut(str_z(id), '/', &project, &name) || !project.len || !name.len || str_contains(name, STR("/")))
-		return err_set(reterr, WEIR_EINVAL, "'%s' is no flag set: PROJECT/NAME, for example shop/production", id);
-	buf_addz(&path, "/api/v1/projects/");
-	buf_add_url(&path, project);
-	buf_addz(&path, "/flag-sets/");
-	buf_add_url(&path, name);
-	buf_addz(&path, tail);
-	*ret = arena_dup(cli_arena(c), buf_str(&path));
-	return buf_check(&path, "the name of the set", reterr);
-}
 
 /* --- showing --- */
 
@@ -71,7 +40,7 @@ static int run_rollouts(struct cli *c, struct err *reterr)
 	const struct doc_node *all;
 	struct doc_node       *answer;
 	char                  *path;
-	int                    rc = set_path(c, cli_arg(c, 0), "/rollouts", &path, reterr);
+	int                    rc = flag_set_path(c, cli_arg(c, 0), "/rollouts", &path, reterr);
 
 	if (rc || (rc = cli_call(c, "GET", path, STR_NULL, &answer, reterr)))
 		return rc;
@@ -217,7 +186,7 @@ static int write_plan(struct cli *c, struct jw *w, struct err *reterr)
 {
 	static const char *const texts[] = { "step-min", "bake", "budget", "salt", "comment" };
 	struct doc_node         *plan = NULL;
-	int                      rc = cli_option(c, "plan") ? read_json(c, cli_option(c, "plan"), &plan, reterr) : 0;
+	int                      rc = cli_option(c, "plan") ? flag_read_json(c, cli_option(c, "plan"), &plan, reterr) : 0;
 	int64_t                  enough;
 	double                   tolerance;
 	char                    *end;
@@ -261,7 +230,7 @@ static int begin(struct cli *c, struct err *reterr)
 
 	if (!cli_option(c, "definition"))
 		return err_set(reterr, WEIR_EINVAL, "--definition FILE is missing: what the flag shall become");
-	if ((rc = set_path(c, cli_arg(c, 0), "/rollouts", &path, reterr)) || (rc = read_json(c, cli_option(c, "definition"), &definition, reterr))
+	if ((rc = flag_set_path(c, cli_arg(c, 0), "/rollouts", &path, reterr)) || (rc = flag_read_json(c, cli_option(c, "definition"), &definition, reterr))
 	    || (rc = base_of(c, cli_arg(c, 0), &base, reterr)))
 		return rc;
 	jw_init(&w, &body);

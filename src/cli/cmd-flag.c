@@ -13,8 +13,7 @@
 
 /* --- helpers --- */
 
-/* "/api/v1/projects/PROJECT/flag-sets/NAME" + tail of the set "PROJECT/NAME". */
-static int set_path(struct cli *c, const char *id, const char *tail, char **ret, struct err *reterr)
+int flag_set_path(struct cli *c, const char *id, const char *tail, char **ret, struct err *reterr)
 {
 	CLEANUP_BUF struct buf path = BUF_INIT(4096);
 	str                    project, name;
@@ -33,7 +32,7 @@ static int set_path(struct cli *c, const char *id, const char *tail, char **ret,
 int flag_call_set(struct cli *c, const char *method, const char *id, const char *tail, str body, struct doc_node **ret, struct err *reterr)
 {
 	char *path;
-	int   rc = set_path(c, id, tail, &path, reterr);
+	int   rc = flag_set_path(c, id, tail, &path, reterr);
 
 	return rc ? rc : cli_call(c, method, path, body, ret, reterr);
 }

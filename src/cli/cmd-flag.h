@@ -6,6 +6,8 @@
 
 /* Calls /api/v1/projects/PROJECT/flag-sets/NAME + tail of the set "PROJECT/NAME". body STR_NULL: none. */
 MUST_CHECK int flag_call_set(struct cli *c, const char *method, const char *id, const char *tail, str body, struct doc_node **ret, struct err *reterr);
+/* "/api/v1/projects/PROJECT/flag-sets/NAME" + tail of the set "PROJECT/NAME", in the command's arena. */
+MUST_CHECK int flag_set_path(struct cli *c, const char *id, const char *tail, char **ret, struct err *reterr);
 /* A JSON file; "-" is standard input. */
 MUST_CHECK int flag_read_json(struct cli *c, const char *file, struct doc_node **ret, struct err *reterr);
 MUST_CHECK int flag_present_revision(struct cli *c, const char *id, int64_t *ret, struct err *reterr);
